@@ -1,0 +1,52 @@
+# Two commands: `make run` and `make test`. Everything they need, they set up in .venv.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+
+REPO ?= .
+RANGE ?=
+
+.PHONY: help run test check lint format types arch docs docs-fix house bench lock setup setup-run clean
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: setup-run ## Write the release notes of REPO (default: this one) for RANGE (default: since the last tag)
+	@$(BIN)/lockgate model pull --if-missing smollm2 minilm >&2
+	@$(BIN)/lockgate run release-notes --repo "$(REPO)" $(if $(RANGE),--range "$(RANGE)")
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types arch test docs ## Everything that CI demands
+
+lint: setup ## ruff, and the shell scripts' syntax
+	@$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	for script in tools/*.sh .ci/run; do bash -n "$$script"; done
+
+format: setup ## Format the code
+	@$(BIN)/ruff check -q --fix-only . ; $(BIN)/ruff format -q .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy --no-error-summary
+
+arch: setup ## The layers
+	@$(BIN)/lint-imports --no-cache >.venv/arch.log 2>&1 || { cat .venv/arch.log; exit 1; }
+
+house: setup ## The tails: long modules and functions, wide signatures, broad excepts, duplicates
+	@$(BIN)/python tools/house.py
+
+lock: ## Renew the lock files (needs uv)
+	@tools/lock.sh
+
+setup-run:
+	@tools/setup.sh run
+
+setup:
+	@tools/setup.sh dev
+
+clean: ## Remove what the commands above made
+	@rm -rf .venv build dist docs/_build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Model backends, one a module. `lockgate.app` holds the table of kinds."""

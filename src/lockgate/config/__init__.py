@@ -1,0 +1,1 @@
+"""One file, one schema: what a process needs to know before it starts."""

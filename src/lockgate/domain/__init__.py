@@ -1,0 +1,1 @@
+"""Frozen types and pure rules: standard library only, no clock, no I/O."""

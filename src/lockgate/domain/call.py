@@ -1,0 +1,76 @@
+"""A request as the engine sees it, and its answer."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from lockgate.domain.digest import Digest, JsonObject
+from lockgate.domain.usage import Usage
+from lockgate.domain.verdict import Verdict
+
+
+class DataClass(StrEnum):
+    """How sensitive an input is. Each backend says which classes may reach it."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+
+
+class EngineKind(StrEnum):
+    """What made an answer."""
+
+    MODEL = "model"
+    RULES = "rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is calling, as established by the edge (OS user, token, socket peer)."""
+
+    name: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to one task."""
+
+    id: str
+    principal: Principal
+    task: str
+    input: JsonObject
+    engine: EngineKind = EngineKind.MODEL
+    """RULES asks for the deterministic path: not degraded, since it was asked for."""
+    data_class: DataClass = DataClass.INTERNAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a task made of an input, before the checks."""
+
+    output: JsonObject
+    evidence: tuple[str, ...] = ()
+    """What the output rests on: commit ids, `path:line`, document ids."""
+    confidence: float | None = None
+    engine: EngineKind = EngineKind.MODEL
+    degraded: tuple[str, ...] = ()
+    """Why this is less than the release promises; empty if it is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the caller gets: the output, and how it came to be."""
+
+    call: str
+    """The id of the call, and of its audit entry."""
+    at: datetime
+    task: str
+    output: JsonObject
+    engine: EngineKind
+    degraded: tuple[str, ...]
+    evidence: tuple[str, ...]
+    confidence: float | None
+    release: Digest
+    verdicts: tuple[Verdict, ...] = ()
+    usage: Usage = field(default_factory=Usage)

@@ -1,0 +1,1 @@
+"""The stories: how a call is answered, how an inference runs, how it is recorded."""

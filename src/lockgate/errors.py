@@ -1,0 +1,97 @@
+"""Every error that a person can meet, in one tree.
+
+LockgateError
+├── UsageError            the request or the configuration is wrong; retrying will not help
+│   ├── InvalidConfig     lockgate.toml does not match its schema
+│   ├── InvalidInput      the input of a task is not what the task takes
+│   ├── NotFound          no such task, model, revision or audit entry
+│   └── Denied            the principal, or a policy, does not allow it
+├── OverBudget            the call would use more than its budget
+├── Unavailable           a dependency failed; the same call may succeed later
+│   ├── ModelMissing      the model is not in the local store
+│   └── NoAnswer          every way to an answer failed and the task may not fall back
+├── StorageFailed         the disk is full, read-only, or cannot be locked
+└── Corrupt               stored bytes do not match their digest, or the audit chain is broken
+
+Programming mistakes are not in this tree: they raise TypeError, ValueError or AssertionError.
+"""
+
+from typing import ClassVar
+
+
+class LockgateError(Exception):
+    """Base of the tree. `message` says what happened; `hint` says what to do about it."""
+
+    code: ClassVar[str] = "internal"
+    """Stable name for machines: in API bodies, `--json` output and the docs' anchors."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LockgateError):
+    """The caller must change something."""
+
+    code = "usage"
+
+
+class InvalidConfig(UsageError):
+    """The configuration file does not match its schema."""
+
+    code = "invalid-config"
+
+
+class InvalidInput(UsageError):
+    """The input is not what the task takes."""
+
+    code = "invalid-input"
+
+
+class NotFound(UsageError):
+    """No such task, model, revision or audit entry."""
+
+    code = "not-found"
+
+
+class Denied(UsageError):
+    """The principal, or a policy, does not allow it."""
+
+    code = "denied"
+
+
+class OverBudget(LockgateError):
+    """The call would use more than its budget."""
+
+    code = "over-budget"
+
+
+class Unavailable(LockgateError):
+    """A backend, an index or a store did not answer."""
+
+    code = "unavailable"
+
+
+class ModelMissing(Unavailable):
+    """The model is not in the local store."""
+
+    code = "model-missing"
+
+
+class NoAnswer(Unavailable):
+    """Every way to an answer failed, and the task may not fall back."""
+
+    code = "no-answer"
+
+
+class StorageFailed(LockgateError):
+    """A disk or a database could not take or give the bytes."""
+
+    code = "storage-failed"
+
+
+class Corrupt(LockgateError):
+    """Stored data contradicts itself."""
+
+    code = "corrupt"

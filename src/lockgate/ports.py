@@ -1,0 +1,236 @@
+"""What the engine needs from the outside. Adapters implement these; tests fake them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from lockgate.domain.audit import AuditEvent, Entry, Head
+from lockgate.domain.call import Answer, DataClass, Draft
+from lockgate.domain.digest import Digest, Json, JsonObject
+from lockgate.domain.inference import (
+    Classification,
+    Classify,
+    Completion,
+    Dispatch,
+    Embed,
+    Embedding,
+    Generate,
+    Result,
+)
+from lockgate.domain.redact import Redaction, Sanitised
+from lockgate.domain.task import TaskSpec
+from lockgate.domain.verdict import Verdict
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Returns the current time, aware, in UTC."""
+
+Stopwatch: TypeAlias = Callable[[], int]
+"""Returns microseconds of a monotonic clock."""
+
+
+class Backend(Protocol):
+    """Runs models. Opens them at the first use, never at construction."""
+
+    @property
+    def data_classes(self) -> frozenset[DataClass]:
+        """What may be sent here. Backends inside the process take every class."""
+        ...
+
+    async def infer(self, dispatch: Dispatch) -> Result:
+        """Run one inference; the result's type follows the request's.
+
+        `usage.duration_us` and `usage.inferences` are left 0: the engine meters.
+
+        Raises:
+            ModelMissing: the model is not in the local store.
+            Unavailable: the model cannot answer now, or does not do this kind of request.
+
+        """
+        ...
+
+
+class Models(Protocol):
+    """What a running task may ask of models. Each method is one metered inference."""
+
+    async def generate(self, request: Generate) -> Completion:
+        """Write text.
+
+        Raises:
+            Unavailable: no model answers; a task may go on without.
+            OverBudget: the call's budget is used up.
+
+        """
+        ...
+
+    async def embed(self, request: Embed) -> Embedding:
+        """Turn texts into unit-length vectors. Raises as `generate`."""
+        ...
+
+    async def classify(self, request: Classify) -> Classification:
+        """Label rows. Raises as `generate`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Something that an index can find."""
+
+    id: str
+    text: str
+
+
+class Retriever(Protocol):
+    """Finds the documents that fit a query, best first; ties keep the documents' order."""
+
+    def search(self, documents: Sequence[Document], query: str, *, limit: int) -> Sequence[str]:
+        """Return ids."""
+        ...
+
+
+class Progress(Protocol):
+    """Told how far long work is. Edges draw it, or do not."""
+
+    def start(self, label: str, total: int) -> None: ...
+    def advance(self, steps: int = 1) -> None: ...
+    def finish(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a task gets beside its input."""
+
+    models: Models
+    retriever: Retriever
+    progress: Progress
+    redactions: tuple[Redaction, ...] = ()
+    """The secrets that were taken out of the input."""
+
+
+Options: TypeAlias = Mapping[str, str | int | bool | Sequence[str] | None]
+"""Values of `TaskSpec.options` by name."""
+
+
+class Task(Protocol):
+    """A contract for a piece of AI work, and its two implementations."""
+
+    @property
+    def spec(self) -> TaskSpec: ...
+
+    @property
+    def checks(self) -> Sequence["Check"]:
+        """Judges of this task's drafts, beside the schema check that every task gets."""
+        ...
+
+    def collect(self, options: Options) -> JsonObject:
+        """Read what the options name (a repository, a file) into an input.
+
+        The only method that may touch files or run programs. The engine never calls it: the
+        edge does, before the call.
+
+        Raises:
+            UsageError: and its subclasses; what the options name cannot be read.
+
+        """
+        ...
+
+    async def run(self, given: JsonObject, context: Context) -> Draft:
+        """Answer with the models' help. `given` matches the input schema and holds no secrets.
+
+        Raises:
+            Unavailable: a model that this task cannot do without did not answer.
+
+        """
+        ...
+
+    def rules(self, given: JsonObject, context: Context) -> Draft:
+        """Answer without any model: deterministic, complete, never raises for valid input."""
+        ...
+
+    def render(self, answer: Answer, form: str) -> str:
+        """Return the answer in one of `spec.formats`, without a final newline."""
+        ...
+
+    def gate(self, answer: Answer, options: Options) -> Verdict | None:
+        """Say whether the answer passes what the options demand (`--fail-on`); None: no gate."""
+        ...
+
+
+class Check(Protocol):
+    """Judges a draft. Never raises for a bad draft: that is a FAIL verdict."""
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(self, given: JsonObject, draft: Draft) -> Verdict: ...
+
+
+class SchemaValidator(Protocol):
+    """Validates JSON values against JSON Schemas (draft 2020-12)."""
+
+    def problems(self, schema: JsonObject, value: Json) -> Sequence[str]:
+        """Return one sentence a violation, each with the path of the value; empty if valid."""
+        ...
+
+
+class Guard(Protocol):
+    """Takes secrets out of values."""
+
+    def sanitise(self, value: Json) -> Sanitised:
+        """Return `value` with each secret replaced by its placeholder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """The stored content of a call: the sanitised input, the output, the inferences."""
+
+    data: bytes
+    """Canonical JSON."""
+    expires_at: datetime | None
+
+
+class Unit(Protocol):
+    """One transaction. All methods see and make changes together."""
+
+    async def append(self, entry: Entry) -> AuditEvent:
+        """Chain one more event. Concurrent writers are serialised."""
+        ...
+
+    async def head(self) -> Head: ...
+
+    async def event(self, call: str) -> AuditEvent | None:
+        """Return the newest event with that id."""
+        ...
+
+    async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditEvent]:
+        """Return events with `seq > after` in order, at most `limit`."""
+        ...
+
+    async def recent(self, *, limit: int, task: str | None = None) -> Sequence[AuditEvent]:
+        """Return the newest events, newest first; only those of `task` if given."""
+        ...
+
+    async def put_payload(self, digest: Digest, payload: Payload) -> None:
+        """Store content by its digest; storing it again prolongs it, never shortens."""
+        ...
+
+    async def payload(self, digest: Digest) -> bytes | None: ...
+
+    async def drop_expired(self, now: datetime, *, limit: int = 1000) -> int:
+        """Delete payloads that expired before `now`, in one bounded batch; return how many."""
+        ...
+
+
+class Store(Protocol):
+    """Durable state."""
+
+    def begin(self) -> AbstractAsyncContextManager[Unit]:
+        """Open a transaction: committed at the end of the block, rolled back on an exception.
+
+        Raises:
+            StorageFailed: the database cannot be opened, locked or written.
+
+        """
+        ...

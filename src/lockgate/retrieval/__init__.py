@@ -1,0 +1,1 @@
+"""Finds the documents that fit a query."""

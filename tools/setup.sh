@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Make .venv hold what a lock file pins, and this checkout. Safe to repeat; quick when nothing changed.
+# usage: tools/setup.sh run|dev|bench
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+want=${1:?usage: tools/setup.sh run|dev|bench}
+python=${PYTHON:-python3}
+lock=requirements/$want.lock
+say() { printf '%s\n' "$*" >&2; }
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    say "error[python]: \`$python\` is $("$python" --version 2>&1), Lockgate needs Python 3.11 or newer"
+    say "hint: install one, then run make PYTHON=/path/to/python3.11"
+    exit 2
+}
+stamp=$("$python" - "$lock" pyproject.toml requirements/build.in <<'PY'
+import hashlib, pathlib, sys
+text = b"".join(pathlib.Path(name).read_bytes() for name in sys.argv[1:])
+print(hashlib.sha256(sys.version.encode() + str(pathlib.Path.cwd()).encode() + text).hexdigest())
+PY
+)
+finished() { [ -f ".venv/.lockgate-$want" ] && [ "$(cat ".venv/.lockgate-$want")" = "$stamp" ]; }
+if finished; then exit 0; fi
+
+# One setup at a time: a second one waits here and then finds the work done.
+exec 9>.setup.lock
+flock 9
+if finished; then exit 0; fi
+
+if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+    say "setup: making .venv"
+    rm -rf .venv
+    if ! "$python" -m venv .venv >/dev/null 2>&1; then
+        # Debian keeps `ensurepip` in a package of its own.
+        rm -rf .venv
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            say "setup: installing python3-venv"
+            { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv; } >&2
+            "$python" -m venv .venv
+        else
+            say "error[venv]: \`$python -m venv\` does not work here"
+            say "hint: sudo apt-get install python3-venv"
+            exit 2
+        fi
+    fi
+fi
+say "setup: installing $lock"
+.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r "$lock" >&2
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable . >&2
+printf '%s\n' "$stamp" > ".venv/.lockgate-$want"
