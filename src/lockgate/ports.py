@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from lockgate.domain.audit import AuditEvent, Entry, Head
@@ -46,6 +47,20 @@ class Backend(Protocol):
         Raises:
             ModelMissing: the model is not in the local store.
             Unavailable: the model cannot answer now, or does not do this kind of request.
+
+        """
+        ...
+
+
+class ModelFiles(Protocol):
+    """Where a model's files are."""
+
+    def files(self, model: str) -> Mapping[str, Path]:
+        """Return read-only paths by role (`weights`, `tokenizer`, `config`), to be mapped in place.
+
+        Raises:
+            ModelMissing: the model is not in the local store; the hint has the command.
+            NotFound: no catalogue knows the model.
 
         """
         ...
