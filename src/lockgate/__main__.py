@@ -1,0 +1,5 @@
+"""`python -m lockgate` is the `lockgate` script."""
+
+from lockgate.cli.main import main
+
+main()

@@ -1,0 +1,112 @@
+"""The program: `lockgate COMMAND`. Commands are imported when they are used, so help is quick."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import click
+
+from lockgate import __version__
+from lockgate.cli.output import show_error, words
+from lockgate.errors import LockgateError, UsageError
+
+EXIT_FAILED = 4
+EXIT_INTERRUPTED = 130
+
+
+class _Entry(NamedTuple):
+    where: str
+    summary: str
+
+
+COMMANDS: Mapping[str, _Entry] = {
+    "run": _Entry("lockgate.cli.run:run", "Run a task"),
+    "task": _Entry("lockgate.cli.task:task", "List, show, check and create tasks"),
+    "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
+    "audit": _Entry("lockgate.cli.audit:audit", "Read, verify and export the audit log"),
+    "replay": _Entry("lockgate.cli.replay:replay", "Run a past call again and compare the bytes"),
+    "config": _Entry("lockgate.cli.config:config", "Check and show the configuration"),
+    "doctor": _Entry("lockgate.cli.doctor:doctor", "Say what is missing and how to get it"),
+    "completion": _Entry("lockgate.cli.completion:completion", "Print a shell completion script"),
+}
+
+
+class _Lazy(click.Group):
+    """Lists its commands from the table above and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, name = entry.where.partition(":")
+        found = getattr(import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+EPILOG = """\b
+Examples:
+  lockgate run release-notes --repo . --range v1.0..v1.1
+  git diff main... | lockgate run review --format markdown
+  lockgate model pull smollm2 minilm
+  lockgate audit verify
+
+\b
+Exit status: 0 done, 1 a gate failed, 2 usage, 3 degraded (with --strict),
+4 it could not be done, 130 interrupted."""
+
+
+@click.group(cls=_Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lockgate", message="%(prog)s %(version)s")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file.  [default: lockgate.toml, found upward from here]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no remarks; errors only.")
+@click.pass_context
+def program(context: click.Context, config_file: Path | None, *, quiet: bool) -> None:
+    """Small, local AI in software delivery, released like code."""
+    from lockgate.cli.session import Session
+    from lockgate.config.environment import Environment
+
+    environment = Environment.read(os.environ)  # noqa: TID251  the edge hands it to `config`
+    if environment.no_color:
+        context.color = False
+    context.obj = Session(environment=environment, config_file=config_file, quiet=quiet)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command line and return the exit status."""
+    try:
+        status = program.main(args=list(arguments), prog_name="lockgate", standalone_mode=False)
+    except LockgateError as error:
+        show_error(error)
+        return click.UsageError.exit_code if isinstance(error, UsageError) else EXIT_FAILED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        words("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`): not our failure, and nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status if isinstance(status, int) else 0
+
+
+def main() -> NoReturn:
+    """Entry point of the `lockgate` script."""
+    sys.exit(execute(sys.argv[1:]))
