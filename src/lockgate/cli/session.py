@@ -38,19 +38,19 @@ class Session:
         return load(self.config_file or self.environment.config_file, start=Path.cwd())
 
     def models(self) -> "ModelStore":
-        """The local model store."""
+        """Return the local model store."""
         from lockgate.app import model_store
 
         return model_store(self.loaded, self.environment)
 
     def store(self) -> AbstractAsyncContextManager[Store]:
-        """The database with the audit log. Open it inside `run`."""
+        """Return the database with the audit log, to be opened inside `run`."""
         from lockgate.app import open_store
 
         return open_store(self.loaded, self.environment)
 
     def progress(self) -> Progress:
-        """A bar for a terminal, silence for anything else."""
+        """Return a bar for a terminal, silence for anything else."""
         return Silence() if self.quiet or not sys.stderr.isatty() else Bar()
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

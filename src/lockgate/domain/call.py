@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lockgate.domain.digest import Digest, JsonObject
+from lockgate.domain.redact import Redaction
 from lockgate.domain.usage import Usage
 from lockgate.domain.verdict import Verdict
 
@@ -43,6 +44,10 @@ class Call:
     engine: EngineKind = EngineKind.MODEL
     """RULES asks for the deterministic path: not degraded, since it was asked for."""
     data_class: DataClass = DataClass.INTERNAL
+    redactions: tuple[Redaction, ...] = ()
+    """Secrets that were taken out of `input` before: a replay's input holds placeholders."""
+    replay_of: str | None = None
+    """Id of the call that this one repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,147 @@
+"""The path of a call. `Answering.answer` reads top to bottom; each step is one line and one name.
+
+    record( authorise -> sanitise -> admit -> choose release
+                -> task.run -> check -> [fallback: task.rules] )
+
+Sanitising comes before the input is judged: what is wrong with an input is recorded, and must not
+quote a secret.
+
+CLI, sidecar and gateway all call this one function. What differs is only which adapters
+`lockgate.app` put in the fields below.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lockgate.domain.call import Answer, Call, Draft, EngineKind
+from lockgate.domain.digest import JsonObject
+from lockgate.domain.policy import authorise
+from lockgate.domain.redact import Redaction
+from lockgate.domain.release import Release
+from lockgate.domain.task import OnUnavailable
+from lockgate.domain.usage import Budget
+from lockgate.domain.verdict import Outcome, Verdict, worst
+from lockgate.engine.infer import Inferring
+from lockgate.engine.record import Entry, Ledger
+from lockgate.errors import Denied, InvalidInput, NoAnswer, NotFound, OverBudget, Unavailable
+from lockgate.ports import Context, Guard, Progress, Retriever, SchemaValidator, Task
+
+SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a task is served: its behaviour, its release, and what its policy allows."""
+
+    task: Task
+    release: Release
+    budget: Budget
+    on_unavailable: OnUnavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """Answers calls. Stateless and safe to share; state lives in the store."""
+
+    plans: Mapping[str, Plan]
+    guard: Guard
+    validator: SchemaValidator
+    retriever: Retriever
+    inferring: Inferring
+    ledger: Ledger
+
+    async def answer(self, call: Call, progress: Progress) -> Answer:
+        """Answer one call, and leave one audit event however it ends.
+
+        Raises:
+            NotFound: there is no such task.
+            Denied: the principal may not call it, or its data may not reach a backend.
+            InvalidInput: the input does not match the task's schema.
+            NoAnswer: nothing acceptable was made and the task's policy refuses to fall back.
+
+        """
+        async with self.ledger.record(call) as entry:
+            authorise(call.principal, call.task)
+            plan = self._plan(call)
+            given, redactions = self._sanitise(call)
+            entry.received(given, redactions)
+            self._admit(plan, given)
+            entry.chose(plan.release)
+            context = Context(
+                models=self.inferring.models(call, plan.release, plan.budget, entry),
+                retriever=self.retriever,
+                progress=progress,
+                redactions=redactions,
+            )
+            draft, verdicts = await self._draft(call, plan, given, context, entry)
+            return entry.answered(call, draft, plan.release, verdicts)
+
+    def _plan(self, call: Call) -> Plan:
+        plan = self.plans.get(call.task)
+        if plan is None:
+            raise NotFound(
+                f"there is no task `{call.task}`", hint="list the tasks with `lockgate task list`"
+            )
+        return plan
+
+    def _admit(self, plan: Plan, given: JsonObject) -> None:
+        spec = plan.task.spec
+        problems = self.validator.problems(spec.input_schema, given)
+        if problems:
+            listed = "\n".join(f"  {problem}" for problem in problems[:SHOWN_PROBLEMS])
+            raise InvalidInput(
+                f"the input of `{spec.name}` has {len(problems)} problem(s):\n{listed}",
+                hint=f"see its schema with `lockgate task show {spec.name} --json`",
+            )
+
+    def _sanitise(self, call: Call) -> tuple[JsonObject, tuple[Redaction, ...]]:
+        sanitised = self.guard.sanitise(call.input)
+        assert isinstance(sanitised.value, Mapping)
+        return sanitised.value, (*call.redactions, *sanitised.redactions)
+
+    async def _draft(
+        self, call: Call, plan: Plan, given: JsonObject, context: Context, entry: Entry
+    ) -> tuple[Draft, tuple[Verdict, ...]]:
+        """Try the model, judge, and fall back to the rules where the policy allows it."""
+        reason: str | None = None
+        if call.engine is EngineKind.MODEL:
+            try:
+                draft = await plan.task.run(given, context)
+            except (Unavailable, OverBudget, Denied) as error:
+                entry.failed("model", error)
+                reason = error.message
+                hint = error.hint
+            else:
+                verdicts = self._judge(plan.task, given, draft)
+                entry.tried("model", verdicts)
+                refused = plan.on_unavailable is OnUnavailable.REFUSE and draft.degraded
+                if worst(verdicts) is Outcome.PASS and not refused:
+                    return draft, verdicts
+                reason = draft.degraded[0] if refused else _first_failure(verdicts)
+                hint = None
+            if plan.on_unavailable is OnUnavailable.REFUSE:
+                raise NoAnswer(f"`{call.task}` may not fall back to its rules: {reason}", hint=hint)
+        draft = plan.task.rules(given, context)
+        verdicts = self._judge(plan.task, given, draft)
+        entry.tried("rules", verdicts)
+        if worst(verdicts) is not Outcome.PASS:
+            raise NoAnswer(f"the rules of `{call.task}` failed: {_first_failure(verdicts)}")
+        if reason is not None:
+            draft = replace(draft, degraded=(reason, *draft.degraded))
+        return draft, verdicts
+
+    def _judge(self, task: Task, given: JsonObject, draft: Draft) -> tuple[Verdict, ...]:
+        problems = self.validator.problems(task.spec.output_schema, draft.output)
+        schema = Verdict(
+            check="schema",
+            outcome=Outcome.FAIL if problems else Outcome.PASS,
+            reason=problems[0] if problems else "",
+        )
+        if problems:  # the other checks may rely on the shape
+            return (schema,)
+        return (schema, *(check.judge(given, draft) for check in task.checks))
+
+
+def _first_failure(verdicts: Sequence[Verdict]) -> str:
+    verdict = max(verdicts, key=lambda v: v.outcome)
+    return f"check `{verdict.check}`: {verdict.reason or verdict.outcome.name.lower()}"
