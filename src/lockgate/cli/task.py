@@ -1,0 +1,184 @@
+"""`lockgate task`: what tasks there are, what they promise, and a new one."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lockgate.cli.output import Silence, data, data_json, table, words
+from lockgate.cli.session import Session
+from lockgate.domain.digest import Json, JsonObject
+from lockgate.domain.task import Case
+from lockgate.errors import LockgateError, NotFound
+
+if TYPE_CHECKING:
+    from lockgate.ports import Task
+
+EXIT_FAILED_CASE = 1
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group()
+def task() -> None:
+    """List, show, check and create tasks."""
+
+
+@task.command("list", epilog=_examples("lockgate task list", "lockgate task list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def list_tasks(session: Session, *, as_json: bool) -> None:
+    """List the tasks that can be run here."""
+    from lockgate.app import task_names
+
+    specs = [_find(session, name).spec for name in task_names(session.loaded)]
+    if as_json:
+        data_json([{"name": s.name, "version": s.version, "title": s.title} for s in specs])
+        return
+    table(("NAME", "VERSION", "TITLE"), [(s.name, s.version, s.title) for s in specs])
+
+
+@task.command(
+    "show", epilog=_examples("lockgate task show review", "lockgate task show review --json")
+)
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the schemas.")
+@click.pass_obj
+def show_task(session: Session, name: str, *, as_json: bool) -> None:
+    """Show the contract of the task NAME and the release that runs it."""
+    from lockgate.app import release_of
+
+    found = _find(session, name)
+    spec = found.spec
+    release = release_of(session.loaded, session.models(), spec)
+    if as_json:
+        data_json(
+            {
+                "name": spec.name,
+                "version": spec.version,
+                "title": spec.title,
+                "aliases": list(spec.aliases),
+                "formats": list(spec.formats),
+                "on_unavailable": str(spec.on_unavailable),
+                "checks": ["schema", *(check.name for check in found.checks)],
+                "cases": len(spec.cases),
+                "release": {"digest": str(release.digest), **release.document},
+                "input_schema": spec.input_schema,
+                "output_schema": spec.output_schema,
+            }
+        )
+        return
+    data(f"{spec.name} {spec.version}: {spec.title}")
+    data(f"  formats   {', '.join(spec.formats)}")
+    data(f"  checks    {', '.join(['schema', *(check.name for check in found.checks)])}")
+    data(f"  cases     {len(spec.cases)}")
+    data(f"  fallback  {spec.on_unavailable}")
+    data(f"  release   {release.digest}")
+    for pin in sorted(release.pins):
+        data(f"  {pin.role:<9} {pin.name} on {pin.backend}, {pin.digest}")
+
+
+@task.command(
+    "check",
+    epilog=_examples(
+        "lockgate task check log-triage", "lockgate task check log-triage --engine model"
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--engine",
+    type=click.Choice(["rules", "model"]),
+    default="rules",
+    show_default=True,
+    help="What answers the cases.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_obj
+def check_task(session: Session, name: str, engine: str, *, as_json: bool) -> int:
+    """Check the task NAME: its files, its schemas, and its evaluation cases."""
+    found = _find(session, name)
+    results = session.run(partial(_cases, session, found, engine))
+    failed = [result for result in results if result["problems"]]
+    if as_json:
+        data_json({"task": found.spec.name, "engine": engine, "cases": results})
+    else:
+        for result in results:
+            data(f"{'FAIL' if result['problems'] else 'ok  '}  {result['name']}")
+            problems = result["problems"]
+            assert isinstance(problems, list)
+            for problem in problems:
+                data(f"      {problem}")
+        data(f"{len(results) - len(failed)} of {len(results)} case(s) passed")
+    return EXIT_FAILED_CASE if failed else 0
+
+
+@task.command(
+    "new",
+    epilog=_examples(
+        "lockgate task new log-triage", "lockgate task new log-triage --folder ci/tasks"
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to make it.  [default: the first of `task_folders`]",
+)
+@click.pass_obj
+def new_task(session: Session, name: str, folder: Path | None) -> None:
+    """Make a prompt-only task NAME that runs and has a passing evaluation case."""
+    from lockgate.tasks.prompt.folder import create
+
+    loaded = session.loaded
+    parent = folder or loaded.resolve(next(iter(loaded.config.task_folders), Path("tasks")))
+    for path in create(parent / name, name):
+        data(str(path))
+    words(f"next: lockgate task check {name}")
+    words(f"      echo 'no space left on device' | lockgate run {name}")
+
+
+def _find(session: Session, name: str) -> "Task":
+    from lockgate.app import find_task
+
+    found = find_task(session.loaded, name)
+    if found is None:
+        raise NotFound(
+            f"there is no task `{name}`", hint="list the tasks with `lockgate task list`"
+        )
+    return found
+
+
+async def _cases(session: Session, found: "Task", engine: str) -> list[dict[str, Json]]:
+    from lockgate.app import new_call, open_engine
+
+    results: list[dict[str, Json]] = []
+    async with open_engine(session.loaded, session.environment) as opened:
+        for case in found.spec.cases:
+            call = new_call(session.loaded, found.spec.name, case.input, engine=engine)
+            problems: list[Json]
+            try:
+                answer = await opened.answering.answer(call, Silence())
+                problems = list(_differences(case, answer.output))
+            except LockgateError as error:
+                problems = [f"{error.code}: {error.message}"]
+            results.append({"name": case.name, "problems": problems})
+    return results
+
+
+def _differences(case: Case, output: JsonObject) -> list[str]:
+    """Compare the members that the case expects; others may be anything."""
+    found: list[str] = []
+
+    def compare(path: str, expected: Json, actual: Json) -> None:
+        if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+            for name, value in expected.items():
+                compare(f"{path}.{name}" if path else name, value, actual.get(name))
+        elif expected != actual:
+            found.append(f"`{path}` is {actual!r}, expected {expected!r}")
+
+    compare("", case.expect, output)
+    return found
