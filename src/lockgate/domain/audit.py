@@ -84,18 +84,38 @@ def verify(events: Iterable[AuditEvent], head: Head) -> int:
     """
     at = Head()
     for event in events:
-        expected = seal(at, event.entry)
-        if event != expected:
-            raise Corrupt(
-                f"audit event {at.seq + 1} does not follow from event {at.seq}: "
-                f"its digest is {event.digest}, expected {expected.digest}",
-                hint="the log was edited, reordered or cut; compare it with an export",
-            )
-        at = Head(seq=event.seq, digest=event.digest)
+        at = follow(at, event)
+    end(at, head)
+    return at.seq
+
+
+def follow(head: Head, event: AuditEvent) -> Head:
+    """Return the head after `event`.
+
+    Raises:
+        Corrupt: it does not follow from `head`.
+
+    """
+    expected = seal(head, event.entry)
+    if event != expected:
+        raise Corrupt(
+            f"audit event {head.seq + 1} does not follow from event {head.seq}: "
+            f"its digest is {event.digest}, expected {expected.digest}",
+            hint="the log was edited, reordered or cut; compare it with an export",
+        )
+    return Head(seq=event.seq, digest=event.digest)
+
+
+def end(at: Head, head: Head) -> None:
+    """Check that a chain which leads to `at` ends there.
+
+    Raises:
+        Corrupt: `head` is another event.
+
+    """
     if at != head:
         raise Corrupt(
             f"the audit log ends at event {at.seq} ({at.digest}), "
             f"but its head says {head.seq} ({head.digest})",
             hint="events were cut off or added; compare it with an export",
         )
-    return at.seq

@@ -1,0 +1,145 @@
+"""Domain objects to rows and back. The only module that knows both."""
+
+import zlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from lockgate.domain.audit import AuditEvent, Entry, Head, seal
+from lockgate.domain.audit_export import decode_event, encode_event
+from lockgate.domain.digest import Digest
+from lockgate.errors import Corrupt, UsageError
+from lockgate.ports import Payload
+from lockgate.store.sql import Connection, Driver, Row
+
+MAX_PAYLOAD_BYTES = 256 << 20
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_FAST = 1
+
+
+class SqlUnit:
+    """Implements `ports.Unit` on a Connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def append(self, entry: Entry) -> AuditEvent:
+        await self._db.lock("audit")
+        event = seal(await self.head(), entry)
+        await self._db.run(
+            "append_event",
+            seq=event.seq,
+            body=encode_event(event).decode("utf-8"),
+            **_columns(entry),
+        )
+        await self._db.run("put_head", seq=event.seq, digest=str(event.digest))
+        return event
+
+    async def head(self) -> Head:
+        for row in await self._db.run("head"):
+            try:
+                return Head(seq=_int(row, "seq"), digest=Digest.parse(_text(row, "digest")))
+            except UsageError as error:
+                raise Corrupt(f"the head of the audit log: {error.message}") from error
+        return Head()
+
+    async def event(self, call: str) -> AuditEvent | None:
+        rows = await self._db.run("event", id=_column(call))
+        return _event(rows[0]) if rows else None
+
+    async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditEvent]:
+        return [_event(row) for row in await self._db.run("events", after=after, most=limit)]
+
+    async def recent(self, *, limit: int, task: str | None = None) -> Sequence[AuditEvent]:
+        rows = await self._db.run("recent", subject=task, most=limit)
+        return [_event(row) for row in rows]
+
+    async def put_payload(self, digest: Digest, payload: Payload) -> None:
+        await self._db.run(
+            "put_payload",
+            digest=str(digest),
+            data=zlib.compress(payload.data, _FAST),
+            expires_at=_time(payload.expires_at or _NEVER),
+        )
+
+    async def payload(self, digest: Digest) -> bytes | None:
+        for row in await self._db.run("payload", digest=str(digest)):
+            data = row["data"]
+            assert isinstance(data, bytes), "the column holds bytes"
+            content = _inflate(data, digest)
+            if Digest.of(content) != digest:
+                raise Corrupt(f"the payload `{digest}` holds other bytes: {Digest.of(content)}")
+            return content
+        return None
+
+    async def drop_expired(self, now: datetime, *, limit: int = 1000) -> int:
+        return len(await self._db.run("drop_expired", now=_time(now), most=limit))
+
+
+class SqlStore:
+    """Implements `ports.Store` on any Driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[SqlUnit]:
+        async with self._driver.transaction() as connection:
+            yield SqlUnit(connection)
+
+
+def _columns(entry: Entry) -> dict[str, str]:
+    return {
+        "id": _column(entry.id),
+        "at": _time(entry.at),
+        "action": _column(entry.action),
+        "subject": _column(entry.subject),
+    }
+
+
+def _column(text: str) -> str:
+    # PostgreSQL text holds no NUL; the body is JSON, where it is escaped.
+    return text.replace("\0", "\ufffd")
+
+
+def _event(row: Row) -> AuditEvent:
+    """Read a row, and hold its columns to its body: an edit of either shows."""
+    event = decode_event(_text(row, "body").encode("utf-8", "surrogatepass"))
+    expected = {"seq": event.seq, **_columns(event.entry)}
+    for name, value in expected.items():
+        if row[name] != value:
+            raise Corrupt(
+                f"audit event {event.seq}: its column `{name}` is `{row[name]!r}`, "
+                f"its body says `{value!r}`",
+                hint="the log was edited; compare it with an export",
+            )
+    return event
+
+
+def _inflate(data: bytes, digest: Digest) -> bytes:
+    try:
+        inflater = zlib.decompressobj()
+        content = inflater.decompress(data, MAX_PAYLOAD_BYTES)
+    except zlib.error as error:
+        raise Corrupt(f"the payload `{digest}` does not inflate: {error}") from error
+    if inflater.unconsumed_tail or not inflater.eof:
+        raise Corrupt(f"the payload `{digest}` is cut off or larger than {MAX_PAYLOAD_BYTES} bytes")
+    return content
+
+
+def _time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _text(row: Row, column: str) -> str:
+    value = row[column]
+    if not isinstance(value, str):
+        raise Corrupt(f"the column `{column}` of the audit log is not text")
+    return value
+
+
+def _int(row: Row, column: str) -> int:
+    value = row[column]
+    if not isinstance(value, int):
+        raise Corrupt(f"the column `{column}` of the audit log is not an integer")
+    return value

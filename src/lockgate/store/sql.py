@@ -1,0 +1,65 @@
+"""Loads the named queries, and says what a driver must do."""
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from contextlib import AbstractAsyncContextManager
+from importlib import resources
+from typing import Protocol, TypeAlias
+
+from lockgate.errors import StorageFailed
+
+Value: TypeAlias = str | int | bytes | None
+Row: TypeAlias = Mapping[str, Value]
+
+_PACKAGE = resources.files("lockgate.store")
+
+
+class Connection(Protocol):
+    """A transaction that runs named queries."""
+
+    async def run(self, query: str, **params: Value) -> Sequence[Row]:
+        """Run the query of that name in `queries.sql` and return all its rows."""
+        ...
+
+    async def lock(self, name: str) -> None:
+        """Hold `name` against every other process until the transaction ends."""
+        ...
+
+
+class Driver(Protocol):
+    """A database."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]: ...
+
+
+def queries() -> dict[str, str]:
+    """Return each named query of `queries.sql`, with `:name` parameters."""
+    text = (_PACKAGE / "queries.sql").read_text("utf-8")
+    found = re.findall(r"^-- name: (\w+)\n([^;]*;)", text, re.MULTILINE)
+    return dict(found)
+
+
+def migrations() -> dict[str, str]:
+    """Return the migration scripts by name, oldest first: `NNNN_pre_*` and `NNNN_post_*`."""
+    folder = _PACKAGE / "migrations"
+    files = sorted(folder.iterdir(), key=lambda f: f.name)
+    return {f.name: f.read_text("utf-8") for f in files if f.name.endswith(".sql")}
+
+
+def refuse_newer(database: str, unknown: Set[str]) -> None:
+    """Refuse a database with migrations that this program does not know.
+
+    Raises:
+        StorageFailed: there are any.
+
+    """
+    if unknown:
+        raise StorageFailed(
+            f"`{database}` has the newer schema `{max(unknown)}`",
+            hint="use the newer Lockgate that wrote it, or another `store.url`",
+        )
+
+
+def statements(script: str) -> list[str]:
+    """Split a migration; ours hold no semicolon inside a literal."""
+    return [part.strip() for part in script.split(";") if part.strip()]
