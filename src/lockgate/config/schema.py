@@ -1,0 +1,139 @@
+"""Checks a configuration file against the settings, and describes them as JSON Schema.
+
+The only module that imports pydantic; it is imported when there is a file to check.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from lockgate.config.lines import KeyPath
+from lockgate.config.settings import BUILT_IN_BACKENDS, Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """One violation of the schema, where in the document it is, and what to do."""
+
+    path: KeyPath
+    message: str
+
+
+def validate(document: Mapping[str, Any]) -> Config | Sequence[Flaw]:
+    """Return the settings that `document` gives, or everything that is wrong with it."""
+    try:
+        # JSON mode: strict about types, yet it takes text for enums and paths, lists for tuples.
+        text = json.dumps(document, default=lambda value: {"a date or a time": str(value)})
+        config = TypeAdapter(Config).validate_json(text)
+    except ValidationError as error:
+        return [_flaw(details, document) for details in error.errors(include_url=False)]
+    return list(_unknown_backends(config)) or config
+
+
+def json_schema() -> Mapping[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of `lockgate.toml`, for editors."""
+    schema = TypeAdapter(Config).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _flaw(details: ErrorDetails, document: Mapping[str, Any]) -> Flaw:
+    path = _path(details["loc"], document)
+    message = _message(details, path)
+    return Flaw(path=path, message=message)
+
+
+def _path(location: tuple[str | int, ...], document: Any) -> KeyPath:
+    """Drop what pydantic adds to a location: the tag of a union, and `[key]`."""
+    path: list[str | int] = []
+    at = document
+    for index, part in enumerate(location):
+        if part == "[key]":
+            continue
+        inside = isinstance(at, Mapping)
+        if inside and part not in at and part in (at.get("kind"), at.get("source")):
+            continue
+        path.append(part)
+        at = _child(at, part) if index < len(location) - 1 else None
+    return tuple(path)
+
+
+def _child(at: Any, part: str | int) -> Any:
+    if isinstance(at, Mapping):
+        return at.get(str(part))
+    if isinstance(at, Sequence) and isinstance(part, int) and part < len(at):
+        return at[part]
+    return None
+
+
+def _message(details: ErrorDetails, path: KeyPath) -> str:
+    dotted = ".".join(map(str, path)) or "the document"
+    match details["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            known = _known_names(details["loc"][:-1])
+            return f"`{dotted}` is not a setting{did_you_mean(str(path[-1]), known)}"
+        case "missing" | "missing_argument" | "missing_keyword_only_argument":
+            return f"`{dotted}` is missing"
+        case "union_tag_not_found":
+            member = details["ctx"]["discriminator"]
+            return f"`{dotted}` needs {member.replace(chr(39), '`')}"
+        case "union_tag_invalid":
+            member = details["ctx"]["discriminator"].strip("'")
+            expected = [tag.strip(" '") for tag in details["ctx"]["expected_tags"].split(",")]
+            tag = str(details["ctx"]["tag"])
+            return f"`{dotted}.{member}` cannot be `{tag[:80]}`{_one_of(tag, expected)}"
+        case _:
+            text = details["msg"].removeprefix("Value error, ")
+            return f"`{dotted}`: {text[:1].lower()}{text[1:].replace(chr(39), '`')}"
+
+
+def _known_names(location: tuple[str | int, ...]) -> Sequence[str]:
+    """Return the settings that may stand in the table at `location`."""
+    at: Any = Config
+    for part in location:
+        at = _inside(at, part)
+    return [field.name for field in fields(at)] if is_dataclass(at) else []
+
+
+def _inside(at: Any, part: str | int) -> Any:
+    if is_dataclass(at):
+        return get_type_hints(at).get(str(part))
+    # A mapping, a tuple or a tagged union: the type of its elements, or of the choice `part`.
+    choices = [c for c in get_args(at) if is_dataclass(c)]
+    for choice in choices:
+        for member in ("kind", "source"):
+            if part in get_args(get_type_hints(choice).get(member)):
+                return choice
+    return get_args(at)[-1] if at is not None and get_args(at)[-1:] != (...,) else choices[:1]
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return `; did you mean …?` for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _one_of(word: str, known: Sequence[str]) -> str:
+    return did_you_mean(word, known) or f": it is one of {', '.join(f'`{k}`' for k in known)}"
+
+
+def _unknown_backends(config: Config) -> Iterator[Flaw]:
+    known = [*BUILT_IN_BACKENDS, *config.backends]
+    named: list[tuple[KeyPath, str]] = [
+        (("models", name, "backend"), model.backend) for name, model in config.models.items()
+    ]
+    for task, settings in config.tasks.items():
+        for role, filled in settings.models.items():
+            if filled.backend is not None:
+                named.append((("tasks", task, "models", role, "backend"), filled.backend))
+    for path, backend in named:
+        if backend not in known:
+            dotted = ".".join(map(str, path))
+            yield Flaw(
+                path=path,
+                message=f"`{dotted}`: no backend `{backend}`{did_you_mean(backend, known)}",
+            )

