@@ -1,0 +1,344 @@
+"""The models of this machine: what there is, where its files are, whether they are whole."""
+
+import re
+from collections.abc import Mapping, MutableSequence, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from lockgate.domain.digest import Digest
+from lockgate.errors import Corrupt, ModelMissing, NotFound, StorageFailed, UsageError
+from lockgate.oci.catalogue import (
+    BuiltinSource,
+    Catalogue,
+    FileSource,
+    Model,
+    ModelFile,
+    PypiSource,
+)
+from lockgate.oci.gguf import read_header
+from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification
+from lockgate.oci.layout import MANIFEST, Descriptor, Layout, hash_file
+from lockgate.oci.manifest import config_digest, pack, unpack
+from lockgate.oci.settings import ModelSettings
+from lockgate.ports import Progress
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TRIES = 3
+_UNFINISHED = ("part", "etag", "tmp")
+_OWN_BACKEND = "llama_cpp"  # `pull_file` takes GGUF only
+
+
+class ModelStore:
+    """Models in one OCI image layout. Implements `ports.ModelFiles`."""
+
+    def __init__(self, root: Path, catalogue: Catalogue, settings: ModelSettings) -> None:
+        self._layout = Layout(root)
+        self._catalogue = catalogue
+        self._settings = settings
+        self._checked: set[str] = set()
+
+    def pull(self, name: str, progress: Progress, *, if_missing: bool = False) -> PullResult:
+        """Make a model of the catalogue be here.
+
+        What is here already is hashed again, and fetched again if it is damaged; with
+        `if_missing`, a look at the sizes is enough.
+
+        Raises:
+            NotFound: no such model, or its source does not have it.
+            Unavailable: its source does not answer.
+            Denied: its source wants credentials.
+            Corrupt: its source has other bytes.
+            StorageFailed: the disk is full or read-only.
+
+        """
+        model = self._catalogue.models.get(name)
+        if model is None:
+            raise self._unknown(name)
+        if isinstance(model.source, BuiltinSource):
+            self._builtin(model, model.source)
+            return _result(model, fetched=False)
+        return self._bring(model, progress, trust_sizes=if_missing)
+
+    def pull_file(self, path: Path, name: str, progress: Progress) -> PullResult:
+        """Take a GGUF file of the user's into the store, under a name of its own.
+
+        Raises:
+            UsageError: the name is not one, or belongs to the catalogue.
+            NotFound: there is no such file.
+            Corrupt: it is not a whole GGUF file.
+            StorageFailed: the disk is full or read-only.
+
+        """
+        if _NAME.fullmatch(name) is None:
+            raise UsageError(
+                f"`{name[:80]}` cannot be a model's name", hint=f"names match `{_NAME.pattern}`"
+            )
+        if name in self._catalogue.models:
+            raise UsageError(
+                f"`{name}` is a model of the catalogue", hint="choose another name with `--name`"
+            )
+        if not path.is_file():
+            raise NotFound(f"`{path}` is not a file", hint="give the path of a GGUF file")
+        header = read_header(path)
+        digest, size = hash_file(path)
+        model = Model(
+            name=name,
+            source=FileSource(path=path.absolute().parent),
+            files=(ModelFile(role="weights", member=path.name, digest=digest, size=size),),
+            backend=_OWN_BACKEND,
+            title=header.title or name,
+            licence=header.licence,
+            architecture=header.architecture,
+            format="gguf",
+            quantisation=header.quantisation,
+            context_tokens=header.context_tokens,
+        )
+        return self._bring(model, progress, trust_sizes=False)
+
+    def files(self, model: str) -> Mapping[str, Path]:
+        """Return read-only paths by role, to be mapped in place. Looks at sizes; hashes nothing.
+
+        Raises:
+            ModelMissing: the model is not here; the hint has the command.
+            NotFound: no catalogue knows the model, and it is not here.
+            Corrupt: a file is missing or cut off; the hint has the command.
+
+        """
+        found, digest = self._find(model)
+        if isinstance(found.source, BuiltinSource):
+            return self._builtin(found, found.source)
+        state = self._state(found, digest)
+        if state is State.PULLED:
+            return self._paths(found)
+        if state is State.DAMAGED:
+            bad = [f.title for f in found.files if not self._layout.has(f.digest, f.size)]
+            raise Corrupt(
+                f"the model `{model}` is damaged: {_listed(bad) or 'its manifest'} "
+                "is missing or has the wrong size",
+                hint=self._repair(model),
+            )
+        why = "is here in an older version" if state is State.OUTDATED else "is not here"
+        raise ModelMissing(f"the model `{model}` {why}", hint=self._repair(model))
+
+    def digest(self, name: str) -> Digest:
+        """Return what a release pins: known before the model is pulled.
+
+        Raises:
+            NotFound: no catalogue knows the model, and it is not here.
+            Corrupt: only the store knows it, and its manifest is damaged.
+
+        """
+        return self._find(name)[1]
+
+    def backend(self, name: str) -> str:
+        """Return the name of the backend that a model is made for. Raises as `digest`."""
+        return self._find(name)[0].backend
+
+    def list(self) -> Sequence[ModelInfo]:
+        """Return the models of the catalogue and those that were pulled from files, by name."""
+        names = {*self._catalogue.models, *self._layout.manifests()}
+        found = []
+        for name in sorted(names):
+            try:
+                found.append(self._info(*self._find(name)))
+            except Corrupt:
+                continue  # an image that some other tool put into the layout
+        return found
+
+    def show(self, name: str) -> ModelInfo:
+        """Return one model. Raises as `digest`."""
+        model, digest = self._find(name)
+        info = self._info(model, digest)
+        if name in self._catalogue.models or "weights" not in info.paths:
+            return info
+        # The manifest has no place for the context length (ModelPack's config is closed).
+        context = read_header(info.paths["weights"]).context_tokens
+        return replace(info, model=replace(model, context_tokens=context))
+
+    def verify(self, name: str) -> Verification:
+        """Hash every byte of a model that is here.
+
+        Raises:
+            ModelMissing: it is not here.
+            NotFound: no catalogue knows it, and it is not here.
+
+        """
+        model, digest = self._find(name)
+        if isinstance(model.source, BuiltinSource):
+            problems = _problems(model, self._package_paths(model, model.source))
+        elif self._state(model, digest) in {State.MISSING, State.OUTDATED}:
+            raise ModelMissing(f"the model `{name}` is not here", hint=self._repair(name))
+        else:
+            problems = _problems(model, self._paths(model))
+            try:
+                self._layout.read(config_digest(self._layout.read(digest)))
+            except Corrupt as error:
+                problems.append(error.message)
+        return Verification(name=name, digest=digest, problems=tuple(problems))
+
+    def remove(self, name: str) -> int:
+        """Take a model away, with what a broken-off pull left. Return the bytes freed.
+
+        Files that another model uses stay.
+
+        Raises:
+            NotFound: it is not here.
+            UsageError: it is part of the package.
+
+        """
+        model = self._catalogue.models.get(name)
+        if model is not None and isinstance(model.source, BuiltinSource):
+            raise UsageError(f"the model `{name}` is part of the package and cannot be removed")
+        partials = [] if model is None else self._partials(model)
+        if name not in self._layout.manifests() and not partials:
+            raise NotFound(
+                f"the model `{name}` is not in the local store", hint="see `lockgate model list`"
+            )
+        self._layout.prepare()
+        freed = self._layout.forget(name)
+        for path in partials:
+            with self._layout.lock(path.stem):
+                freed += self._layout.discard(path)
+        return freed
+
+    def _bring(self, model: Model, progress: Progress, *, trust_sizes: bool) -> PullResult:
+        packed = pack(model)
+        if self._state(model, packed.digest) is State.PULLED and (
+            trust_sizes or not self._drop_damaged(model)
+        ):
+            return _result(model, fetched=False)
+        # Imported here because the HTTP client takes longer than everything else in this room,
+        # and only a pull needs it.
+        from lockgate.oci.sources import Puller  # noqa: PLC0415
+
+        self._layout.prepare()
+        puller = Puller(self._layout, self._settings, progress)
+        fetched = False
+        for _ in range(_TRIES):
+            fetched |= puller.fetch(model)
+            self._layout.put(packed.config)
+            self._layout.put(packed.manifest)
+            manifest = Descriptor(
+                media_type=MANIFEST, digest=packed.digest, size=len(packed.manifest)
+            )
+            if self._layout.name(model.name, manifest):
+                return _result(model, fetched=fetched)
+            # Another process removed a model that shares a file, between fetching and naming.
+        raise StorageFailed(
+            f"the files of `{model.name}` were removed while it was pulled", hint="pull it again"
+        )
+
+    def _drop_damaged(self, model: Model) -> bool:
+        """Delete the files that do not match their digests. Return whether there were any."""
+        bad = [file for file in model.files if _problem(file, self._layout.blob(file.digest))]
+        for file in bad:
+            self._layout.discard(self._layout.blob(file.digest))
+        return bool(bad)
+
+    def _find(self, name: str) -> tuple[Model, Digest]:
+        """Return a model of the catalogue, or of the store alone, with its digest."""
+        model = self._catalogue.models.get(name)
+        if model is not None:
+            return model, pack(model).digest
+        descriptor = self._layout.manifests().get(name)
+        if descriptor is None:
+            raise self._unknown(name)
+        manifest = self._layout.read(descriptor.digest)
+        stored = unpack(manifest, self._layout.read(config_digest(manifest)))
+        model = Model(
+            name=name,
+            source=FileSource(path=Path()),
+            files=stored.files,
+            backend=_OWN_BACKEND,
+            title=stored.title,
+            licence=stored.licence,
+            architecture=stored.architecture,
+            format=stored.format,
+            parameters=stored.parameters,
+            quantisation=stored.quantisation,
+        )
+        return model, descriptor.digest
+
+    def _state(self, model: Model, digest: Digest) -> State:
+        if isinstance(model.source, BuiltinSource):
+            return State.BUILTIN
+        descriptor = self._layout.manifests().get(model.name)
+        if descriptor is None:
+            return State.MISSING
+        if descriptor.digest != digest:
+            return State.OUTDATED
+        whole = self._layout.has(digest, descriptor.size) and all(
+            self._layout.has(file.digest, file.size) for file in model.files
+        )
+        return State.PULLED if whole else State.DAMAGED
+
+    def _info(self, model: Model, digest: Digest) -> ModelInfo:
+        state = self._state(model, digest)
+        paths: Mapping[str, Path] = {}
+        if isinstance(model.source, BuiltinSource):
+            paths = self._package_paths(model, model.source)
+        elif state is State.PULLED:
+            paths = self._paths(model)
+        return ModelInfo(model=model, state=state, digest=digest, paths=paths)
+
+    def _paths(self, model: Model) -> Mapping[str, Path]:
+        return {file.role: self._layout.blob(file.digest) for file in model.files}
+
+    def _package_paths(self, model: Model, source: BuiltinSource) -> Mapping[str, Path]:
+        folder = self._settings.package_root / source.path
+        return {file.role: folder / file.member for file in model.files}
+
+    def _builtin(self, model: Model, source: BuiltinSource) -> Mapping[str, Path]:
+        """Return the paths of files in the package; hashed at the first use in a process."""
+        paths = self._package_paths(model, source)
+        if model.name not in self._checked:
+            problems = _problems(model, paths)
+            if problems:
+                raise Corrupt(
+                    f"the built-in model `{model.name}` is damaged: {problems[0]}",
+                    hint="install lockgate again",
+                )
+            self._checked.add(model.name)
+        return paths
+
+    def _partials(self, model: Model) -> Sequence[Path]:
+        digests = {file.digest for file in model.files}
+        if isinstance(model.source, PypiSource):
+            digests.add(model.source.digest)
+        names = [f"{digest.hex}.{end}" for digest in sorted(digests) for end in _UNFINISHED]
+        return [path for name in names if (path := self._layout.ingest / name).exists()]
+
+    def _unknown(self, name: str) -> NotFound:
+        close = get_close_matches(name, self._catalogue.models, n=1)
+        return NotFound(
+            f"no model is called `{name[:80]}`",
+            hint=f"did you mean `{close[0]}`?" if close else "see `lockgate model list`",
+        )
+
+    def _repair(self, name: str) -> str:
+        what = name if name in self._catalogue.models else f"PATH --name {name}"
+        return f"lockgate model pull {what}"
+
+
+def _result(model: Model, *, fetched: bool) -> PullResult:
+    return PullResult(name=model.name, digest=pack(model).digest, size=model.size, fetched=fetched)
+
+
+def _problems(model: Model, paths: Mapping[str, Path]) -> MutableSequence[str]:
+    found = (_problem(file, paths[file.role]) for file in model.files)
+    return [problem for problem in found if problem]
+
+
+def _problem(file: ModelFile, path: Path) -> str:
+    """Return what is wrong with a file; empty if every byte is right."""
+    if not path.is_file():
+        return f"`{file.title}` is missing: `{path}`"
+    digest, size = hash_file(path)
+    if digest == file.digest:
+        return ""
+    return f"`{file.title}` has {size:,} bytes with the digest {digest}, expected {file.digest}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
