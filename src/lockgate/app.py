@@ -11,11 +11,11 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from lockgate import __version__
 from lockgate.config import settings
@@ -36,6 +36,8 @@ from lockgate.ports import Backend, Store, Task
 
 if TYPE_CHECKING:
     from lockgate.oci.models import ModelStore
+
+HF_ENDPOINT = "https://huggingface.co"
 
 _BUILT_IN: Mapping[str, str] = {
     "release-notes": "lockgate.tasks.release_notes.task:ReleaseNotes",
@@ -167,6 +169,7 @@ def find_task(loaded: Loaded, name: str) -> Task | None:
     name = _ALIASES.get(name, name)
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
+        # Each name comes from the table above.
         task: Task = getattr(import_module(module), attribute)()
         return task
     folder = _folders(loaded).get(name)
@@ -200,7 +203,28 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
 
 def model_store(loaded: Loaded, environment: Environment) -> "ModelStore":
     """Return the local model store with the catalogue and the configuration's own models."""
-    raise NotImplementedError
+    from lockgate.oci.catalogue import load_catalogue
+    from lockgate.oci.models import ModelStore
+    from lockgate.oci.settings import ModelSettings
+
+    extra = {name: _catalogue_entry(loaded, m) for name, m in loaded.config.models.items()}
+    return ModelStore(
+        environment.data_dir / "models",
+        load_catalogue(extra),
+        ModelSettings(
+            package_root=Path(str(resources.files("lockgate"))),
+            hf_endpoint=environment.hf_endpoint or HF_ENDPOINT,
+            hf_token=environment.hf_token,
+            ca_file=environment.ca_file,
+        ),
+    )
+
+
+def _catalogue_entry(loaded: Loaded, model: settings.ModelSettings) -> dict[str, Any]:
+    entry = asdict(model)
+    if isinstance(model, settings.FileModel):
+        entry["path"] = str(loaded.resolve(model.path))
+    return entry
 
 
 def _model_digest(loaded: Loaded, models: "ModelStore", name: str, backend: str) -> Digest:
