@@ -1,0 +1,1 @@
+"""Release notes from commits: parse, classify, group, phrase."""

@@ -1,0 +1,140 @@
+"""Judges drafts of release notes. Each check holds one promise."""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from lockgate.domain.call import Draft
+from lockgate.domain.digest import JsonObject
+from lockgate.domain.verdict import Outcome, Verdict
+from lockgate.tasks.release_notes import commits, grounding, notes, sections, summary
+
+_MAX_ENTRY = 600
+_FEW = 3
+
+
+class Sections:
+    """Title, summary, known sections in order, breaking changes first, none empty."""
+
+    name = "sections"
+
+    def judge(self, given: JsonObject, draft: Draft) -> Verdict:
+        output = draft.output
+        if not commits.text(output, "title") or not commits.text(
+            commits.member(output, "summary"), "text"
+        ):
+            return _fail(self.name, "the title or the summary is missing")
+        order = list(sections.TITLES)
+        found = [cast("str", s["id"]) for s in commits.rows(output, "sections")]
+        if [name for name in order if name in found] != found:
+            return _fail(self.name, f"the sections {', '.join(found)} are not in order")
+        for section in commits.rows(output, "sections"):
+            entries = commits.rows(section, "entries")
+            if not entries:
+                return _fail(self.name, f"the section `{section['id']}` is empty")
+            if section["id"] != "breaking" and any(e["breaking"] for e in entries):
+                return _fail(self.name, f"a breaking change stands under `{section['id']}`")
+        return _pass(self.name)
+
+
+class Citations:
+    """Every entry cites a commit, and every cited commit is in the range."""
+
+    name = "citations"
+
+    def judge(self, given: JsonObject, draft: Draft) -> Verdict:
+        known = {row["sha"] for row in commits.rows(given, "commits")}
+        for entry in _entries(draft.output):
+            cited = cast("Sequence[str]", entry["commits"])
+            if not cited:
+                return _fail(self.name, f"the entry `{entry['id']}` cites no commit")
+            for sha in cited:
+                if sha not in known:
+                    return _fail(self.name, f"`{sha[:12]}` is not in the range")
+        return _pass(self.name)
+
+
+class Coverage:
+    """Every commit of the range is in an entry or is counted as left out, and never both."""
+
+    name = "coverage"
+
+    def judge(self, given: JsonObject, draft: Draft) -> Verdict:
+        known = [cast("str", row["sha"]) for row in commits.rows(given, "commits")]
+        cited = {s for e in _entries(draft.output) for s in cast("Sequence[str]", e["commits"])}
+        left_out: list[str] = []
+        for row in commits.rows(draft.output, "omitted"):
+            shas = cast("Sequence[str]", row["commits"])
+            if row["count"] != len(shas):
+                return _fail(self.name, f"`{row['reason']}` counts {row['count']}, has {len(shas)}")
+            left_out += shas
+        lost = [sha for sha in known if sha not in cited and sha not in set(left_out)]
+        if lost:
+            some = ", ".join(sha[:12] for sha in lost[:_FEW])
+            return _fail(self.name, f"{len(lost)} commits are nowhere: {some}")
+        if len(left_out) != len(set(left_out)) or cited.intersection(left_out):
+            return _fail(self.name, "a commit is counted twice")
+        if len(cited) + len(left_out) != len(set(known)):
+            return _fail(self.name, "a commit that is left out is not in the range")
+        return _pass(self.name)
+
+
+class Grounding:
+    """Generated text holds no name, number, version or reference that its evidence lacks."""
+
+    name = "grounding"
+
+    def judge(self, given: JsonObject, draft: Draft) -> Verdict:
+        said = commits.member(draft.output, "summary")
+        generated = commits.text(said, "generated")
+        if generated is None:
+            return _pass(self.name, "no text was generated")
+        names = cast("Sequence[str]", said["evidence"])
+        problem = fault(generated, _evidence(given, draft.output, frozenset(names)))
+        return _fail(self.name, problem) if problem else _pass(self.name)
+
+
+class Length:
+    """The summary is a paragraph and the entries are lines."""
+
+    name = "length"
+
+    def judge(self, given: JsonObject, draft: Draft) -> Verdict:
+        text = commits.text(commits.member(draft.output, "summary"), "text") or ""
+        if len(text) > summary.MAX_CHARACTERS or "\n" in text:
+            return _fail(self.name, f"the summary has {len(text)} characters in one paragraph")
+        for entry in _entries(draft.output):
+            line = cast("str", entry["text"])
+            if not 0 < len(line) <= _MAX_ENTRY or "\n" in line:
+                return _fail(self.name, f"the entry `{entry['id']}` has {len(line)} characters")
+        return _pass(self.name)
+
+
+ALL = (Sections(), Citations(), Coverage(), Grounding(), Length())
+
+
+def fault(generated: str, evidence: Sequence[str]) -> str | None:
+    """Say why a generated text may not be published; None if it may."""
+    if "\n" in generated or any(mark in generated for mark in ("](", "<", ">", "**", "```", "# ")):
+        return "it holds markup or a placeholder"
+    if generated[-1:] not in {".", "!"}:
+        return "it is not a whole sentence"
+    return grounding.problem(generated, evidence)
+
+
+def _evidence(given: JsonObject, output: JsonObject, names: frozenset[str]) -> list[str]:
+    found = [cast("str", e["text"]) for e in _entries(output) if e["id"] in names]
+    found += [notes.pull_texts(p) for p in commits.pulls_of(given) if f"#{p.number}" in names]
+    return found
+
+
+def _entries(output: JsonObject) -> Iterator[JsonObject]:
+    for section in commits.rows(output, "sections"):
+        yield from commits.rows(section, "entries")
+
+
+def _pass(name: str, reason: str = "") -> Verdict:
+    return Verdict(check=name, outcome=Outcome.PASS, reason=reason)
+
+
+def _fail(name: str, reason: str) -> Verdict:
+    return Verdict(check=name, outcome=Outcome.FAIL, reason=reason)

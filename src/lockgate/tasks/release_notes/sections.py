@@ -1,0 +1,111 @@
+"""Keep a Changelog 1.1.0 sections, and the three that projects need beside them."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from lockgate.tasks.release_notes.commits import Change
+
+TITLES: Mapping[str, str] = {
+    "breaking": "Breaking changes",
+    "added": "Added",
+    "changed": "Changed",
+    "deprecated": "Deprecated",
+    "removed": "Removed",
+    "fixed": "Fixed",
+    "security": "Security",
+    "documentation": "Documentation",
+    "dependencies": "Dependencies",
+    "internal": "Internal",
+    "other": "Other",
+}
+"""All sections in the order in which they stand."""
+
+USER_FACING = frozenset(
+    {"breaking", "added", "changed", "deprecated", "removed", "fixed", "security"}
+)
+
+_BY_TYPE: Mapping[str, str] = {
+    "feat": "added",
+    "fix": "fixed",
+    "perf": "changed",
+    "refactor": "changed",
+    "revert": "changed",
+    "security": "security",
+    "deprecate": "deprecated",
+    "remove": "removed",
+    "docs": "documentation",
+    "deps": "dependencies",
+    "test": "internal",
+    "ci": "internal",
+    "build": "internal",
+    "chore": "internal",
+    "style": "internal",
+    "bump": "internal",
+    "release": "internal",
+}
+_DEPENDENCY_SCOPES = frozenset({
+    "deps", "deps-dev", "dev-deps", "dependencies", "dependency", "dependencies-dev",
+})  # fmt: skip
+_BUMP = re.compile(
+    r"(?:bump|upgrade|update)s? (?:\S{1,100} ){1,8}?(?:from \S{1,60} )?to \S{1,60}"
+    r"(?: in \S{1,200})?(?: in the .{1,80} group.{0,80})?",
+    re.IGNORECASE,
+)
+_ADVISORY = re.compile(r"\b(?:CVE-\d{4}-\d{4,9}|GHSA(?:-[0-9a-z]{4}){3})\b", re.IGNORECASE)
+_REMOVES = re.compile(
+    r"(?:remove|removes|removed|delete|deletes|drop|drops|dropped)\b", re.IGNORECASE
+)
+_DEPRECATES = re.compile(r"deprecat(?:e|es|ed|ing|ion)\b", re.IGNORECASE)
+
+
+def section(change: Change) -> str:
+    """Return the section that a classified change belongs to."""
+    if change.breaking:
+        return "breaking"
+    scope = (change.scope or "").lower()
+    if scope in _DEPENDENCY_SCOPES:
+        return "dependencies"
+    if scope == "security":
+        return "security"
+    place = _BY_TYPE.get(change.type or "", "other")
+    return _refined(change, place)
+
+
+def _refined(change: Change, place: str) -> str:
+    """Let the words settle what the type leaves open."""
+    if place in {"documentation", "other"}:
+        return place
+    if _ADVISORY.search(change.text):
+        return "security"
+    if place == "internal":
+        return "dependencies" if _is_bump(change) else place
+    return _by_verb(change, place)
+
+
+def _by_verb(change: Change, place: str) -> str:
+    if place in {"added", "changed"}:
+        if _DEPRECATES.match(change.text):
+            return "deprecated"
+        if _REMOVES.match(change.text) and (place == "added" or change.by != "conventional"):
+            return "removed"
+    return place
+
+
+def _is_bump(change: Change) -> bool:
+    return change.type in {"chore", "build", "bump"} and _BUMP.fullmatch(change.text) is not None
+
+
+def group(changes: Sequence[Change]) -> Mapping[str, Sequence[Change]]:
+    """Return the changes by section, in the sections' order; empty sections are left out.
+
+    Inside a section, changes without a scope come first, then scope by scope; otherwise the
+    order stays.
+    """
+    found: dict[str, list[Change]] = {name: [] for name in TITLES}
+    for change in changes:
+        found[section(change)].append(change)
+    return {
+        name: sorted(listed, key=lambda change: (change.scope or "").lower())
+        for name, listed in found.items()
+        if listed
+    }
