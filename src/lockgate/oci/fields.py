@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_LARGEST = 2**53  # RFC 8785: larger ones are not exact in canonical JSON
+
 
 class Fields:
     """One table. Each method returns an empty value after noting a problem, and goes on."""
@@ -44,19 +46,19 @@ class Fields:
         return "" if value is None or value == "" else self._checked(key, value, pattern)
 
     def integer(self, key: str) -> int:
-        """Return a whole number of at least 0 that must be there."""
+        """Return a whole number that must be there."""
         value = self.optional_integer(key)
         if key not in self._table:
             self.refuse(key, "is missing")
         return value or 0
 
     def optional_integer(self, key: str) -> int | None:
-        """Return a whole number of at least 0."""
+        """Return a whole number; None if it is not there."""
         value = self._take(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.refuse(key, f"is `{value}`, must be a whole number of at least 0")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+            self.refuse(key, f"is `{value}`, must be a whole number from 0 to 2**53")
             return None
         return value
 

@@ -52,7 +52,7 @@ class Wheel:
 class PipConfig:
     """What pip is configured for, as far as fetching a file needs it."""
 
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
     urls: Sequence[str] = field(default=(), repr=False)
     """Indexes and link pages, credentials included."""
 

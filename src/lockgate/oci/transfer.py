@@ -190,7 +190,9 @@ class Transfer:
                     return
                 partial.etag = _strong_etag(response)
                 reporter.at(partial.size, total or remote.size or 0)
-                for block in response.iter_bytes(_BLOCK):
+                # Blocks as they come: with a size given, what waits for the rest of its block is
+                # lost when the connection breaks.
+                for block in response.iter_bytes():
                     partial.append(block)
                     reporter.at(partial.size)
                     _bound(partial, remote, total)
