@@ -56,8 +56,14 @@ def _keys(change: Change) -> Iterator[object]:
 
 def _same(one: Change, other: Change) -> bool:
     """Say whether two changes that share a key are one, whatever their words."""
+    if _reverts(one) != _reverts(other):
+        return False
     if one.branch or other.branch:
         return True
     if one.type is None or other.type is None:
         return True
     return one.type == other.type and one.scope == other.scope
+
+
+def _reverts(change: Change) -> bool:
+    return change.type == "revert" or change.text.lower().startswith(("revert", "reapply"))

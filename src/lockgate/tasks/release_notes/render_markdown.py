@@ -8,7 +8,7 @@ from lockgate.domain.digest import JsonObject
 from lockgate.tasks.release_notes import changes, commits, links
 
 _SHORT = 7
-_MOST_COMMITS = 5
+_MOST = 5
 _SPECIAL = re.compile(r"[\\*_\[\]<>#|~&@`!$+-]|^\d+[.)]")
 _CODE = re.compile(r"(`[^`]+`)")
 _ESCAPED = re.compile(r"([\\*\[\]<>|~`$])|&(?=#?\w{1,30};)|(?<!\w)_|_(?!\w)")
@@ -57,7 +57,8 @@ def render(output: JsonObject) -> str:
         escape(cast("str", commits.member(output, "summary")["text"])),
     ]
     for section in commits.rows(output, "sections"):
-        lines = [_line(entry, web) for entry in commits.rows(section, "entries")]
+        scoped = section["id"] != "dependencies"  # there every scope is `deps`
+        lines = [_line(e, web, scoped=scoped) for e in commits.rows(section, "entries")]
         blocks.append(f"### {section['title']}\n\n" + "\n".join(lines))
     if left_out := _left_out(commits.rows(output, "omitted")):
         blocks.append(left_out)
@@ -65,16 +66,16 @@ def render(output: JsonObject) -> str:
     return "\n\n".join(blocks)
 
 
-def _line(entry: JsonObject, web: links.Web | None) -> str:
-    scope = commits.text(entry, "scope")
+def _line(entry: JsonObject, web: links.Web | None, *, scoped: bool) -> str:
+    scope = commits.text(entry, "scope") if scoped else None
     text = escape(cast("str", entry["text"]))
     head = f"- **{escape(scope)}:** {text}" if scope else f"- {text}"
     pulls = cast("Sequence[int]", entry["pull_requests"])
     shas = cast("Sequence[str]", entry["commits"])
-    sources = [_pull(number, web) for number in pulls]
-    sources += [_commit(sha, web) for sha in shas[:_MOST_COMMITS]]
-    if len(shas) > _MOST_COMMITS:
-        sources.append(f"and {len(shas) - _MOST_COMMITS} more")
+    sources = [_pull(number, web) for number in pulls[:_MOST]]
+    sources += [_commit(sha, web) for sha in shas[:_MOST]]
+    if len(shas) > _MOST:
+        sources.append(f"and {len(shas) - _MOST} more commits")
     notes = [n for n in cast("Sequence[str]", entry["notes"]) if n != entry["text"]]
     return "\n".join([f"{head} ({', '.join(sources)})", *(f"  - {escape(note)}" for note in notes)])
 

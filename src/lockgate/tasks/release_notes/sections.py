@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from lockgate.tasks.release_notes import dependencies
 from lockgate.tasks.release_notes.commits import Change
 
 TITLES: Mapping[str, str] = {
@@ -46,15 +47,11 @@ _BY_TYPE: Mapping[str, str] = {
 _DEPENDENCY_SCOPES = frozenset({
     "deps", "deps-dev", "dev-deps", "dependencies", "dependency", "dependencies-dev",
 })  # fmt: skip
-_BUMP = re.compile(
-    r"(?:bump|upgrade|update)s? (?:\S{1,100} ){1,8}?(?:from \S{1,60} )?to \S{1,60}"
-    r"(?: in \S{1,200})?(?: in the .{1,80} group.{0,80})?",
-    re.IGNORECASE,
-)
 _ADVISORY = re.compile(r"\b(?:CVE-\d{4}-\d{4,9}|GHSA(?:-[0-9a-z]{4}){3})\b", re.IGNORECASE)
 _REMOVES = re.compile(
     r"(?:remove|removes|removed|delete|deletes|drop|drops|dropped)\b", re.IGNORECASE
 )
+_CONDITION = re.compile(r"\b(?:if|when|unless|once|after|that (?:are|is)|which)\b", re.IGNORECASE)
 _DEPRECATES = re.compile(r"deprecat(?:e|es|ed|ing|ion)\b", re.IGNORECASE)
 
 
@@ -86,13 +83,17 @@ def _by_verb(change: Change, place: str) -> str:
     if place in {"added", "changed"}:
         if _DEPRECATES.match(change.text):
             return "deprecated"
-        if _REMOVES.match(change.text) and (place == "added" or change.by != "conventional"):
+        said_so = place == "added" or change.by != "conventional"
+        # `Remove the chunk if it is unused` is what the program now does, not what it lost.
+        if said_so and _REMOVES.match(change.text) and not _CONDITION.search(change.text):
             return "removed"
     return place
 
 
 def _is_bump(change: Change) -> bool:
-    return change.type in {"chore", "build", "bump"} and _BUMP.fullmatch(change.text) is not None
+    if change.type not in {"chore", "build", "bump"}:
+        return False
+    return dependencies.parse(change.text) is not None
 
 
 def group(changes: Sequence[Change]) -> Mapping[str, Sequence[Change]]:
@@ -104,6 +105,7 @@ def group(changes: Sequence[Change]) -> Mapping[str, Sequence[Change]]:
     found: dict[str, list[Change]] = {name: [] for name in TITLES}
     for change in changes:
         found[section(change)].append(change)
+    found["dependencies"] = list(dependencies.fold(found["dependencies"]))
     return {
         name: sorted(listed, key=lambda change: (change.scope or "").lower())
         for name, listed in found.items()

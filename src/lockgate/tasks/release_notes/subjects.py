@@ -13,6 +13,8 @@ _REFERENCE = re.compile(
 )
 _GITHUB = re.compile(r"Merge pull request #(\d{1,9}) from (\S{1,250})")
 _BITBUCKET = re.compile(r"Merged in (\S{1,250}) \(pull request #(\d{1,9})\)")
+_GERRIT = re.compile(r'Merge "(.+)"(?: into \S{1,200})?')
+_FORK = "Merge commit from fork"
 _AZURE = re.compile(r"Merged PR (\d{1,9}): (.+)")
 _BRANCH = re.compile(
     r"Merge (?:remote-tracking )?(?:branch(?:es)?|tag|commit) '[^']{1,250}'.{0,300}"
@@ -22,7 +24,7 @@ _GITLAB_NUMBER = re.compile(r"^See merge request \S{0,200}!(\d{1,9})\s*$", re.MU
 _FIXUP = re.compile(r"(?:(?:fixup|squash|amend)! )+(.+)")
 _RELEASE = re.compile(
     r"(?:(?:chore|build|release|bump|ci|docs)(?:\([^)]{1,60}\))?!?: )?"
-    r"(?:(?:releas(?:e|es|ed|ing)|publish|tag|cut|version|bump|prepare|update|set|new)\b[\s:,-]*"
+    r"(?:(?:releas(?:e|es|ed|ing)|publish|tag|cut|version|bump|prepare|update|set|new|up)\b[\s:,-]*"
     r"|(?:the|a|for|to|from|of|new|next|package|project|changelog|change ?log|changelog\.md|notes"
     r"|releasing|and|in)"
     r"\b[\s:,-]*){0,8}"
@@ -85,13 +87,22 @@ def merge(commit: Commit) -> Merge | None:
     if found := _GITHUB.match(subject):
         branch = found[2].partition("/")[2] or found[2]
         return Merge(title=_first_line(commit.body), number=int(found[1]), branch=branch)
+    if found := _GERRIT.fullmatch(subject):
+        return Merge(title=found[1])
+    if subject == _FORK:  # GitHub's for a fix that was made in secret
+        return Merge(title=_first_line(commit.body) or subject)
+    return _elsewhere(subject, commit.body)
+
+
+def _elsewhere(subject: str, body: str) -> Merge | None:
+    """Read the messages of Bitbucket, Azure DevOps, GitLab, and of git itself."""
     if found := _BITBUCKET.match(subject):
-        return Merge(title=_first_line(commit.body), number=int(found[2]), branch=found[1])
+        return Merge(title=_first_line(body), number=int(found[2]), branch=found[1])
     if found := _AZURE.fullmatch(subject):
         return Merge(title=found[2], number=int(found[1]))
-    request = _GITLAB_NUMBER.search(commit.body)
+    request = _GITLAB_NUMBER.search(body)
     if request and (found := _GITLAB_BRANCH.match(subject)):
-        title = _first_line(commit.body)
+        title = _first_line(body)
         return Merge(
             title="" if title.startswith("See merge request") else title,
             number=int(request[1]),
