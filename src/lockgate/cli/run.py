@@ -75,11 +75,14 @@ def run() -> None:
 
 def _command(task: "Task", name: str) -> click.Command:
     spec = task.spec
-    options = [_parameter(option) for option in spec.options]
+    common = _common(spec)
+    taken = {flag for parameter in common for flag in parameter.opts}
+    # A member of an input that is called like one of our options comes through --input.
+    options = [_parameter(o) for o in spec.options if o.positional or _flag(o) not in taken]
     examples = "\n".join(f"  {line}" for line in spec.examples)
     return click.Command(
         name,
-        params=[*options, *_common(spec)],
+        params=[*options, *common],
         callback=click.pass_obj(partial(_run, task)),
         help=f"{spec.title}.",
         epilog=f"\b\nExamples:\n{examples}" if examples else None,
@@ -95,12 +98,12 @@ def _parameter(option: Option) -> click.Parameter:
         "choice": click.Choice(option.choices),
     }
     if option.positional:
+        shown = option.metavar or option.name.upper()
         return click.Argument(
-            [option.name], required=False, type=kinds[option.kind], metavar=option.metavar
+            [_variable(option)], required=False, type=kinds[option.kind], metavar=f"[{shown}]"
         )
-    flag = f"--{option.name.replace('_', '-')}"
     return click.Option(
-        [flag, option.name],
+        [_flag(option), _variable(option)],
         type=kinds[option.kind],
         is_flag=option.kind == "flag",
         multiple=option.multiple,
@@ -109,6 +112,15 @@ def _parameter(option: Option) -> click.Parameter:
         metavar=option.metavar,
         help=option.help,
     )
+
+
+def _flag(option: Option) -> str:
+    return f"--{option.name.replace('_', '-')}"
+
+
+def _variable(option: Option) -> str:
+    """Return a name that none of our own options has."""
+    return f"task_{option.name.replace('-', '_')}"
 
 
 def _common(spec: TaskSpec) -> list[click.Parameter]:
@@ -142,15 +154,16 @@ def _common(spec: TaskSpec) -> list[click.Parameter]:
 
 
 def _run(task: "Task", session: Session, **values: Any) -> int:
-    common = {name: values.pop(name) for name in _COMMON}
-    forms = [*common["formats"], *(["json"] if values.pop("as_json") else [])]
+    common = {name: values[name] for name in _COMMON}
+    chosen = {o.name: values.get(_variable(o)) for o in task.spec.options}
+    forms = [*common["formats"], *(["json"] if values["as_json"] else [])]
     targets = _targets(task.spec, forms)
-    given = task.collect(values)
+    given = task.collect(chosen)
     answer = session.run(partial(_answer, session, task, given, common))
     for form, path in targets:
         text = task.render(answer, form)
         data(text) if path is None else _write(path, text + "\n")
-    return _judge(task, session, answer, values, strict=common["strict"])
+    return _judge(task, session, answer, chosen, strict=common["strict"])
 
 
 async def _answer(session: Session, task: "Task", given: Any, common: dict[str, Any]) -> Answer:
