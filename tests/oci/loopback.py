@@ -21,6 +21,8 @@ class Fault:
     """Close the connection after so many bytes of the body."""
     hold: threading.Event | None = None
     """After `cut` bytes, wait for this instead of closing."""
+    reached: threading.Event | None = None
+    """Set when the `cut` bytes are sent."""
     chunked: bool = False
     """Send no length."""
 
@@ -137,6 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(part)
             self.site.sent += len(part)
             if fault.cut is not None:
+                if fault.reached is not None:
+                    fault.reached.set()
                 if fault.hold is not None:
                     fault.hold.wait(60)
                 self.close_connection = True
