@@ -1,0 +1,34 @@
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lockgate.store.postgres import open_postgres
+from lockgate.store.records import SqlStore
+from lockgate.store.sqlite import open_sqlite
+from postgres import running_postgres
+
+Opener = Callable[[], AbstractAsyncContextManager[SqlStore]]
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Generator[str]:
+    with running_postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Opener]:
+    """A function that opens one empty, migrated store: on SQLite, then on PostgreSQL."""
+    if request.param == "sqlite":
+        yield lambda: open_sqlite(tmp_path / "lockgate.db")
+        return
+    dsn: str = request.getfixturevalue("postgres_dsn")
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield lambda: open_postgres(dsn.replace("/postgres", f"/{name}"))
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
