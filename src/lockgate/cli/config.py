@@ -53,7 +53,7 @@ def check(context: click.Context, file: Path | None, *, as_json: bool) -> None:
     if path is None:
         if as_json:
             data_json({"file": None, "problems": []})
-        words("there is no configuration file: the defaults apply")
+        _tell(session, "there is no configuration file: the defaults apply")
         return
     checked = check_text(read(path))
     problems = [] if isinstance(checked, Config) else checked
@@ -63,7 +63,8 @@ def check(context: click.Context, file: Path | None, *, as_json: bool) -> None:
     else:
         for problem in problems:
             data(f"{path}:{problem.line}: {problem.message}")
-    words(f"{path}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
+    count = f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}"
+    _tell(session, f"{path}: {count}")
     if problems:
         context.exit(1)
 
@@ -109,6 +110,11 @@ def schema() -> None:
     from lockgate.config.schema import json_schema
 
     data(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+
+
+def _tell(session: Session, text: str) -> None:
+    if not session.quiet:
+        words(text)
 
 
 def _as_json(settings: Sequence["Setting"]) -> list[Json]:

@@ -4,6 +4,7 @@
 so it skips values rather than judging them (TOML 1.0.0, https://toml.io/en/v1.0.0).
 """
 
+import json
 import re
 import tomllib
 from bisect import bisect_right
@@ -31,6 +32,17 @@ def nearest_line(lines: Mapping[KeyPath, int], path: KeyPath) -> int:
         if path[:end] in lines:
             return lines[path[:end]]
     return 1
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a path as a person would write it in the file: `tasks."my.task".engine`."""
+    return ".".join(
+        key if isinstance(key, str) and _BARE_KEY.fullmatch(key) else _quoted(key) for key in path
+    )
+
+
+def _quoted(key: str | int) -> str:
+    return str(key) if isinstance(key, int) else json.dumps(key, ensure_ascii=False)
 
 
 class _Walk:

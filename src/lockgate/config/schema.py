@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from lockgate.config.lines import KeyPath
+from lockgate.config.lines import KeyPath, dotted
 from lockgate.config.settings import BUILT_IN_BACKENDS, Config
 
 
@@ -44,6 +44,8 @@ def json_schema() -> Mapping[str, Any]:
 def _flaw(details: ErrorDetails, document: Mapping[str, Any]) -> Flaw:
     path = _path(details["loc"], document)
     message = _message(details, path)
+    if details["type"] == "union_tag_invalid":
+        path = (*path, details["ctx"]["discriminator"].strip("'"))
     return Flaw(path=path, message=message)
 
 
@@ -71,24 +73,24 @@ def _child(at: Any, part: str | int) -> Any:
 
 
 def _message(details: ErrorDetails, path: KeyPath) -> str:
-    dotted = ".".join(map(str, path)) or "the document"
+    name = dotted(path) or "the document"
     match details["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
             known = _known_names(details["loc"][:-1])
-            return f"`{dotted}` is not a setting{did_you_mean(str(path[-1]), known)}"
+            return f"`{name}` is not a setting{did_you_mean(str(path[-1]), known)}"
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
-            return f"`{dotted}` is missing"
+            return f"`{name}` is missing"
         case "union_tag_not_found":
             member = details["ctx"]["discriminator"]
-            return f"`{dotted}` needs {member.replace(chr(39), '`')}"
+            return f"`{name}` needs {member.replace(chr(39), '`')}"
         case "union_tag_invalid":
             member = details["ctx"]["discriminator"].strip("'")
             expected = [tag.strip(" '") for tag in details["ctx"]["expected_tags"].split(",")]
             tag = str(details["ctx"]["tag"])
-            return f"`{dotted}.{member}` cannot be `{tag[:80]}`{_one_of(tag, expected)}"
+            return f"`{name}.{member}` cannot be `{tag[:80]}`{_one_of(tag, expected)}"
         case _:
             text = details["msg"].removeprefix("Value error, ")
-            return f"`{dotted}`: {text[:1].lower()}{text[1:].replace(chr(39), '`')}"
+            return f"`{name}`: {text[:1].lower()}{text[1:].replace(chr(39), '`')}"
 
 
 def _known_names(location: tuple[str | int, ...]) -> Sequence[str]:
@@ -132,8 +134,5 @@ def _unknown_backends(config: Config) -> Iterator[Flaw]:
                 named.append((("tasks", task, "models", role, "backend"), filled.backend))
     for path, backend in named:
         if backend not in known:
-            dotted = ".".join(map(str, path))
-            yield Flaw(
-                path=path,
-                message=f"`{dotted}`: no backend `{backend}`{did_you_mean(backend, known)}",
-            )
+            hint = did_you_mean(backend, known)
+            yield Flaw(path=path, message=f"`{dotted(path)}`: no backend `{backend}`{hint}")
