@@ -21,6 +21,7 @@ from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Ledger
 from lockgate.engine.replay import Replaying
 from lockgate.errors import (
+    Corrupt,
     Denied,
     InvalidInput,
     LockgateError,
@@ -427,3 +428,26 @@ def test_only_answered_calls_whose_input_is_kept_can_be_replayed() -> None:
     made.store.payloads.clear()
     with pytest.raises(NotFound, match="no longer kept"):
         replay()
+
+
+@pytest.mark.parametrize("text", ["half a character \ud83d", 2**60])
+def test_an_input_that_has_no_canonical_form_is_refused_and_recorded(text: Any) -> None:
+    made = house()
+
+    with pytest.raises(InvalidInput, match="cannot be written as JSON"):
+        made.ask(text)
+
+    assert made.detail["outcome"] == "invalid-input"
+
+
+def test_a_model_that_writes_half_a_character_is_replaced_by_the_rules() -> None:
+    answer = house("half \ud83d").ask()
+
+    assert answer.engine is EngineKind.RULES
+    assert "cannot be written as JSON" in answer.degraded[0]
+
+
+def test_a_damaged_model_falls_back_like_a_missing_one() -> None:
+    answer = house(Corrupt("the model `tiny` is damaged")).ask()
+
+    assert answer.degraded == ("the model `tiny` is damaged",)

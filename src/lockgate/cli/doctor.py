@@ -105,11 +105,11 @@ def _models(session: Session) -> Iterator[Finding]:
         store = session.models()
         for model in store.list():
             try:
-                store.files(model.name)
+                store.files(model.model.name)
             except LockgateError as error:
-                yield Finding(model.name, "note", error.message, error.hint or "")
+                yield Finding(model.model.name, "note", error.message, error.hint or "")
             else:
-                yield Finding(model.name, "ok", "pulled")
+                yield Finding(model.model.name, "ok", "pulled")
     except LockgateError as error:
         yield Finding("models", "problem", error.message, error.hint or "")
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lockgate.domain.call import Answer, Call, Draft, EngineKind
-from lockgate.domain.digest import JsonObject
+from lockgate.domain.digest import JsonObject, canonical
 from lockgate.domain.policy import authorise
 from lockgate.domain.redact import Redaction
 from lockgate.domain.release import Release
@@ -63,8 +63,7 @@ class Answering:
         async with self.ledger.record(call) as entry:
             authorise(call.principal, call.task)
             plan = self._plan(call)
-            given, redactions = self._sanitise(call)
-            entry.received(given, redactions)
+            given, redactions = self._sanitise(call, entry)
             self._admit(plan, given)
             entry.chose(plan.release)
             context = Context(
@@ -94,10 +93,18 @@ class Answering:
                 hint=f"see its schema with `lockgate task show {spec.name} --json`",
             )
 
-    def _sanitise(self, call: Call) -> tuple[JsonObject, tuple[Redaction, ...]]:
+    def _sanitise(self, call: Call, entry: Entry) -> tuple[JsonObject, tuple[Redaction, ...]]:
         sanitised = self.guard.sanitise(call.input)
         assert isinstance(sanitised.value, Mapping)
-        return sanitised.value, (*call.redactions, *sanitised.redactions)
+        redactions = (*call.redactions, *sanitised.redactions)
+        try:
+            entry.received(sanitised.value, redactions)
+        except ValueError as error:
+            raise InvalidInput(
+                f"the input of `{call.task}` cannot be written as JSON: {error}",
+                hint="whole numbers beyond 2^53 and lone surrogates are not portable",
+            ) from None
+        return sanitised.value, redactions
 
     async def _draft(
         self, call: Call, plan: Plan, given: JsonObject, context: Context, entry: Entry
@@ -131,7 +138,10 @@ class Answering:
         return draft, verdicts
 
     def _judge(self, task: Task, given: JsonObject, draft: Draft) -> tuple[Verdict, ...]:
-        problems = self.validator.problems(task.spec.output_schema, draft.output)
+        problems = [
+            *_unwritable(draft),
+            *self.validator.problems(task.spec.output_schema, draft.output),
+        ]
         schema = Verdict(
             check="schema",
             outcome=Outcome.FAIL if problems else Outcome.PASS,
@@ -145,3 +155,14 @@ class Answering:
 def _first_failure(verdicts: Sequence[Verdict]) -> str:
     verdict = max(verdicts, key=lambda v: v.outcome)
     return f"check `{verdict.check}`: {verdict.reason or verdict.outcome.name.lower()}"
+
+
+def _unwritable(draft: Draft) -> list[str]:
+    """Say why an output has no canonical form: models write odd numbers and half characters."""
+    if draft.engine is EngineKind.RULES:  # made of an input that has one
+        return []
+    try:
+        canonical(draft.output)
+    except ValueError as error:
+        return [f"the output cannot be written as JSON: {error}"]
+    return []

@@ -25,7 +25,7 @@ from lockgate.domain.policy import authorise_egress
 from lockgate.domain.release import Release
 from lockgate.domain.usage import Budget, Usage
 from lockgate.engine.record import Entry
-from lockgate.errors import LockgateError, OverBudget, Unavailable
+from lockgate.errors import Corrupt, LockgateError, OverBudget, Unavailable
 from lockgate.ports import Backend, Models, Stopwatch
 
 
@@ -110,3 +110,6 @@ class _CallModels:
                 f"the model `{dispatch.model}` gave nothing in {self.budget.timeout_s} s",
                 hint=f"raise `tasks.{self.call.task}.budget.timeout_s`",
             ) from None
+        except Corrupt as error:
+            # A damaged model is a missing one to the call; the message and the hint stay.
+            raise Unavailable(error.message, hint=error.hint) from error
