@@ -444,7 +444,7 @@ def test_a_model_that_writes_half_a_character_is_replaced_by_the_rules() -> None
     answer = house("half \ud83d").ask()
 
     assert answer.engine is EngineKind.RULES
-    assert "cannot be written as JSON" in answer.degraded[0]
+    assert "not Unicode" in answer.degraded[0]
 
 
 def test_a_damaged_model_falls_back_like_a_missing_one() -> None:

@@ -76,7 +76,7 @@ class _CallModels:
             self._spend(request)
             backend = self.inferring.backends[pin.backend]
             authorise_egress(self.call.data_class, pin.backend, backend.data_classes)
-            result = await self._dispatch(backend, dispatch)
+            result = _checked(await self._dispatch(backend, dispatch))
         except LockgateError as error:
             self.entry.inferred(dispatch, error)
             raise
@@ -113,3 +113,13 @@ class _CallModels:
         except Corrupt as error:
             # A damaged model is a missing one to the call; the message and the hint stay.
             raise Unavailable(error.message, hint=error.hint) from error
+
+
+def _checked(result: Result) -> Result:
+    """Refuse text that is not Unicode: it could not be recorded, stored or printed."""
+    if isinstance(result, Completion):
+        try:
+            result.text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise Unavailable(f"the model wrote text that is not Unicode: {error}") from None
+    return result
