@@ -1,5 +1,6 @@
 """The program: `lockgate COMMAND`. Commands are imported when they are used, so help is quick."""
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -109,4 +110,6 @@ def execute(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Entry point of the `lockgate` script."""
+    # A command is short: collecting garbage while modules load and commits are read only costs.
+    gc.set_threshold(100_000)
     sys.exit(execute(sys.argv[1:]))

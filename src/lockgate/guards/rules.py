@@ -4,16 +4,10 @@ import math
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-
-ALLOWED = (
-    r"(?i)example|dummy|placeholder|changeme|change-me|your[-_ ]|redacted|sample|fixture"
-    r"|\$\{|\$\(|\{\{|<[a-z_ -]+>|%\(|\*{4,}|x{6,}|\.{4,}|^https?://"
-    r"|^(?:pass(?:word|wd)?|secret|token|user|test)$|(?-i:^[A-Z_]+$)"
-)
-"""A secret that matches is an example, or stands for one that is elsewhere."""
-
+from pathlib import Path
+from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -28,25 +22,33 @@ class Rule:
     entropy: float
     """Least Shannon entropy of the secret, in bits a character; 0 asks for none."""
     group: int
+    allowed: str
+    """RE2. A secret in which it is found is an example, or stands for one that is elsewhere."""
     positives: tuple[str, ...]
+    """Templates of texts with a secret; see `expand`."""
     negatives: tuple[str, ...]
 
 
 def load_rules() -> tuple[Rule, ...]:
     """Return the rules of the package, in the order in which they are tried."""
-    text = (resources.files("lockgate.guards") / "rules.toml").read_text("utf-8")
-    return tuple(
-        Rule(
-            id=rule["id"],
-            description=rule["description"],
-            regex=rule["regex"],
-            keywords=tuple(rule["keywords"]),
-            entropy=rule.get("entropy", 0.0),
-            group=rule["secretGroup"],
-            positives=tuple(expand(p) for p in rule["positives"]),
-            negatives=tuple(rule["negatives"]),
-        )
-        for rule in tomllib.loads(text)["rules"]
+    text = Path(__file__).with_name("rules.toml").read_text("utf-8")
+    document = tomllib.loads(text)
+    everywhere = document["allowlist"]["regexes"]
+    return tuple(_rule(rule, everywhere) for rule in document["rules"])
+
+
+def _rule(rule: Mapping[str, Any], everywhere: Sequence[str]) -> Rule:
+    allowed = [*everywhere, *rule.get("allowlist", {}).get("regexes", ())]
+    return Rule(
+        id=rule["id"],
+        description=rule["description"],
+        regex=rule["regex"],
+        keywords=tuple(rule["keywords"]),
+        entropy=rule.get("entropy", 0.0),
+        group=rule["secretGroup"],
+        allowed="|".join(f"(?:{regex})" for regex in allowed),
+        positives=tuple(rule["positives"]),
+        negatives=tuple(rule["negatives"]),
     )
 
 
@@ -57,7 +59,7 @@ def entropy(text: str) -> float:
 
 
 def expand(example: str) -> str:
-    """Replace each `{CHARSET:N}` by N varied characters of the class CHARSET."""
+    """Return the text of a positive: each `{CHARSET:N}` is N varied characters of that class."""
 
     def characters(match: re.Match[str]) -> str:
         allowed = [chr(c) for c in range(33, 127) if re.match(f"[{match[1]}]", chr(c))]
