@@ -1,6 +1,6 @@
 """From commits to changes: what is left out and why, and what each remaining commit says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lockgate.tasks.release_notes import (
@@ -61,16 +61,26 @@ class _Branch:
 @dataclass(slots=True)
 class _Work:
     pulls: _Pulls
+    find: Callable[[str], Pull | None]
     include_bots: bool
     gone: frozenset[str]
     came_in: dict[str, _Branch] = field(default_factory=dict)
     omitted: dict[str, list[str]] = field(default_factory=dict)
 
 
-def draw(commits: Sequence[Commit], pulls: Sequence[Pull], *, include_bots: bool = False) -> Drawn:
-    """Turn commits, newest first, into changes. Every commit ends in a change or in `omitted`."""
+def draw(
+    commits: Sequence[Commit],
+    pulls: Sequence[Pull],
+    *,
+    find: Callable[[str], Pull | None],
+    include_bots: bool = False,
+) -> Drawn:
+    """Turn commits, newest first, into changes. Every commit ends in a change or in `omitted`.
+
+    `find` looks for the pull request of a commit that names none, by what the commit says.
+    """
     brought = branches.brought_in(commits)
-    work = _Work(_Pulls.of(pulls), include_bots, reverts.cancelled(commits, brought))
+    work = _Work(_Pulls.of(pulls), find, include_bots, reverts.cancelled(commits, brought))
     for commit in commits:
         if commit.sha in brought:
             found = subjects.merge(commit)
@@ -125,6 +135,8 @@ def _read(commit: Commit, found: subjects.Merge | None, work: _Work) -> list[Cha
     came = work.came_in.get(commit.sha)
     if came is not None and came.number is not None and not numbers:
         main, numbers = _on_branch(main, commit, came.title), (came.number,)
+    if not numbers and (said := work.find(main.text)) is not None:
+        numbers = (said.number,)
     main = labels.apply(replace(main, pulls=numbers), _pull(numbers, work))
     return _with_parts(main, commit, body)
 

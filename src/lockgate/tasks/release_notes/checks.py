@@ -6,7 +6,7 @@ from typing import cast
 from lockgate.domain.call import Draft
 from lockgate.domain.digest import JsonObject
 from lockgate.domain.verdict import Outcome, Verdict
-from lockgate.tasks.release_notes import commits, grounding, notes, sections, summary
+from lockgate.tasks.release_notes import clauses, commits, sections, summary
 
 _MAX_ENTRY = 600
 _FEW = 3
@@ -85,13 +85,20 @@ class Grounding:
     name = "grounding"
 
     def judge(self, given: JsonObject, draft: Draft) -> Verdict:
-        said = commits.member(draft.output, "summary")
-        generated = commits.text(said, "generated")
-        if generated is None:
-            return _pass(self.name, "no text was generated")
-        names = cast("Sequence[str]", said["evidence"])
-        problem = fault(generated, _evidence(given, draft.output, frozenset(names)))
-        return _fail(self.name, problem) if problem else _pass(self.name)
+        texts = {e["id"]: cast("str", e["text"]) for e in _entries(draft.output)}
+        pulls = {e["id"]: cast("Sequence[int]", e["pull_requests"]) for e in _entries(draft.output)}
+        titled = {p.number: p.title for p in commits.pulls_of(given) if p.title}
+        for part in commits.rows(commits.member(draft.output, "summary"), "parts"):
+            name = cast("str", part["entry"])
+            if name not in texts:
+                return _fail(self.name, f"the summary rests on `{name}`, which is no entry")
+            if part["engine"] != "model":
+                continue
+            context = [titled[n] for n in pulls[name] if n in titled]
+            title = clauses.shortened(texts[name])
+            if problem := clauses.fault(cast("str", part["text"]), title, context):
+                return _fail(self.name, f"`{part['text']}`: {problem}")
+        return _pass(self.name)
 
 
 class Length:
@@ -111,21 +118,6 @@ class Length:
 
 
 ALL = (Sections(), Citations(), Coverage(), Grounding(), Length())
-
-
-def fault(generated: str, evidence: Sequence[str]) -> str | None:
-    """Say why a generated text may not be published; None if it may."""
-    if "\n" in generated or any(mark in generated for mark in ("](", "<", ">", "**", "```", "# ")):
-        return "it holds markup or a placeholder"
-    if generated[-1:] not in {".", "!"}:
-        return "it is not a whole sentence"
-    return grounding.problem(generated, evidence)
-
-
-def _evidence(given: JsonObject, output: JsonObject, names: frozenset[str]) -> list[str]:
-    found = [cast("str", e["text"]) for e in _entries(output) if e["id"] in names]
-    found += [notes.pull_texts(p) for p in commits.pulls_of(given) if f"#{p.number}" in names]
-    return found
 
 
 def _entries(output: JsonObject) -> Iterator[JsonObject]:

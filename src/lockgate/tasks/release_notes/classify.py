@@ -1,24 +1,17 @@
 """Finds the type of changes whose commits state none: by model, by this repository, by rules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from lockgate.domain.digest import JsonObject
-from lockgate.domain.inference import Classify, Embed, Row, Vector
-from lockgate.errors import Unavailable
+from lockgate.domain.inference import Classify, Row
+from lockgate.errors import OverBudget, Unavailable
 from lockgate.ports import Context
 from lockgate.tasks.release_notes import features, own_history, path_rules
 from lockgate.tasks.release_notes.commits import Change
 
 RULES_FROM = 0.45
 """Confidence below which a rule's guess is no better than `Other`."""
-MAX_EMBEDDED = 3_000
-"""Texts of one call that are embedded, at about 10 ms each."""
-_BATCH = 32
-
-Vectors: TypeAlias = dict[str, Vector]
-"""Embeddings by text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +53,7 @@ def _subject(change: Change) -> str:
     return f"{change.scope}: {change.text}" if change.scope else change.text
 
 
-async def embed(
-    texts: Sequence[str], context: Context, vectors: Vectors, *, tick: Callable[[int], None]
-) -> None:
-    """Add the embeddings of `texts` to `vectors`, a batch at a time.
-
-    Raises:
-        Unavailable: the embedder does not answer.
-
-    """
-    wanted = [t for t in dict.fromkeys(texts) if t not in vectors]
-    for at in range(0, len(wanted), _BATCH):
-        batch = wanted[at : at + _BATCH]
-        made = await context.models.embed(Embed(texts=tuple(batch)))
-        vectors |= zip(batch, made.vectors, strict=True)
-        tick(len(batch))
-
-
-async def by_model(
-    changes: Sequence[Change], earlier: JsonObject, context: Context, vectors: Vectors
-) -> Classified:
+async def by_model(changes: Sequence[Change], earlier: JsonObject, context: Context) -> Classified:
     """Give types by the classifier; what it abstains from, by history; else none.
 
     A classifier that does not answer is replaced by the rules, and the result says so.
@@ -87,10 +61,10 @@ async def by_model(
     positions = open_changes(changes)
     if not positions:
         return Classified(tuple(changes))
-    rows = tuple(_row(changes[at], vectors) for at in positions)
+    rows = tuple(_row(changes[at]) for at in positions)
     try:
         judged = await context.models.classify(Classify(rows=rows))
-    except Unavailable as error:
+    except (Unavailable, OverBudget) as error:
         reason = f"the types were guessed by rules: {error.message}"
         return Classified(by_rules(changes, earlier), degraded=(reason,))
     done = list(changes)
@@ -103,7 +77,5 @@ async def by_model(
     return Classified(tuple(done), by_model=True)
 
 
-def _row(change: Change, vectors: Vectors) -> Row:
-    return features.row(
-        _subject(change), change.files, body=change.body, vector=vectors.get(change.text)
-    )
+def _row(change: Change) -> Row:
+    return features.row(_subject(change), change.files, body=change.body)

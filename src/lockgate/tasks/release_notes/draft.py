@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from lockgate.domain.call import Draft, EngineKind
 from lockgate.domain.digest import JsonObject
-from lockgate.errors import Unavailable
+from lockgate.domain.inference import Embed, Vector
+from lockgate.errors import OverBudget, Unavailable
 from lockgate.ports import Context
 from lockgate.tasks.release_notes import (
     changes,
@@ -15,70 +16,74 @@ from lockgate.tasks.release_notes import (
     meaning,
     notes,
     phrase,
+    pull_index,
     sections,
 )
 from lockgate.tasks.release_notes.commits import Change
 
 _PROGRESS_FROM = 50
+_BATCH = 32
 
 
-def by_rules(given: JsonObject) -> Draft:
+def by_rules(given: JsonObject, context: Context) -> Draft:
     """Write the notes without any model."""
-    drawn = _draw(given)
+    drawn = _draw(given, context)
     folded = duplicates.fold(drawn.changes)
     typed = classify.by_rules(folded, commits.member(given, "earlier"))
     plan = _plan(given, typed, drawn)
-    said = notes.Summary(text=notes.written_summary(plan, plan.highlights))
-    return _draft(plan, said, EngineKind.RULES, ())
+    return _draft(plan, phrase.by_rules(plan), EngineKind.RULES, ())
 
 
 async def with_models(given: JsonObject, context: Context) -> Draft:
     """Write the notes with models: for types, for near duplicates and for the summary.
 
-    A model that does not answer costs what it was for, and the draft says so. If none has
-    answered, the draft is the rules'.
+    A model that does not answer costs what it was for, and the draft says so. If nothing in the
+    notes comes from a model, the draft is the rules'.
     """
-    drawn = _draw(given)
+    drawn = _draw(given, context)
     folded = duplicates.fold(drawn.changes)
-    vectors: classify.Vectors = {}
-    degraded: list[str] = []
-    shown = len(folded) > _PROGRESS_FROM
-    try:
-        await _embed(folded, context, vectors, shown=shown)
-    except Unavailable as error:
-        degraded.append(f"meanings were not compared: {error.message}")
-    found = await classify.by_model(folded, commits.member(given, "earlier"), context, vectors)
-    typed = meaning.fold(found.changes, vectors)
+    found = await classify.by_model(folded, commits.member(given, "earlier"), context)
+    typed, near = await _without_near_duplicates(found.changes, context)
     plan = _plan(given, typed, drawn)
-    said, reason = await phrase.summarise(plan, context)
-    degraded += [*found.degraded, *([reason] if reason else [])]
-    used = bool(vectors) or found.by_model or said.generated is not None or said.replaced
-    engine = EngineKind.MODEL if used else EngineKind.RULES
-    return _draft(plan, said, engine, tuple(degraded))
+    parts, reason = await phrase.by_model(plan, context)
+    degraded = (*found.degraded, *(r for r in (near, reason) if r is not None))
+    used = found.by_model or len(typed) < len(folded) or any(part.by_model for part in parts)
+    return _draft(plan, parts, EngineKind.MODEL if used else EngineKind.RULES, degraded)
 
 
-def _draw(given: JsonObject) -> changes.Drawn:
-    return changes.draw(
-        commits.commits_of(given),
-        commits.pulls_of(given),
-        include_bots=given.get("include_bots") is True,
-    )
-
-
-async def _embed(
-    folded: Sequence[Change], context: Context, vectors: classify.Vectors, *, shown: bool
-) -> None:
-    """Embed what needs a type, and what may be a near duplicate of something else."""
-    texts = [folded[at].text for at in classify.open_changes(folded)]
-    texts += meaning.candidates(folded)
-    texts = list(dict.fromkeys(texts))[: classify.MAX_EMBEDDED]
+async def _without_near_duplicates(
+    changes: Sequence[Change], context: Context
+) -> tuple[Sequence[Change], str | None]:
+    """Fold near duplicates; only texts that share words with another one are embedded."""
+    texts = meaning.candidates(changes)
+    if not texts:
+        return changes, None
+    vectors: dict[str, Vector] = {}
+    shown = len(texts) > _PROGRESS_FROM
     if shown:
-        context.progress.start("Reading commits", len(texts))
+        context.progress.start("Comparing commits", len(texts))
     try:
-        await classify.embed(texts, context, vectors, tick=context.progress.advance)
+        for at in range(0, len(texts), _BATCH):
+            batch = tuple(texts[at : at + _BATCH])
+            made = await context.models.embed(Embed(texts=batch))
+            vectors |= zip(batch, made.vectors, strict=True)
+            context.progress.advance(len(batch))
+    except (Unavailable, OverBudget) as error:
+        return changes, f"near duplicates were not looked for: {error.message}"
     finally:
         if shown:
             context.progress.finish()
+    return meaning.fold(changes, vectors), None
+
+
+def _draw(given: JsonObject, context: Context) -> changes.Drawn:
+    pulls = commits.pulls_of(given)
+    return changes.draw(
+        commits.commits_of(given),
+        pulls,
+        find=pull_index.PullIndex(pulls, context.retriever).find,
+        include_bots=given.get("include_bots") is True,
+    )
 
 
 def _plan(given: JsonObject, typed: Sequence[Change], drawn: changes.Drawn) -> notes.Plan:
@@ -87,10 +92,10 @@ def _plan(given: JsonObject, typed: Sequence[Change], drawn: changes.Drawn) -> n
 
 
 def _draft(
-    plan: notes.Plan, said: notes.Summary, engine: EngineKind, degraded: tuple[str, ...]
+    plan: notes.Plan, parts: Sequence[notes.Part], engine: EngineKind, degraded: tuple[str, ...]
 ) -> Draft:
     return Draft(
-        output=notes.output(plan, said),
+        output=notes.output(plan, parts),
         evidence=notes.evidence(plan),
         confidence=notes.confidence(plan),
         engine=engine,

@@ -81,15 +81,15 @@ def problem(text: str, evidence: Iterable[str]) -> str | None:
 
 def _unsupported(text: str, vocabulary: set[str]) -> str | None:
     verbs = {path_rules.verb(word) or word for word in vocabulary}
-    stems = {word[:_STEM] for word in vocabulary}
+    stems = {word[:_STEM] for word in vocabulary | verbs}
     words = [w for w in subjects.words(text) if _WORD.fullmatch(w) and w not in _FILLER]
     for word in words:
         base = path_rules.verb(word)
         if base in _POLARITY and base not in verbs:
             return f"`{word}` is not in the evidence"
-    lacking = [w for w in words if w[:_STEM] not in stems]
+    lacking = [w for w in words if (path_rules.verb(w) or w)[:_STEM] not in stems]
     if len(words) - len(lacking) < _SUPPORTED * len(words):
-        return f"`{lacking[0]}` and {len(lacking) - 1} other words are not in the evidence"
+        return f"`{'`, `'.join(lacking[:3])}`: not in the evidence"
     return None
 
 

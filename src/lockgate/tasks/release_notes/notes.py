@@ -1,11 +1,11 @@
 """Puts classified changes together into the task's output."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.tasks.release_notes import commits, links, propose, sections, summary
-from lockgate.tasks.release_notes.commits import Change, Pull
+from lockgate.tasks.release_notes.commits import Change
 
 UNRELEASED = "Unreleased"
 _SHA_LENGTHS = (40, 64)
@@ -13,13 +13,24 @@ _SHORT = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """The paragraph at the top, and who wrote it."""
+class Part:
+    """A highlight in the summary, and who phrased it."""
 
-    text: str
-    generated: str | None = None
+    entry: str
+    title: str
+    clause: str | None
+    """None: the title makes no clause and is listed as it is."""
+    by_model: bool = False
     replaced: str | None = None
-    evidence: tuple[str, ...] = ()
+    """Why the model's text was not taken."""
+
+    def rewritten(self, clause: str) -> "Part":
+        """Return the part with the model's words."""
+        return replace(self, clause=clause, by_model=True)
+
+    def kept(self, problem: str) -> "Part":
+        """Return the part with the rules' words, and why."""
+        return replace(self, replaced=problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +71,8 @@ def title(given: JsonObject) -> str:
     return commits.text(given, "version") or commits.text(end, "tag") or UNRELEASED
 
 
-def written_summary(plan: Plan, highlights: Sequence[Change]) -> str:
-    """Return the deterministic paragraph."""
+def paragraph(plan: Plan, parts: Sequence[Part]) -> str:
+    """Return the summary's text. Highlights that would make it too long are left off its end."""
     given = plan.given
     name = commits.text(commits.member(given, "repository"), "name") or "this repository"
     release = title(given)
@@ -69,13 +80,23 @@ def written_summary(plan: Plan, highlights: Sequence[Change]) -> str:
     since = commits.text(start, "tag") or commits.text(start, "name")
     if since is not None and len(since) in _SHA_LENGTHS:
         since = since[:_SHORT]
-    subject = f"The next release of {name}" if release == UNRELEASED else f"{name} {release}"
+    who = f"The next release of {name}" if release == UNRELEASED else f"{name} {release}"
     if release.startswith(name):
-        subject = release
-    return summary.written(subject, since, plan.sections, highlights)
+        who = release
+    sizes = {key: len(listed) for key, listed in plan.sections.items()}
+    counted = summary.counts(who, since, sizes)
+    for most in range(len(parts), 0, -1):
+        text = summary.compose(
+            counted,
+            [p.clause for p in parts[:most] if p.clause is not None],
+            [p.title for p in parts[:most] if p.clause is None],
+        )
+        if len(text) <= summary.MAX_CHARACTERS:
+            return text
+    return counted
 
 
-def output(plan: Plan, said: Summary) -> dict[str, Json]:
+def output(plan: Plan, parts: Sequence[Part]) -> dict[str, Json]:
     """Return the task's output."""
     given = plan.given
     span = commits.member(given, "range")
@@ -96,11 +117,9 @@ def output(plan: Plan, said: Summary) -> dict[str, Json]:
         },
         "version": _version(propose.propose(commits.text(span, "previous_tag"), plan.sections)),
         "summary": {
-            "text": said.text,
-            "engine": "rules" if said.generated is None else "model",
-            "generated": said.generated,
-            "replaced": said.replaced,
-            "evidence": list(said.evidence),
+            "text": paragraph(plan, parts),
+            "engine": "model" if any(part.by_model for part in parts) else "rules",
+            "parts": [_part(part) for part in parts],
         },
         "highlights": [plan.id_of(change) for change in plan.highlights],
         "sections": [
@@ -148,13 +167,17 @@ def compare(given: JsonObject) -> str | None:
     return links.Web(url, forge).compare(before, after)
 
 
-def pull_texts(pull: Pull) -> str:
-    """Return what a pull request says, as evidence."""
-    return f"{pull.title}\n{pull.body}".strip()
-
-
 def _all(grouped: Mapping[str, Sequence[Change]]) -> Iterable[Change]:
     return (change for listed in grouped.values() for change in listed)
+
+
+def _part(part: Part) -> dict[str, Json]:
+    return {
+        "entry": part.entry,
+        "text": part.title if part.clause is None else part.clause,
+        "engine": "model" if part.by_model else "rules",
+        "replaced": part.replaced,
+    }
 
 
 def _entry(name: str, change: Change) -> dict[str, Json]:

@@ -1,83 +1,75 @@
-"""Lets the text model write the summary's second half, and takes it only if it holds."""
+"""Lets the text model rewrite the highlights, and takes each rewriting only if it holds."""
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lockgate.domain.inference import Completion
-from lockgate.errors import LockgateError, OverBudget, Unavailable
-from lockgate.ports import Context, Document
-from lockgate.tasks.release_notes import checks, commits, notes, summary
-from lockgate.tasks.release_notes.commits import Change, Pull
+from lockgate.errors import OverBudget, Unavailable
+from lockgate.ports import Context
+from lockgate.tasks.release_notes import clauses, commits, notes, summary
+from lockgate.tasks.release_notes.commits import Change
+from lockgate.tasks.release_notes.notes import Part
 
 _FROM = 2
-_CONTEXT = 2
+"""Highlights from which a rewriting is worth its second."""
 
 
-async def summarise(plan: notes.Plan, context: Context) -> tuple[notes.Summary, str | None]:
-    """Return the summary, and why it is less than promised (None if it is not).
+def by_rules(plan: notes.Plan) -> tuple[Part, ...]:
+    """Return the highlights as clauses, made by rules."""
+    return tuple(_ruled(plan, change) for change in plan.highlights)
 
-    A text that fails a check is replaced by the deterministic one. That is no degradation: it is
-    what the checks are for.
+
+async def by_model(plan: notes.Plan, context: Context) -> tuple[tuple[Part, ...], str | None]:
+    """Return the highlights as clauses, and why that is less than promised (None if it is not).
+
+    A clause that fails a check is replaced by the rules'. That is no degradation: it is what the
+    checks are for, and the part says why.
     """
-    plain = notes.Summary(text=notes.written_summary(plan, plan.highlights))
-    if len(plan.highlights) < _FROM:
-        return plain, None
-    pulls = _related(plan, context)
-    request = summary.request(plan.highlights, [p.title or p.body for p in pulls])
+    ruled = by_rules(plan)
+    if len(ruled) < _FROM:
+        return ruled, None
+    titles = [clauses.shortened(change.text) for change in plan.highlights]
     try:
-        reply = await context.models.generate(request)
+        reply = await context.models.generate(summary.request(titles))
     except (Unavailable, OverBudget) as error:
-        return plain, f"the summary was not phrased by a model: {_why(error)}"
-    evidence = [c.text for c in plan.highlights] + [notes.pull_texts(p) for p in pulls]
-    text, fault = _judged(reply, evidence)
-    counts = notes.written_summary(plan, ())
-    if fault is None and len(counts) + 1 + len(text) > summary.MAX_CHARACTERS:
-        fault = "it is too long"
-    if fault is not None:
-        return notes.Summary(text=plain.text, replaced=fault), None
-    names = [plan.id_of(change) for change in plan.highlights]
-    return (
-        notes.Summary(
-            text=f"{counts} {text}",
-            generated=text,
-            evidence=(*names, *(f"#{pull.number}" for pull in pulls)),
-        ),
-        None,
-    )
+        return ruled, f"the summary was not phrased by a model: {error.message}"
+    said, problem = _read(reply)
+    titled = {p.number: p.title for p in commits.pulls_of(plan.given) if p.title}
+    parts = [
+        _judged(part, said.get(str(at)), problem, _context(change, titled))
+        for at, (part, change) in enumerate(zip(ruled, plan.highlights, strict=True), start=1)
+    ]
+    return tuple(parts), None
 
 
-def _why(error: LockgateError) -> str:
-    return error.message
+def _ruled(plan: notes.Plan, change: Change) -> Part:
+    title = clauses.shortened(change.text)
+    clause = clauses.by_rules(title)
+    return Part(entry=plan.id_of(change), title=title, clause=clause)
 
 
-def _judged(reply: Completion, evidence: Sequence[str]) -> tuple[str, str | None]:
+def _context(change: Change, titled: Mapping[int, str]) -> Sequence[str]:
+    return [titled[number] for number in change.pulls if number in titled]
+
+
+def _judged(part: Part, said: Any, problem: str | None, context: Sequence[str]) -> Part:
+    if problem is None and not isinstance(said, str):
+        problem = "it is missing"
+    if problem is None:
+        assert isinstance(said, str)
+        clause = clauses.by_rules(" ".join(said.split()).rstrip(".")) or said.strip()
+        problem = clauses.fault(clause, part.title, context)
+        if problem is None:
+            return part.rewritten(clause)
+    return part.kept(problem or "")
+
+
+def _read(reply: Completion) -> tuple[Mapping[str, Any], str | None]:
     if reply.finish_reason != "stop":
-        return "", "it was cut off"
+        return {}, "the reply was cut off"
     try:
         value = json.loads(reply.text)
     except (ValueError, RecursionError):
-        return "", "it is not JSON"
-    text = value.get("summary") if isinstance(value, Mapping) else None
-    if not isinstance(text, str) or not text.strip():
-        return "", "it is not the object that was asked for"
-    text = " ".join(text.split())
-    return text, checks.fault(text, evidence)
-
-
-def _related(plan: notes.Plan, context: Context) -> list[Pull]:
-    """Find the pull requests that say more about the highlights."""
-    pulls = {str(pull.number): pull for pull in commits.pulls_of(plan.given)}
-    own = [str(n) for change in plan.highlights for n in change.pulls if str(n) in pulls]
-    documents = [
-        Document(id=name, text=notes.pull_texts(pull))
-        for name, pull in pulls.items()
-        if notes.pull_texts(pull)
-    ]
-    if documents:
-        for change in plan.highlights:
-            own += context.retriever.search(documents, _query(change), limit=1)
-    return [pulls[name] for name in list(dict.fromkeys(own))[:_CONTEXT]]
-
-
-def _query(change: Change) -> str:
-    return f"{change.scope or ''} {change.text}".strip()
+        return {}, "the reply is not JSON"
+    return (value, None) if isinstance(value, dict) else ({}, "the reply is not an object")

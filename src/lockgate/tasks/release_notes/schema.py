@@ -133,9 +133,17 @@ OUTPUT: JsonObject = {
         "summary": _object({
             "text": {"type": "string", "minLength": 1},
             "engine": {"enum": ["model", "rules"]},
-            "generated": {"description": "The part that the model wrote.", **_NULLABLE},
-            "replaced": {"description": "Why the model's text was not taken.", **_NULLABLE},
-            "evidence": {"description": "Entries (`id`) and pull requests (`#1`).", **_STRINGS},
+            "parts": {
+                "type": "array",
+                "items": _object({
+                    "entry": {"description": "Id of the entry it rests on.", **_STRING},
+                    "text": {"type": "string", "minLength": 1},
+                    "engine": {"enum": ["model", "rules"]},
+                    "replaced": {
+                        "description": "Why the model's text was not taken.", **_NULLABLE,
+                    },
+                }),
+            },
         }),
         "highlights": {"description": "Ids of entries, best first.", **_STRINGS},
         "sections": {

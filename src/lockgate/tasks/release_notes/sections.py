@@ -51,6 +51,12 @@ _ADVISORY = re.compile(r"\b(?:CVE-\d{4}-\d{4,9}|GHSA(?:-[0-9a-z]{4}){3})\b", re.
 _REMOVES = re.compile(
     r"(?:remove|removes|removed|delete|deletes|drop|drops|dropped)\b", re.IGNORECASE
 )
+_ENDS_SUPPORT = re.compile(
+    r"(?:drop|remove|end|discontinue)(?:s|ped|d|ed)? (?:\S{1,40} ){0,3}?support\b"
+    r"|removal of (?:\S{1,40} ){0,3}?support\b"
+    r"|drop(?:s|ped)? (?:end-of-life|eol|python|node|go|ruby|java|php|rust)\b",
+    re.IGNORECASE,
+)
 _CONDITION = re.compile(r"\b(?:if|when|unless|once|after|that (?:are|is)|which)\b", re.IGNORECASE)
 _DEPRECATES = re.compile(r"deprecat(?:e|es|ed|ing|ion)\b", re.IGNORECASE)
 
@@ -74,20 +80,15 @@ def _refined(change: Change, place: str) -> str:
         return place
     if _ADVISORY.search(change.text):
         return "security"
+    if place != "fixed" and _ENDS_SUPPORT.match(change.text):
+        return "removed"
     if place == "internal":
         return "dependencies" if _is_bump(change) else place
-    return _by_verb(change, place)
-
-
-def _by_verb(change: Change, place: str) -> str:
-    if place in {"added", "changed"}:
-        if _DEPRECATES.match(change.text):
-            return "deprecated"
-        said_so = place == "added" or change.by != "conventional"
-        # `Remove the chunk if it is unused` is what the program now does, not what it lost.
-        if said_so and _REMOVES.match(change.text) and not _CONDITION.search(change.text):
-            return "removed"
-    return place
+    if place in {"added", "changed"} and _DEPRECATES.match(change.text):
+        return "deprecated"
+    # `Remove the chunk if it is unused` is what the program now does, not what it lost.
+    removes = _REMOVES.match(change.text) and not _CONDITION.search(change.text)
+    return "removed" if place == "added" and removes else place
 
 
 def _is_bump(change: Change) -> bool:

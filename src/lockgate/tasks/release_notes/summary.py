@@ -1,14 +1,11 @@
-"""The paragraph at the top: the deterministic one, and what the model is asked for."""
+"""The paragraph at the top, and what the model is asked for."""
 
+import json
 from collections.abc import Mapping, Sequence
 
-from lockgate.domain.digest import JsonObject
 from lockgate.domain.inference import Generate, Message
-from lockgate.tasks.release_notes.commits import Change
 
-_MAX_TITLE = 120
-_MAX_CONTEXT = 300
-MAX_CHARACTERS = 700
+MAX_CHARACTERS = 900
 
 _NAMES: Mapping[str, tuple[str, str]] = {
     "breaking": ("breaking change", "breaking changes"),
@@ -23,34 +20,30 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "internal": ("internal change", "internal changes"),
     "other": ("other change", "other changes"),
 }
+_EXAMPLE = ("Add dark mode", "Fix crash on empty files", "YAML support in `config.load`")
+_REWRITTEN = (
+    "adds dark mode",
+    "fixes a crash on empty files",
+    "supports YAML in `config.load`",
+)
 
-SCHEMA: JsonObject = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["summary"],
-    "properties": {"summary": {"type": "string", "minLength": 20, "maxLength": 320}},
-}
 
-
-def written(
-    name: str,
-    since: str | None,
-    sections: Mapping[str, Sequence[Change]],
-    highlights: Sequence[Change],
-) -> str:
-    """Return the deterministic paragraph. `name` is the release's, `since` the one before."""
-    counted = [_count(len(listed), *_NAMES[key]) for key, listed in sections.items()]
+def counts(name: str, since: str | None, sizes: Mapping[str, int]) -> str:
+    """Say in one sentence how many changes of each kind there are."""
     after = f" since {since}" if since else ""
-    if not counted:
+    found = [_count(number, *_NAMES[key]) for key, number in sizes.items()]
+    if not found:
         return f"{name} brings no changes that people made{after}."
-    text = f"{name} brings {_and(counted)}{after}."
-    if not highlights:
-        return text
-    for most in range(len(highlights), 0, -1):
-        titles = "; ".join(lowered(c.text) for c in highlights[:most])
-        full = f"{text} Highlights: {titles}."
-        if len(full) <= MAX_CHARACTERS:
-            return full
+    return f"{name} brings {_and(found)}{after}."
+
+
+def compose(counted: str, clauses: Sequence[str], titles: Sequence[str]) -> str:
+    """Return the paragraph: the counts, the clauses, then the titles that make no clause."""
+    text = counted
+    if clauses:
+        text += f" It {'; '.join(clauses)}."
+    if titles:
+        text += f" {'Also' if clauses else 'Highlights'}: {'; '.join(titles)}."
     return text
 
 
@@ -64,32 +57,32 @@ def _and(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def lowered(text: str) -> str:
-    """Return a title as part of a sentence: shortened, its first word in lower case."""
-    if len(text) > _MAX_TITLE:
-        text = text[:_MAX_TITLE].rpartition(" ")[0] + " …"
-    first = text.partition(" ")[0]
-    if first[1:].islower() and first.isalpha():
-        text = text[:1].lower() + text[1:]
-    return text
-
-
-def request(highlights: Sequence[Change], context: Sequence[str]) -> Generate:
-    """Ask for one or two sentences on the highlights. `context` is what requests say of them."""
-    listed = "\n".join(f"- {change.text[:_MAX_TITLE]}" for change in highlights)
-    more = "\n".join(f"- {' '.join(text.split())[:_MAX_CONTEXT]}" for text in context)
-    question = f"Changes:\n{listed}"
-    if more:
-        question += f"\n\nDetails:\n{more}"
+def request(titles: Sequence[str]) -> Generate:
+    """Ask for each title rewritten in the third person, as an object with a key for each."""
+    keys = [str(at) for at in range(1, len(titles) + 1)]
     return Generate(
         messages=(
             Message(
                 role="system",
-                content="You write release notes. Summarise the changes in one sentence. "
-                "Use only words from the list. Do not add facts, names or numbers.",
+                content="You rewrite titles of changes so that each continues the sentence "
+                '"This release ...". Keep the words of each title.',
             ),
-            Message(role="user", content=question),
+            Message(role="user", content=_numbered(_EXAMPLE)),
+            Message(role="assistant", content=_numbered(_REWRITTEN)),
+            Message(role="user", content=_numbered(titles)),
         ),
-        schema=SCHEMA,
-        max_tokens=90,
+        schema={
+            "type": "object",
+            "additionalProperties": False,
+            "required": keys,
+            "properties": {
+                key: {"type": "string", "maxLength": len(title) + 20}
+                for key, title in zip(keys, titles, strict=True)
+            },
+        },
+        max_tokens=200,
     )
+
+
+def _numbered(texts: Sequence[str]) -> str:
+    return json.dumps({str(at): text for at, text in enumerate(texts, 1)}, ensure_ascii=False)

@@ -97,7 +97,7 @@ class ReleaseNotes:
         return await draft.with_models(given, context)
 
     def rules(self, given: JsonObject, context: Context) -> Draft:
-        return draft.by_rules(given)
+        return draft.by_rules(given, context)
 
     def render(self, answer: Answer, form: str) -> str:
         if form == "json":
