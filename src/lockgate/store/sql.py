@@ -1,7 +1,8 @@
 """Loads the named queries, and says what a driver must do."""
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from importlib import resources
 from typing import Protocol, TypeAlias
@@ -46,7 +47,7 @@ def migrations() -> dict[str, str]:
     return {f.name: f.read_text("utf-8") for f in files if f.name.endswith(".sql")}
 
 
-def refuse_newer(database: str, unknown: Set[str]) -> None:
+def refuse_newer(database: str, unknown: AbstractSet[str]) -> None:
     """Refuse a database with migrations that this program does not know.
 
     Raises:
