@@ -1,8 +1,13 @@
 """One thing that a reviewer should look at. Every report format is made from this type."""
 
 import hashlib
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
+
+_NUMBERED = re.compile(r"(<secret:[a-z0-9-]+):[0-9]+>")
 
 
 class Severity(IntEnum):
@@ -31,7 +36,35 @@ class Finding:
     """Which of several equal findings (same rule, path and snippet) this is, from 0."""
 
     @property
+    def likeness(self) -> tuple[str, str, str]:
+        """What equal findings share. The numbers of secrets are left out: they follow the order."""
+        text = _NUMBERED.sub(r"\1>", self.snippet)
+        return self.rule, self.path, " ".join(text.split())
+
+    @property
     def fingerprint(self) -> str:
         """32 hex digits that survive when lines move: no line number goes in."""
-        parts = (self.rule, self.path, " ".join(self.snippet.split()), str(self.occurrence))
+        parts = (*self.likeness, str(self.occurrence))
         return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleText:
+    """What reports say of a rule."""
+
+    id: str
+    severity: Severity
+    title: str
+    help: str
+    """What to do about a finding."""
+
+
+def number(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Count equal findings, in the given order, so that each has a fingerprint of its own."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    numbered = []
+    for finding in findings:
+        key = finding.likeness
+        numbered.append(replace(finding, occurrence=seen[key]))
+        seen[key] += 1
+    return tuple(numbered)

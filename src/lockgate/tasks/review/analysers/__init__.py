@@ -1,0 +1,1 @@
+"""What is looked for, one analyser a file. `lockgate.tasks.review.analyse` has the list."""

@@ -1,0 +1,72 @@
+"""Asks the text model for a sentence on the findings, and takes it only if it holds."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from lockgate.domain.digest import JsonObject
+from lockgate.domain.finding import Finding
+from lockgate.domain.inference import Completion, Generate, Message
+from lockgate.errors import OverBudget, Unavailable
+from lockgate.ports import Context
+from lockgate.tasks.review import grounding
+
+MAX_TOKENS = 80
+_SHOWN = 4
+_SCHEMA: JsonObject = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["summary"],
+    "properties": {"summary": {"type": "string", "minLength": 20, "maxLength": 260}},
+}
+
+
+async def phrase(findings: Sequence[Finding], context: Context) -> tuple[str | None, str | None]:
+    """Return the model's sentence, and why the model did not answer; each may be None.
+
+    A text that fails the grounding check is None with no reason: that is no degradation, it is
+    what the check is for.
+    """
+    if not findings:
+        return None, None
+    try:
+        reply = await context.models.generate(_request(findings))
+    except (Unavailable, OverBudget) as error:
+        return None, f"the summary was not phrased by a model: {error.message}"
+    text = _text(reply)
+    if text is None or grounding.fault(text, evidence(findings)):
+        return None, None
+    return text, None
+
+
+def evidence(findings: Sequence[Finding]) -> list[str]:
+    """Return what a generated sentence may rest on."""
+    return [f"{f.severity.name.lower()} {f.message} {f.path} {f.path}:{f.line}" for f in findings]
+
+
+def _request(findings: Sequence[Finding]) -> Generate:
+    # Messages are ours; lines and names of the diff are another's, and stay out of the prompt.
+    kinds = list(dict.fromkeys(finding.message for finding in findings))[:_SHOWN]
+    listed = "\n".join(f"- {message}" for message in kinds)
+    return Generate(
+        messages=(
+            Message(
+                role="system",
+                content="You are a code reviewer. Say in one sentence what the findings are. "
+                "Use only words from the list. Do not add facts, names or numbers.",
+            ),
+            Message(role="user", content=f"Findings:\n{listed}"),
+        ),
+        schema=_SCHEMA,
+        max_tokens=MAX_TOKENS,
+    )
+
+
+def _text(reply: Completion) -> str | None:
+    if reply.finish_reason != "stop":
+        return None
+    try:
+        value = json.loads(reply.text)
+    except (ValueError, RecursionError):
+        return None
+    text = value.get("summary") if isinstance(value, Mapping) else None
+    return " ".join(text.split()) if isinstance(text, str) else None
