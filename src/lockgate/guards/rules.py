@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One kind of secret."""

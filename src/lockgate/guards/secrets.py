@@ -1,5 +1,6 @@
 """Takes secrets out of values, in time linear in their size."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,13 +13,12 @@ from lockgate.guards.rules import Rule, entropy, load_rules
 
 _PLACEHOLDER = r"<secret:[a-z0-9-]+:[0-9]+>"
 _BOUNDARY = "\n\0\n"
-_SURROGATES = {code: 0xFFFD for code in range(0xD800, 0xE000)}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_PASSES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    rule: Rule
     pattern: "re2._Regexp[str]"
     allowed: "re2._Regexp[str]"
 
@@ -59,43 +59,44 @@ class SecretGuard:
     """Implements `ports.Guard` with the package's rules. Rules are compiled when first needed."""
 
     def __init__(self) -> None:
-        self._compiled: dict[str, re2._Regexp[str]] = {}
+        self._compiled: dict[str, _Compiled] = {}
 
     @cached_property
-    def _rules(self) -> tuple[Rule, ...]:
-        return load_rules()
+    def _keywords(self) -> "_Keywords":
+        return _Keywords(load_rules())
 
     @cached_property
     def _placeholders(self) -> "re2._Regexp[str]":
-        return re2.compile(_PLACEHOLDER)
+        return _compile(_PLACEHOLDER)
 
     def sanitise(self, value: Json) -> Sanitised:
         """Return `value` with each secret replaced by its placeholder."""
-        texts = list(dict.fromkeys(_strings(value)))
-        joined = _BOUNDARY.join(texts)
-        folded = joined.lower()
-        # What a rule finds in one text it finds in all of them joined: most rules end here.
-        rules = [
-            rule
-            for rule in self._rules
-            if any(k in folded for k in rule.keywords) and self._pattern(rule).search(joined)
-        ]
+        texts: dict[str, None] = {}
+        _collect(value, texts)
+        joined = _legible(_BOUNDARY.join(texts))
+        # Two filters, since most inputs hold no secret: a rule needs one of its keywords, and what
+        # it finds in one text it finds in all of them joined.
+        candidates = self._keywords.rules_of(joined)
+        rules = [rule for rule in candidates if self._compile(rule).pattern.search(joined)]
         if not rules:
             return Sanitised(value=value)
         found = _Found(taken=self._taken(joined))
         replaced: dict[str, str] = {}
         for text in texts:
-            clean = self._clean(text, rules, found)
+            clean = self._replace(text, rules, found)
             if clean != text:
-                replaced[text] = clean
+                replaced[text] = self._settle(clean, candidates, found)
         if not replaced:
             return Sanitised(value=value)
         return Sanitised(
             value=map_strings(value, replaced), redactions=tuple(found.secrets.values())
         )
 
-    def _clean(self, text: str, rules: Sequence[Rule], found: _Found) -> str:
-        # A placeholder ends a word, so that what stands beside it can match only now.
+    def _settle(self, text: str, rules: Sequence[Rule], found: _Found) -> str:
+        """Repeat until nothing changes.
+
+        A placeholder begins and ends a word, so that what stands beside it may match only now.
+        """
         for _ in range(_MAX_PASSES):
             clean = self._replace(text, rules, found)
             if clean == text:
@@ -108,8 +109,7 @@ class SecretGuard:
         rules = [rule for rule in rules if any(keyword in folded for keyword in rule.keywords)]
         if not rules:
             return text
-        # RE2 takes UTF-8, which has no lone surrogates; same length, so that the spans hold.
-        legible = text if text.isascii() else text.translate(_SURROGATES)
+        legible = _legible(text)
         spans = [span for rule in rules for span in self._spans(legible, rule)]
         parts: list[str] = []
         at = 0
@@ -119,30 +119,33 @@ class SecretGuard:
         parts.append(text[at:])
         return "".join(parts)
 
-    def _pattern(self, rule: Rule) -> "re2._Regexp[str]":
+    def _compile(self, rule: Rule) -> _Compiled:
         found = self._compiled.get(rule.id)
         if found is None:
-            found = re2.compile(rule.regex)
+            found = _Compiled(_compile(rule.regex), _compile(rule.allowed))
             self._compiled[rule.id] = found
         return found
 
     def _spans(self, text: str, rule: Rule) -> Iterator[_Span]:
-        compiled = self._compiled.get(rule.id)
-        if compiled is None:
-            compiled = _Compiled(rule, re2.compile(rule.regex), re2.compile(rule.allowed))
-            self._compiled[rule.id] = compiled
+        compiled = self._compile(rule)
         for match in compiled.pattern.finditer(text):
             secret = match.group(rule.group)
             if compiled.allowed.search(secret) or self._placeholders.fullmatch(secret):
                 continue
             if rule.entropy and entropy(secret) < rule.entropy:
                 continue
-            yield _Span(*match.span(rule.group), rule)
+            start, end = match.span(rule.group)
+            yield _Span(start, end, rule)
 
     def _taken(self, text: str) -> frozenset[str]:
         if "<secret:" not in text:
             return frozenset()
-        return frozenset(self._placeholders.findall(text.translate(_SURROGATES)))
+        return frozenset(self._placeholders.findall(text))
+
+
+def _legible(text: str) -> str:
+    """Return `text` without lone surrogates, which UTF-8 and so RE2 lack; offsets stay."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _merged(spans: Sequence[_Span]) -> Iterator[_Span]:
@@ -162,13 +165,45 @@ def _merged(spans: Sequence[_Span]) -> Iterator[_Span]:
         yield current
 
 
-def _strings(value: Json) -> Iterator[str]:
+def _collect(value: Json, into: dict[str, None]) -> None:
+    """Add every string of a value, keys too, in order of appearance."""
     if isinstance(value, str):
-        yield value
+        into[value] = None
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield key
-            yield from _strings(item)
+            into[key] = None
+            _collect(item, into)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _strings(item)
+            _collect(item, into)
+
+
+def _quiet() -> "re2.Options":
+    # A pattern that outgrows RE2's automaton is matched in a slower way; no news for stderr.
+    options = re2.Options()
+    options.log_errors = False
+    return options
+
+
+def _compile(pattern: str) -> "re2._Regexp[str]":
+    return re2.compile(pattern, _quiet())
+
+
+class _Keywords:
+    """All keywords of all rules, looked for in one pass."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._owners: list[Rule] = []
+        self._set = re2.Set.SearchSet(_quiet())
+        for rule in rules:
+            for keyword in rule.keywords:
+                self._set.Add(f"(?i){re2.escape(keyword)}")
+                self._owners.append(rule)
+        self._set.Compile()
+
+    def rules_of(self, text: str) -> list[Rule]:
+        """Return the rules with a keyword in `text`, in the order in which they are listed."""
+        hits = self._set.Match(text) or ()  # None, not an empty list, if there are none
+        ids = {self._owners[hit].id for hit in hits}
+        return [rule for rule in self._rules if rule.id in ids]
