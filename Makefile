@@ -39,6 +39,11 @@ arch: setup ## The layers
 house: setup ## The tails: long modules and functions, wide signatures, broad excepts, duplicates
 	@$(BIN)/python tools/house.py
 
+bench: ## Time the program beside its peers, and test the classifier (needs ../shared/data)
+	@tools/setup.sh bench
+	$(BIN)/python bench/speed.py
+	$(BIN)/python bench/commit_types.py
+
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh
 

@@ -16,6 +16,7 @@ from lockgate.errors import LockgateError, UsageError
 
 EXIT_FAILED = 4
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 class _Entry(NamedTuple):
@@ -101,10 +102,10 @@ def execute(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         words("interrupted")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away (`| head`): not our failure, and nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:
+        # click leaves this way, with 1, when the reader went away (`| head`): that is no failed
+        # gate, so say what a shell says of a process that SIGPIPE ended.
+        return EXIT_BROKEN_PIPE
     return status if isinstance(status, int) else 0
 
 

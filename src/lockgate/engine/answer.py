@@ -116,8 +116,7 @@ class Answering:
                 draft = await plan.task.run(given, context)
             except (Unavailable, OverBudget, Denied) as error:
                 entry.failed("model", error)
-                reason = error.message
-                hint = error.hint
+                reason = f"{error.message}: {error.hint}" if error.hint else error.message
             else:
                 verdicts = self._judge(plan.task, given, draft)
                 entry.tried("model", verdicts)
@@ -125,9 +124,8 @@ class Answering:
                 if worst(verdicts) is Outcome.PASS and not refused:
                     return draft, verdicts
                 reason = draft.degraded[0] if refused else _first_failure(verdicts)
-                hint = None
             if plan.on_unavailable is OnUnavailable.REFUSE:
-                raise NoAnswer(f"`{call.task}` may not fall back to its rules: {reason}", hint=hint)
+                raise NoAnswer(f"`{call.task}` may not fall back to its rules: {reason}")
         draft = plan.task.rules(given, context)
         verdicts = self._judge(plan.task, given, draft)
         entry.tried("rules", verdicts)
