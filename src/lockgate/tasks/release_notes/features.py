@@ -7,6 +7,7 @@ Line counts are optional, since a history may come without them.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from lockgate.domain.inference import Row, Vector
 from lockgate.tasks.release_notes import path_rules
@@ -19,7 +20,7 @@ _GRAMS = (3, 4, 5)
 _GRAM_WORDS = 24
 _PIECES_PER_PATH = 8
 _PATHS = 40
-_TERM = re.compile(r"[a-z][a-z'’]*|[0-9]+(?:\.[0-9a-z*]+)*|[^\sa-z0-9]")
+_TERM = re.compile(r"[a-z][a-z'\u2019]*|[0-9]+(?:\.[0-9a-z*]+)*|[^\sa-z0-9]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CODE = re.compile(r"`|[a-z]\(\)|--[a-z]|[a-z]_[a-z]|[a-z][A-Z]|[a-z]\.[a-z]")
 _ISSUE = re.compile(
@@ -76,7 +77,7 @@ def _subject(rest: str, label: str | None) -> Iterator[str]:
     """Words, pairs of words, and pieces of words; the label apart, since it names a place."""
     if label is not None:
         yield f"label={label}"
-    words = _TERM.findall(_CAMEL.sub(" ", rest).lower().replace("’", "'"))[:_WORDS]
+    words = _TERM.findall(_CAMEL.sub(" ", rest).lower().replace("\u2019", "'"))[:_WORDS]
     bases = [path_rules.verb(word) or word for word in words]
     yield f"first={bases[0] if bases else ''}"
     yield f"first={' '.join(bases[:2])}"
@@ -86,7 +87,7 @@ def _subject(rest: str, label: str | None) -> Iterator[str]:
         yield f"w={word}"
     for base in bases:
         yield f"v={base}"
-    for left, right in zip(words, words[1:], strict=False):
+    for left, right in pairwise(words):
         yield f"b={left} {right}"
     for word in words[:_GRAM_WORDS]:
         padded = f"<{word[:24]}>"

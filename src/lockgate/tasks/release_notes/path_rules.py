@@ -86,38 +86,33 @@ _ASSET_ENDS = frozenset({
 _EXAMPLE_DIRS = frozenset(
     {"example", "examples", "demo", "demos", "sample", "samples", "playground"}
 )
+_BUILD_STARTS = ("dockerfile", "docker-compose", "tsconfig", "vite.config", "rollup.config")
 
 
 @lru_cache(maxsize=8192)
 def role(path: str) -> str:
-    """Say what a file is for: ci, test, docs, log (changelogs), build, meta, asset, example, source.
+    """Say what a file is for, by names alone, the same for every repository.
 
-    Decided by names alone, the same for every repository.
+    One of: ci, test, docs, log (changelogs), build, meta, asset, example, source.
     """
     *folders, name = path[-400:].lower().split("/")
     where = set(folders)
     stem, _, end = name.rpartition(".")
-    if name in _CI_NAMES or not where.isdisjoint(_CI_DIRS):
-        return "ci"
-    if ".github" in where:
-        return "ci" if where & {"workflows", "actions"} else "meta"
-    if _is_test(where, name):
-        return "test"
-    if (stem or name) in _LOG_STEMS:
-        return "log"
-    if name in _BUILD_NAMES or end in _BUILD_ENDS or _is_requirements(folders, name):
-        return "build"
-    if end in _DOC_ENDS or name in _DOC_NAMES or not where.isdisjoint(_DOC_DIRS):
-        return "docs"
-    if name in _META_NAMES or name.startswith(".") or not where.isdisjoint(_META_DIRS):
-        return "meta"
-    if name.startswith(
-        ("dockerfile", "docker-compose", "tsconfig", "vite.config", "rollup.config")
-    ):
-        return "build"
-    if not where.isdisjoint(_EXAMPLE_DIRS):
-        return "example"
-    return "asset" if end in _ASSET_ENDS else "source"
+    github = ".github" in where
+    claims = (
+        ("ci", name in _CI_NAMES or not where.isdisjoint(_CI_DIRS)),
+        ("ci", github and not where.isdisjoint({"workflows", "actions"})),
+        ("meta", github),
+        ("test", _is_test(where, name)),
+        ("log", (stem or name) in _LOG_STEMS),
+        ("build", name in _BUILD_NAMES or end in _BUILD_ENDS or _is_requirements(folders, name)),
+        ("docs", end in _DOC_ENDS or name in _DOC_NAMES or not where.isdisjoint(_DOC_DIRS)),
+        ("meta", name in _META_NAMES or name[:1] == "." or not where.isdisjoint(_META_DIRS)),
+        ("build", name.startswith(_BUILD_STARTS)),
+        ("example", not where.isdisjoint(_EXAMPLE_DIRS)),
+        ("asset", end in _ASSET_ENDS),
+    )
+    return next((claimed for claimed, holds in claims if holds), "source")
 
 
 def _is_test(where: set[str], name: str) -> bool:
@@ -215,7 +210,7 @@ def normalise(subject: str) -> str:
 
 
 def lead(subject: str) -> tuple[str | None, str]:
-    """Split a normalised subject into its label (`parser:`, `[docs]`; None without) and the rest."""
+    """Split a normalised subject into its label (`parser:`, `[docs]`; else None) and the rest."""
     found = _LABEL.match(subject)
     if found is None or found.end() == len(subject):
         return None, subject
@@ -249,17 +244,21 @@ _PHRASES: tuple[tuple[str, str, float, str], ...] = (
     ),
     (
         "chore",
-        r"^(?:prepare|start|begin|cut|bump|update|set)\b.{0,40}\b(?:release|versions?|dev(?:elopment)?)\b"
-        r"|^version bump|^bump to |^release\b",
+        (
+            r"^(?:prepare|start|begin|cut|bump|update|set)\b.{0,40}"
+            r"\b(?:release|versions?|dev(?:elopment)?)\b|^version bump|^bump to |^release\b"
+        ),
         0.9,
         "prepares a release",
     ),
     (
         "chore",
-        r"^(?:bump|updat|upgrad|pin|relock|refresh|downgrad)\S{0,4}\s.{0,80}"
-        r"(?:\b(?:dep|deps|dependency|dependencies|lock ?file|lockfiles|devdependencies)\b"
-        r"|\s(?:from|to|->|→)\s{1,2}\^?~?v?[0-9])"
-        r"|^lock file maintenance|autoupdate",
+        (
+            r"^(?:bump|updat|upgrad|pin|relock|refresh|downgrad)\S{0,4}\s.{0,80}"
+            r"(?:\b(?:dep|deps|dependency|dependencies|lock ?file|lockfiles|devdependencies)\b"
+            r"|\s(?:from|to|->|→)\s{1,2}\^?~?v?[0-9])"
+            r"|^lock file maintenance|autoupdate"
+        ),
         0.8,
         "updates dependencies",
     ),
@@ -273,7 +272,10 @@ _LATE: tuple[tuple[str, str, float, str], ...] = (
     ),
     (
         "docs",
-        r"\b(?:docs?|documentation|readme|docstrings?|jsdoc|tutorial)\b|\b(?:comment|typo)s?\b.{0,20}\bdoc",
+        (
+            r"\b(?:docs?|documentation|readme|docstrings?|jsdoc|tutorial)\b"
+            r"|\b(?:comment|typo)s?\b.{0,20}\bdoc"
+        ),
         0.6,
         "speaks of documentation",
     ),
@@ -287,8 +289,9 @@ _LATE: tuple[tuple[str, str, float, str], ...] = (
     ),
 )
 _BROKEN = re.compile(
-    r"\b(?:fix(?:es|ed)?|bugs?|crash\w{0,3}|missing|broken|incorrect(?:ly)?|correctly|properly|wrong(?:ly)?|"
-    r"errors?|fail(?:s|ed|ure|ures|ing)?|should|no longer|regression|leak|race|deadlock|panic|invalid|"
+    r"\b(?:fix(?:es|ed)?|bugs?|crash\w{0,3}|missing|broken|incorrect(?:ly)?|correctly|properly|"
+    r"wrong(?:ly)?|errors?|fail(?:s|ed|ure|ures|ing)?|should|no longer|regression|leak|race|"
+    r"deadlock|panic|invalid|"
     r"typos?|always|not|cannot|can't|null|undefined)\b"
 )
 
