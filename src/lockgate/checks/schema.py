@@ -27,17 +27,23 @@ class JsonSchemaValidator:
 
         """
         validator = self._validator(schema)
-        if validator.is_valid(value):
-            return []
-        return [
-            f"{_path(error.instance_path)}: {error.message[:MAX_MESSAGE]}"
-            for error in islice(validator.iter_errors(value), MAX_PROBLEMS)
-        ]
+        try:
+            if validator.is_valid(value):
+                return []
+            return [
+                f"{_path(error.instance_path)}: {error.message[:MAX_MESSAGE]}"
+                for error in islice(validator.iter_errors(value), MAX_PROBLEMS)
+            ]
+        except ValueError as error:  # nested too deeply, or a lone surrogate
+            return [f".: cannot be validated: {error}"]
 
     def _validator(self, schema: JsonObject) -> "jsonschema_rs.Draft202012Validator":
         import jsonschema_rs  # noqa: PLC0415  a run with no schema to check never needs it
 
-        digest = Digest.of_json(schema)
+        try:
+            digest = Digest.of_json(schema)
+        except RecursionError:
+            raise InvalidConfig("a JSON Schema is nested too deeply") from None
         found = self._compiled.get(digest)
         if found is None:
             try:
@@ -46,8 +52,10 @@ class JsonSchemaValidator:
                     retriever=_refuse,
                     pattern_options=jsonschema_rs.RegexOptions(),  # linear-time matching
                 )
-            except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
-                raise InvalidConfig(f"a JSON Schema is not valid: {error}") from error
+            except (jsonschema_rs.ReferencingError, ValueError) as error:
+                # ValidationError is a ValueError too; its text goes on with a dump of the schema.
+                reason = str(error).partition("\n")[0][:MAX_MESSAGE]
+                raise InvalidConfig(f"a JSON Schema is not valid: {reason}") from error
             self._compiled[digest] = found
         return found
 
