@@ -43,6 +43,12 @@ class File:
         """Whether the file's mode is another, such as 100755 for 100644."""
         return None not in {self.old_mode, self.new_mode} and self.old_mode != self.new_mode
 
+    @property
+    def gone(self) -> tuple[Line, ...]:
+        """The removed lines that were not added again: neither moved nor indented anew."""
+        kept = {line.text.strip() for line in self.added}
+        return tuple(line for line in self.removed if line.text.strip() not in kept)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Omitted:
