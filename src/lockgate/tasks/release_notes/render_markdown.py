@@ -11,7 +11,7 @@ _SHORT = 7
 _MOST = 5
 _SPECIAL = re.compile(r"[\\*_\[\]<>#|~&@`!$+-]|^\d+[.)]")
 _CODE = re.compile(r"(`[^`]+`)")
-_ESCAPED = re.compile(r"([\\*\[\]<>|~`$])|&(?=#?\w{1,30};)|(?<!\w)_|_(?!\w)")
+_ESCAPED = re.compile(r"([\\*\[\]<>|~`$])|&(?=#?\w{1,30};)|(?<![^\W_])_|_(?![^\W_])")
 _MENTION = re.compile(r"(?<![\w`@/.])@([A-Za-z0-9][\w./-]*\w|[A-Za-z0-9])")
 _BLOCK = re.compile(r"^(?:[#+=-]|\d{1,9}[.)](?=\s|$))")
 _ADDRESS = re.compile(r"https?://[^\s<>)\]`]+")
