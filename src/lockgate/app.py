@@ -32,7 +32,7 @@ from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Ledger
 from lockgate.engine.replay import Replaying
 from lockgate.errors import InvalidConfig, NotFound
-from lockgate.ports import Backend, Store, Task
+from lockgate.ports import Backend, Check, Store, Task
 
 if TYPE_CHECKING:
     from lockgate.oci.models import ModelStore
@@ -69,6 +69,7 @@ async def open_engine(
     loaded: Loaded, environment: Environment, *, cassettes: Cassettes | None = None
 ) -> AsyncGenerator[Engine]:
     """Build an engine from a configuration, and close what it opened at the end."""
+    from lockgate.checks.no_secrets import NoSecretsCheck
     from lockgate.checks.schema import JsonSchemaValidator
     from lockgate.guards.secrets import SecretGuard
     from lockgate.retrieval.lexical import LexicalRetriever
@@ -78,9 +79,10 @@ async def open_engine(
         models = model_store(loaded, environment)
         backends = _Backends(loaded, environment, models, cassettes or Cassettes())
         stack.callback(backends.close)
+        guard = SecretGuard()
         answering = Answering(
-            plans=_Plans(loaded, models),
-            guard=SecretGuard(),
+            plans=_Plans(loaded, models, checks=(NoSecretsCheck(guard),)),
+            guard=guard,
             validator=JsonSchemaValidator(),
             retriever=LexicalRetriever(),
             inferring=Inferring(backends=backends, stopwatch=_stopwatch),
@@ -289,9 +291,10 @@ def _prompt_task(folder: Path, name: str) -> Task:
 class _Plans(Mapping[str, Plan]):
     """How each task is served, made when it is asked for."""
 
-    def __init__(self, loaded: Loaded, models: "ModelStore") -> None:
+    def __init__(self, loaded: Loaded, models: "ModelStore", *, checks: tuple[Check, ...]) -> None:
         self._loaded = loaded
         self._models = models
+        self._checks = checks
 
     def __getitem__(self, name: str) -> Plan:
         task = find_task(self._loaded, name)
@@ -304,6 +307,7 @@ class _Plans(Mapping[str, Plan]):
             release=release_of(self._loaded, self._models, spec),
             budget=_budget(spec.budget, chosen.budget),
             on_unavailable=chosen.on_unavailable or spec.on_unavailable,
+            checks=self._checks,
         )
 
     def __iter__(self) -> Iterator[str]:

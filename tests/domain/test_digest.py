@@ -30,6 +30,7 @@ def test_every_double_is_written_as_ecmascript_does_and_comes_back(value: float)
     encoded = canonical(value)
 
     assert encoded == rfc8785.dumps(value)
+    assert canonical(json.loads(encoded)) == encoded
     assert float(json.loads(encoded)) == value
 
 

@@ -451,3 +451,12 @@ def test_a_damaged_model_falls_back_like_a_missing_one() -> None:
     answer = house(Corrupt("the model `tiny` is damaged")).ask()
 
     assert answer.degraded == ("the model `tiny` is damaged",)
+
+
+def test_an_input_nested_too_deeply_is_refused() -> None:
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+
+    with pytest.raises(InvalidInput, match="nested too deeply|cannot be written"):
+        house().ask(deep)

@@ -80,7 +80,7 @@ def _encode(value: Json, out: list[str]) -> None:
     elif value is None or isinstance(value, bool):
         out.append({None: "null", True: "true", False: "false"}[value])
     elif isinstance(value, int):
-        if abs(value) > _SAFE_INTEGER:
+        if abs(value) > _SAFE_INTEGER and not _is_written_double(value):
             raise ValueError(f"{value} has no exact double: write it as a string")
         out.append(str(int(value)))
     elif isinstance(value, float):
@@ -101,6 +101,11 @@ def _encode(value: Json, out: list[str]) -> None:
             _encode(item, out)
             separator = ","
         out.append("]" if value else "[]")
+
+
+def _is_written_double(value: int) -> bool:
+    """Say whether `value` is how a large double is written: parsing a document gives such ones."""
+    return abs(value) < 10**_FIXED_BELOW and _number(float(value)) == str(value)
 
 
 def _utf16(key: str) -> bytes | str:

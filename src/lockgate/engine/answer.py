@@ -24,7 +24,7 @@ from lockgate.domain.verdict import Outcome, Verdict, worst
 from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Entry, Ledger
 from lockgate.errors import Denied, InvalidInput, NoAnswer, NotFound, OverBudget, Unavailable
-from lockgate.ports import Context, Guard, Progress, Retriever, SchemaValidator, Task
+from lockgate.ports import Check, Context, Guard, Progress, Retriever, SchemaValidator, Task
 
 SHOWN_PROBLEMS = 20
 
@@ -37,6 +37,8 @@ class Plan:
     release: Release
     budget: Budget
     on_unavailable: OnUnavailable
+    checks: tuple[Check, ...] = ()
+    """What every draft must pass beside the task's own checks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +96,13 @@ class Answering:
             )
 
     def _sanitise(self, call: Call, entry: Entry) -> tuple[JsonObject, tuple[Redaction, ...]]:
-        sanitised = self.guard.sanitise(call.input)
-        assert isinstance(sanitised.value, Mapping)
-        redactions = (*call.redactions, *sanitised.redactions)
         try:
+            sanitised = self.guard.sanitise(call.input)
+            assert isinstance(sanitised.value, Mapping)
+            redactions = (*call.redactions, *sanitised.redactions)
             entry.received(sanitised.value, redactions)
+        except RecursionError:
+            raise InvalidInput(f"the input of `{call.task}` is nested too deeply") from None
         except ValueError as error:
             raise InvalidInput(
                 f"the input of `{call.task}` cannot be written as JSON: {error}",
@@ -118,7 +122,7 @@ class Answering:
                 entry.failed("model", error)
                 reason = f"{error.message}: {error.hint}" if error.hint else error.message
             else:
-                verdicts = self._judge(plan.task, given, draft)
+                verdicts = self._judge(plan, given, draft)
                 entry.tried("model", verdicts)
                 refused = plan.on_unavailable is OnUnavailable.REFUSE and draft.degraded
                 if worst(verdicts) is Outcome.PASS and not refused:
@@ -127,7 +131,7 @@ class Answering:
             if plan.on_unavailable is OnUnavailable.REFUSE:
                 raise NoAnswer(f"`{call.task}` may not fall back to its rules: {reason}")
         draft = plan.task.rules(given, context)
-        verdicts = self._judge(plan.task, given, draft)
+        verdicts = self._judge(plan, given, draft)
         entry.tried("rules", verdicts)
         if worst(verdicts) is not Outcome.PASS:
             raise NoAnswer(f"the rules of `{call.task}` failed: {_first_failure(verdicts)}")
@@ -135,7 +139,8 @@ class Answering:
             draft = replace(draft, degraded=(reason, *draft.degraded))
         return draft, verdicts
 
-    def _judge(self, task: Task, given: JsonObject, draft: Draft) -> tuple[Verdict, ...]:
+    def _judge(self, plan: Plan, given: JsonObject, draft: Draft) -> tuple[Verdict, ...]:
+        task = plan.task
         problems = [
             *_unwritable(draft),
             *self.validator.problems(task.spec.output_schema, draft.output),
@@ -147,7 +152,7 @@ class Answering:
         )
         if problems:  # the other checks may rely on the shape
             return (schema,)
-        return (schema, *(check.judge(given, draft) for check in task.checks))
+        return (schema, *(check.judge(given, draft) for check in (*task.checks, *plan.checks)))
 
 
 def _first_failure(verdicts: Sequence[Verdict]) -> str:

@@ -67,8 +67,8 @@ def _rule(rule: RuleText) -> dict[str, Json]:
 
 
 def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, Json]:
-    # Relative references in `uri` are percent-encoded (RFC 3986 section 2.1); `./` keeps a colon
-    # in the first segment from reading as a scheme (section 4.2).
+    # A relative reference: percent-encoded (RFC 3986 section 2.1), `:` too, which in the first
+    # segment would end a scheme (section 4.2).
     uri = quote(finding.path, safe="/")
     place: dict[str, Json] = {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}}
     if finding.line is not None:
