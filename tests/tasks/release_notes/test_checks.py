@@ -101,6 +101,14 @@ def _invented(output: dict[str, Any]) -> None:
     output["summary"]["parts"][0] |= {"engine": "model", "text": "drops x in Python 3.12"}
 
 
+def _leaked(output: dict[str, Any]) -> None:
+    output["summary"]["parts"][0] |= {"engine": "model", "text": "drops <secret:aws:1>"}
+
+
+def _strange_placeholder(output: dict[str, Any]) -> None:
+    output["sections"][0]["entries"][0]["text"] = "drop <secret:aws:1>"
+
+
 def _foreign_part(output: dict[str, Any]) -> None:
     output["summary"]["parts"][0]["entry"] = "nowhere"
 
@@ -115,6 +123,7 @@ def _foreign_part(output: dict[str, Any]) -> None:
         ("sections", _no_summary),
         ("length", _long_summary), ("length", _two_paragraphs), ("length", _long_entry),
         ("grounding", _invented), ("grounding", _foreign_part),
+        ("secrets", _leaked), ("secrets", _strange_placeholder),
     ],
 )  # fmt: skip
 def test_a_spoilt_draft_fails_the_check_that_holds_the_promise(

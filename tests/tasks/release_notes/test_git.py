@@ -82,6 +82,20 @@ def test_a_broken_repository_is_an_error_with_gits_words(repo: Repo) -> None:
         out.read()
 
 
+def test_a_graft_does_not_hide_history(repo: Repo) -> None:
+    (repo.path / ".git" / "info" / "grafts").write_text(f"{repo.sha(1)} {'1' * 40}\n")
+    assert Repository(repo.path).read(("log", "--format=%s")).strip() == "first"
+
+
+def test_a_git_that_complains_at_length_does_not_hang(repo: Repo) -> None:
+    missing = [f"--glob=refs/{'x' * 90}" for _ in range(20)]
+    with (
+        pytest.raises(InvalidInput, match="git cannot read"),
+        Repository(repo.path).stream(("log", *missing, "--no-such-option")) as out,
+    ):
+        out.read()
+
+
 def test_output_that_is_not_wanted_stops_git(repo: Repo) -> None:
     with Repository(repo.path).stream(("log", "-p")) as out:
         assert out.read(3) == b"com"

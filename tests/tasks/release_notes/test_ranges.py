@@ -100,6 +100,14 @@ def test_a_revision_that_looks_like_an_option_is_refused(repo: Repo, text: str) 
     assert not list(repo.path.parent.glob("**/stolen"))
 
 
+def test_a_tag_object_that_was_moved_to_another_name_is_found_by_that_name(repo: Repo) -> None:
+    repo.git("-c", "user.name=a", "-c", "user.email=b", "tag", "-a", "-m", "x", "v2.0.0", "main")
+    repo.git("update-ref", "refs/tags/v3.0.0", repo.git("rev-parse", "v2.0.0"))
+    repo.git("tag", "-d", "v2.0.0")
+    repo.git("-c", "user.name=a", "-c", "user.email=b", "commit", "--allow-empty", "-qm", "x")
+    assert names(resolve(repo, None)) == ("v3.0.0", "HEAD", "v3.0.0")
+
+
 def test_a_repository_without_commits_says_so(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "repo").build()
     with pytest.raises(NotFound, match="has no commits"):

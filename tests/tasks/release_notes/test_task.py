@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lockgate.domain.call import Answer, Draft, EngineKind
 from lockgate.domain.digest import Digest, JsonObject, canonical
 from lockgate.domain.inference import Classify, Embed, Generate
+from lockgate.domain.task import Case
 from lockgate.domain.verdict import Outcome
 from lockgate.tasks.release_notes import schema
 from lockgate.tasks.release_notes.task import ReleaseNotes
@@ -251,12 +252,29 @@ def test_the_text_model_never_sees_more_than_the_highlights() -> None:
     assert kinds.count(Classify) == 0
 
 
-def test_long_ranges_tell_how_far_they_are() -> None:
+def test_long_ranges_tell_how_far_they_are_and_short_ones_do_not() -> None:
     subjects = [f"feat: add {word} parser part" for word in map(_word, range(60))]
-    progress = FakeProgress()
-    run(notes_input(*subjects), FakeModels(write=echo, vectors={}), progress)
-    assert progress.finished
-    assert progress.done == progress.total > 50
+    modelled, ruled, short = FakeProgress(), FakeProgress(), FakeProgress()
+    run(notes_input(*subjects), FakeModels(write=echo, vectors={}), modelled)
+    TASK.rules(notes_input(*subjects), context(progress=ruled))
+    run(notes_input(*subjects[:9]), FakeModels(write=echo, vectors={}), short)
+    assert (modelled.finished, modelled.done, modelled.total) == (True, 100, 100)
+    assert (ruled.finished, ruled.done, ruled.total) == (True, 100, 100)
+    assert (short.finished, short.total) == (False, 0)
+
+
+@pytest.mark.parametrize("case", TASK.spec.cases, ids=lambda case: case.name)
+def test_the_evaluation_cases_hold(case: Case) -> None:
+    jsonschema_rs.Draft202012Validator(dict(TASK.spec.input_schema)).validate(case.input)
+    for draft in (TASK.rules(case.input, context()), run(case.input, FakeModels(write=echo))):
+        holds(case.input, draft)
+        assert _within(case.expect, draft.output)
+
+
+def _within(expected: Any, found: Any) -> bool:
+    if isinstance(expected, dict):
+        return all(_within(value, found[key]) for key, value in expected.items())
+    return bool(expected == found)
 
 
 def _word(number: int) -> str:

@@ -1,5 +1,7 @@
 """Judges drafts of release notes. Each check holds one promise."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import cast
 
@@ -10,6 +12,7 @@ from lockgate.tasks.release_notes import clauses, commits, sections, summary
 
 _MAX_ENTRY = 600
 _FEW = 3
+_PLACEHOLDER = "<secret:"
 
 
 class Sections:
@@ -101,6 +104,21 @@ class Grounding:
         return _pass(self.name)
 
 
+class Secrets:
+    """No placeholder of a secret is in generated text, and none anywhere that was not given."""
+
+    name = "secrets"
+
+    def judge(self, given: JsonObject, draft: Draft) -> Verdict:
+        for part in commits.rows(commits.member(draft.output, "summary"), "parts"):
+            if part["engine"] == "model" and _PLACEHOLDER in cast("str", part["text"]):
+                return _fail(self.name, f"the text for `{part['entry']}` holds a placeholder")
+        written = _placeholders(json.dumps(draft.output, ensure_ascii=False))
+        if written and (strange := written - _placeholders(json.dumps(given, ensure_ascii=False))):
+            return _fail(self.name, f"`{min(strange)}` is not in the input")
+        return _pass(self.name)
+
+
 class Length:
     """The summary is a paragraph and the entries are lines."""
 
@@ -117,7 +135,13 @@ class Length:
         return _pass(self.name)
 
 
-ALL = (Sections(), Citations(), Coverage(), Grounding(), Length())
+ALL = (Sections(), Citations(), Coverage(), Grounding(), Secrets(), Length())
+
+
+def _placeholders(text: str) -> set[str]:
+    if _PLACEHOLDER not in text:
+        return set()
+    return set(re.findall(r"<secret:[\w.-]{1,80}:\d{1,9}>", text))
 
 
 def _entries(output: JsonObject) -> Iterator[JsonObject]:

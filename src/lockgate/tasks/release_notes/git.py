@@ -6,6 +6,7 @@ names another repository. `env` clears it, so that no code of ours reads the env
 """
 
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from lockgate.errors import InvalidInput, NotFound, Unavailable
 _CLEARED = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE",
     "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_REPLACE_REF_BASE",
-    "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_CONFIG", "GIT_CONFIG_COUNT",
+    "GIT_SHALLOW_FILE", "GIT_CONFIG", "GIT_CONFIG_COUNT",
     "GIT_CONFIG_PARAMETERS", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_PREFIX",
     "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
     "GIT_TRACE", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE_SETUP",
@@ -25,6 +26,7 @@ _CLEARED = (
 _SET = (
     "LC_ALL=C",  # messages are compared below
     "GIT_OPTIONAL_LOCKS=0",
+    "GIT_GRAFT_FILE=/dev/null",  # like replaced objects, grafts are a local view of history
     "GIT_TERMINAL_PROMPT=0",
     "GIT_NO_LAZY_FETCH=1",
     "GIT_ALLOW_PROTOCOL=none",  # the same for git before 2.45: a partial clone fetches nothing
@@ -82,27 +84,28 @@ class Repository:
 
         Raises as `read`, at the end of the block, unless the block left output unread.
         """
-        try:
-            process = subprocess.Popen(
-                self._command(arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        except OSError as error:
-            raise _missing_git() from error
-        with process:
-            assert process.stdout is not None
-            assert process.stderr is not None
+        # A file, since a pipe that nobody reads stops a git that complains at length.
+        with tempfile.TemporaryFile() as complaints:
             try:
-                yield process.stdout
-                if process.stdout.read(1):
-                    return
-                complaint = process.stderr.read(_MAX_STDERR)
-                if process.wait():
-                    raise self._refused(process.returncode, complaint)
-            finally:
-                process.kill()
+                process = subprocess.Popen(
+                    self._command(arguments),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=complaints,
+                )
+            except OSError as error:
+                raise _missing_git() from error
+            with process:
+                assert process.stdout is not None
+                try:
+                    yield process.stdout
+                    if process.stdout.read(1):
+                        return
+                    if process.wait():
+                        complaints.seek(0)
+                        raise self._refused(process.returncode, complaints.read(_MAX_STDERR))
+                finally:
+                    process.kill()
 
     def _command(self, arguments: Sequence[str]) -> Sequence[str]:
         return (*_PREFIX, "-C", str(self.path), *arguments)

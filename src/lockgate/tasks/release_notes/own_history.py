@@ -12,7 +12,7 @@ from lockgate.domain.digest import Json, JsonObject
 from lockgate.tasks.release_notes import bots, conventional, history
 from lockgate.tasks.release_notes.git import Repository
 
-SAMPLE = 400
+SAMPLE = 300
 _MAX_FOLDERS = 200
 _AT_LEAST = 6
 _SHARE = 0.85

@@ -152,11 +152,27 @@ class Resolver:
                 ("describe", "--tags", "--abbrev=0", *(f"--match={m}" for m in match), sha),
                 accept=(128,),
             ).strip()
-            if found:
-                there = next(sha for sha, names in tags.items() if found in names)
-                counted = [n for n in tags[there] if any(fnmatchcase(n, m) for m in match)]
-                wanted = best(counted) or found
-                return Point(name=wanted, sha=there, tag=wanted)
+            if not found:
+                continue
+            there = next((commit for commit, names in tags.items() if found in names), None)
+            if there is None:  # the tag object was moved to another name, which git refuses to use
+                return self._newest_tag(sha, tags, match)
+            counted = [n for n in tags[there] if any(fnmatchcase(n, m) for m in match)]
+            wanted = best(counted) or found
+            return Point(name=wanted, sha=there, tag=wanted)
+        return None
+
+    def _newest_tag(
+        self, sha: str, tags: Mapping[str, Sequence[str]], match: Sequence[str]
+    ) -> Point | None:
+        form = "--format=%(refname:strip=2)"
+        listed = self.repository.read(
+            ("for-each-ref", f"--merged={sha}", "--sort=-creatordate", form, "refs/tags")
+        ).splitlines()
+        for name in listed:
+            if not match or any(fnmatchcase(name, m) for m in match):
+                there = next(commit for commit, names in tags.items() if name in names)
+                return Point(name=name, sha=there, tag=name)
         return None
 
     def _parents(self, sha: str) -> Sequence[str]:

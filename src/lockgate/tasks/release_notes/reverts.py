@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
-from lockgate.tasks.release_notes import conventional, subjects
+from lockgate.tasks.release_notes import subjects
 from lockgate.tasks.release_notes.commits import Commit
 
 _TYPE = r"(?:\w{1,12}(?:\([^)]{1,60}\))?!?: )?"
@@ -114,9 +114,9 @@ def _names(commit: Commit) -> Iterator[str]:
     """Yield the ways in which a revert may name this commit."""
     said = _said(commit)
     yield _key(said)
-    header = conventional.header(said)
-    if header is not None:
-        yield _key(header.description)
+    _, colon, description = said.partition(": ")
+    if colon:
+        yield _key(description)
 
 
 def _targets(

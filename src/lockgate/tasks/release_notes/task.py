@@ -9,6 +9,7 @@ from lockgate.domain.usage import Budget
 from lockgate.domain.verdict import Verdict
 from lockgate.ports import Check, Context, Options
 from lockgate.tasks.release_notes import (
+    cases,
     checks,
     collect,
     draft,
@@ -79,6 +80,7 @@ class ReleaseNotes:
                     "lockgate run release-notes --prs prs.json"
                 ),
             ),
+            cases=cases.ALL,
             budget=Budget(inferences=1_000, output_tokens=512, timeout_s=120),
         )
 
