@@ -56,13 +56,16 @@ class _Kept:
         elif self.name is not None:
             self.current.clear()
         elif not self.current:
-            self.current += piece  # no diff: enough of it to show what it is
+            self.current += piece
 
     def close(self) -> None:
         """Keep the current file, or count it."""
-        if self.name is None or self._fits:
+        if self._fits:
             self.kept += self.current
-            self.used += self.cost if self._fits else 0
+            self.used += self.cost
+            return
+        if self.name is None:
+            self.kept += self.current[:_PIECE]  # no diff: enough of it to show what it is
             return
         self.omitted_files += 1
         self.omitted_bytes += self.size

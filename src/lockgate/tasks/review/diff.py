@@ -67,6 +67,8 @@ def parse(text: str) -> tuple[File, ...]:
 
     """
     lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()  # what follows the last line's end is no line
     reader = _Reader(lines)
     files = tuple(item.done() for item in reader.read())
     if not files:

@@ -95,7 +95,9 @@ class Review:
         if not isinstance(wanted, str):
             return None
         said = str(answer.output["risk"])
-        failed = Severity[said.upper()] >= Severity[wanted.upper()]
+        # Low is the least risk that there is: without a finding there is nothing to fail on.
+        found = bool(answer.output["findings"])
+        failed = found and Severity[said.upper()] >= Severity[wanted.upper()]
         return Verdict(
             check="fail-on",
             outcome=Outcome.FAIL if failed else Outcome.PASS,
