@@ -321,6 +321,15 @@ def test_a_range_of_20_000_commits_is_covered(tmp_path: Path) -> None:
     assert draft.output["coverage"] == {"commits": 20_000, "represented": 20_000, "omitted": 0}
 
 
+def test_a_very_long_range_is_classified_in_parts_and_says_what_was_not_done() -> None:
+    models = FakeModels(labels={"speed": "perf"}, vectors={})
+    draft = run(notes_input(*(f"Speed up part {n}" for n in range(3_001))), models)
+    assert texts(draft, "changed")[-1] == "Speed up part 3000"
+    assert len([r for r in models.asked if isinstance(r, Classify)]) == 12
+    assert not any(isinstance(r, Embed) for r in models.asked)
+    assert any("3001 changes are too many" in reason for reason in draft.degraded)
+
+
 def test_subjects_and_paths_that_are_not_utf_8_come_through(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "r")
     repo.commit(b"feat: caf\xe9\n\nb\xff", files={b"d/\xe9.py": "1"})

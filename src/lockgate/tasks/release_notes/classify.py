@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lockgate.domain.digest import JsonObject
-from lockgate.domain.inference import Classify, Row
+from lockgate.domain.inference import Classify, Label, Row
 from lockgate.errors import OverBudget, Unavailable
 from lockgate.ports import Context
 from lockgate.tasks.release_notes import features, own_history, path_rules
@@ -12,6 +12,10 @@ from lockgate.tasks.release_notes.commits import Change
 
 RULES_FROM = 0.45
 """Confidence below which a rule's guess is no better than `Other`."""
+
+
+_BATCH = 256
+"""Rows of one request: a row has some hundred tokens, and a range may have 20,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +65,16 @@ async def by_model(changes: Sequence[Change], earlier: JsonObject, context: Cont
     positions = open_changes(changes)
     if not positions:
         return Classified(tuple(changes))
-    rows = tuple(_row(changes[at]) for at in positions)
+    labels: list[Label] = []
     try:
-        judged = await context.models.classify(Classify(rows=rows))
+        for first in range(0, len(positions), _BATCH):
+            rows = tuple(_row(changes[at]) for at in positions[first : first + _BATCH])
+            labels += (await context.models.classify(Classify(rows=rows))).labels
     except (Unavailable, OverBudget) as error:
         reason = f"the types were guessed by rules: {error.message}"
         return Classified(by_rules(changes, earlier), degraded=(reason,))
     done = list(changes)
-    for at, label in zip(positions, judged.labels, strict=True):
+    for at, label in zip(positions, labels, strict=True):
         if label.label is None:
             done[at] = _from_history(changes[at], earlier)
         else:

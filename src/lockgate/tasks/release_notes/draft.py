@@ -83,6 +83,8 @@ async def _without_near_duplicates(
     changes: Sequence[Change], context: Context, advance: Callable[[int], None]
 ) -> tuple[Sequence[Change], str | None]:
     """Fold near duplicates; only texts that share words with another one are embedded."""
+    if len(changes) > meaning.MOST:
+        return changes, f"near duplicates were not looked for: {len(changes)} changes are too many"
     texts = meaning.candidates(changes)
     vectors: dict[str, Vector] = {}
     try:

@@ -11,7 +11,7 @@ from lockgate.tasks.release_notes.commits import Change
 
 ALIKE_FROM = 0.93
 _SHARED = 0.25
-_MOST = 600
+MOST = 3_000
 """Changes beyond which pairs are too many to compare."""
 _FACT = re.compile(r"[\w./@:<>=-]*(?:[\d_@]|\w[A-Z.])[\w./@:<>=-]*|`[^`]+`")
 
@@ -38,8 +38,6 @@ def fold(changes: Sequence[Change], vectors: Mapping[str, Vector]) -> tuple[Chan
 
 def _pairs(changes: Sequence[Change]) -> list[tuple[int, int]]:
     """Return (newer, older) positions of changes with common words, the same facts and verb."""
-    if len(changes) > _MOST:
-        return []
     seen = [(set(subjects.words(c.text)), _facts(c)) for c in changes]
     return [
         (newer, older)
