@@ -109,8 +109,9 @@ def test_a_shallow_clone_that_cuts_the_range_is_refused(repo: Repo, tmp_path: Pa
     with pytest.raises(InvalidInput, match="the clone is shallow") as caught:
         collect({"repo": str(clone)})
     assert "--unshallow" in (caught.value.hint or "")
-    with pytest.raises(NotFound, match=r"`v0\.9` is unknown"):
+    with pytest.raises(NotFound, match=r"`v0\.9` is unknown") as unknown:
         collect({"repo": str(clone), "range": "v0.9.."})
+    assert "--unshallow" in (unknown.value.hint or "")
 
 
 def test_a_shallow_clone_that_holds_the_range_will_do(repo: Repo, tmp_path: Path) -> None:

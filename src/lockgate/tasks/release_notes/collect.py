@@ -34,7 +34,9 @@ def collect(options: Options) -> dict[str, Json]:
     listed = _text(options, "prs")
     metadata = pulls.load(Path(listed)) if listed else ()
     place = _place(repository)
-    resolver = Resolver(repository, _texts(options, "tag-pattern"), paths)
+    resolver = Resolver(
+        repository, _texts(options, "tag-pattern"), paths, shallow=bool(place.boundary)
+    )
     found = resolver.resolve(_text(options, "range"))
     rows, date = _commits(repository, found, _pathspecs(paths), most)
     if not rows:

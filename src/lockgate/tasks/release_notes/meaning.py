@@ -13,7 +13,10 @@ ALIKE_FROM = 0.93
 _SHARED = 0.25
 MOST = 3_000
 """Changes beyond which pairs are too many to compare."""
-_FACT = re.compile(r"[\w./@:<>=-]*(?:[\d_@]|\w[A-Z.])[\w./@:<>=-]*|`[^`]+`")
+_FACT = re.compile(r"[\d_@`=]|\w[A-Z]|\w[./:-]\w|^--?\w")
+
+
+_MARKS = "`'\",;:.()"
 
 
 def candidates(changes: Sequence[Change]) -> list[str]:
@@ -56,7 +59,7 @@ def _facts(change: Change) -> tuple[object, ...]:
     words = change.text.split()
     first = words[0].lower() if words else ""
     verb = path_rules.verb(first) or first
-    names = frozenset(name.lower() for name in _FACT.findall(change.text))
+    names = frozenset(w.strip(_MARKS).lower() for w in words if _FACT.search(w))
     return (names, verb, (change.scope or "").lower(), change.breaking)
 
 

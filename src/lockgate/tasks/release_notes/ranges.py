@@ -47,6 +47,7 @@ class Resolver:
     patterns: Sequence[str] = ()
     """Globs of the tags that count; none: the plain version tags, or all if there are none."""
     paths: Sequence[str] = ()
+    shallow: bool = False
 
     def resolve(self, expression: str | None) -> Range:
         """Find both ends. None means: since the last tag, or the release that HEAD is.
@@ -133,8 +134,8 @@ class Resolver:
         problem = "names several commits" if said.rstrip().endswith("ambiguous") else "is unknown"
         raise NotFound(
             f"the revision `{revision}` {problem} in `{self.repository.path}`",
-            hint="see `git tag` and `git branch -a`; fetch what is missing "
-            "with `git fetch --tags --unshallow`",
+            hint="see `git tag` and `git branch -a`; fetch what is missing with "
+            f"`git fetch --tags{' --unshallow' if self.shallow else ''}`",
         )
 
     def _last_tag(
