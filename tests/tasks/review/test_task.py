@@ -126,6 +126,31 @@ def test_a_summary_that_says_more_than_the_findings_is_replaced(text: str) -> No
     assert (draft.engine, draft.degraded) == (EngineKind.RULES, ())
 
 
+def test_a_summary_that_loses_a_negation_is_replaced() -> None:
+    given: dict[str, Any] = {"diff": HEADER + "@@ -0,0 +7 @@\n+get(url, verify=False)\n"}
+    kept = "TLS certificates are not checked, so anyone can answer."
+    lost = "TLS certificates are checked, so anyone can answer."
+
+    summaries = [
+        str(asyncio.run(TASK.run(given, context(saying(text)))).output["summary"])
+        for text in (kept, lost)
+    ]
+
+    assert summaries[0].endswith(kept)
+    assert lost not in summaries[1]
+
+
+def test_two_sentences_are_kept_and_none_twice() -> None:
+    text = "A shell interprets the command line. A shell interprets the command line. "
+    text += "Whatever flows into the command line. And so the shell interprets."
+
+    draft = asyncio.run(TASK.run(SHELL, context(saying(text))))
+
+    assert str(draft.output["summary"]).endswith(
+        "1 file. A shell interprets the command line. Whatever flows into the command line."
+    )
+
+
 @pytest.mark.parametrize("text", ["", "not json", "[]", '{"summary": 3}', '{"other": "a"}'])
 def test_a_reply_of_another_shape_is_replaced(text: str) -> None:
     draft = asyncio.run(TASK.run(SHELL, context(OneReply(text))))

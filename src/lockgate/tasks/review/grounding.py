@@ -26,6 +26,7 @@ _FILLER = frozenset({
     "or", "review", "reviewed", "should", "that", "the", "there", "these", "this", "those", "to",
     "uses", "was", "were", "which", "with",
 })  # fmt: skip
+_NEGATION = re.compile(r"\b(?:not|no|nobody|nothing|never|neither|without|cannot)\b|n't\b")
 _STEM = 5
 _SUPPORTED = 0.7
 
@@ -42,13 +43,15 @@ def fault(text: str, evidence: Iterable[str]) -> str | None:
         return "it holds markup or a placeholder"
     if not text.endswith("."):
         return "it is not a whole sentence"
-    said = "\n".join(evidence)
+    listed = list(evidence)
+    said = "\n".join(listed)
     known = {_bare(token) for token in _TOKEN.findall(said)}
     for token in _TOKEN.findall(text):
         bare = _bare(token)
         if _IDENTIFIER.search(token.strip(".:'")) and bare not in known:
             return f"`{bare[:60]}` is not in the findings"
-    return _unsupported(text.lower(), set(_WORD.findall(said.lower())))
+    lower = text.lower()
+    return _unsupported(lower, set(_WORD.findall(said.lower()))) or _turned(lower, listed)
 
 
 def _unsupported(text: str, vocabulary: set[str]) -> str | None:
@@ -65,6 +68,20 @@ def _unsupported(text: str, vocabulary: set[str]) -> str | None:
         lacking = next(word for word in telling if word[:_STEM] not in stems)
         return f"`{lacking}` and other words are not in the findings"
     return None
+
+
+def _turned(text: str, evidence: list[str]) -> str | None:
+    """Compare each sentence with the finding that it is nearest to: `not` must not get lost."""
+    for sentence in text.split(". "):
+        words = _stems(sentence)
+        nearest = max(evidence, key=lambda said: len(words & _stems(said.lower())))
+        if bool(_NEGATION.search(sentence)) != bool(_NEGATION.search(nearest.lower())):
+            return "it turns a finding into its opposite"
+    return None
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:_STEM] for word in _WORD.findall(text) if word not in _FILLER}
 
 
 def _bare(token: str) -> str:

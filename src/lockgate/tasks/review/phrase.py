@@ -1,6 +1,7 @@
 """Asks the text model for a sentence on the findings, and takes it only if it holds."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from lockgate.domain.digest import JsonObject
@@ -12,6 +13,8 @@ from lockgate.tasks.review import grounding
 
 MAX_TOKENS = 80
 _SHOWN = 4
+_SENTENCES = 2
+_SENTENCE_END = re.compile(r"(?<=\.) ")
 _SCHEMA: JsonObject = {
     "type": "object",
     "additionalProperties": False,
@@ -69,4 +72,8 @@ def _text(reply: Completion) -> str | None:
     except (ValueError, RecursionError):
         return None
     text = value.get("summary") if isinstance(value, Mapping) else None
-    return " ".join(text.split()) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    # A small model goes on, and round in circles: two sentences are what was asked for.
+    sentences = dict.fromkeys(_SENTENCE_END.split(" ".join(text.split())))
+    return " ".join(list(sentences)[:_SENTENCES])

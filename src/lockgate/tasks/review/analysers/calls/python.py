@@ -9,7 +9,7 @@ RULES = (
     line_rule(
         "dangerous-call.python.eval",
         Severity.HIGH,
-        r"(?:^|[^\w.])(?:eval|exec)\s*\(",
+        r"(?:^|[^\w.`])(?:eval|exec)\s*\(",
         said=(
             "`eval` or `exec` runs text as code.",
             "Parse the text instead: `ast.literal_eval`, `json.loads`, or a table of functions.",
