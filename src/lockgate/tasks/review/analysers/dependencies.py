@@ -46,6 +46,12 @@ _LOCKS: Mapping[str, str] = {
 _REQUIREMENTS = re.compile(r"(?:^|/)(?:requirements|constraints)[\w./-]*\.(?:txt|in)$")
 _SETTINGS = re.compile(r"(?:^|/)(?:\.npmrc|\.yarnrc(?:\.yml)?|pip\.conf|\.pypirc|settings\.xml)$")
 
+_ABOUT = re.compile(
+    r'^\s*"(?:repository|homepage|url|bugs|author|license|funding|\$schema|main|types|version)"\s*:'
+    r"|^\s*(?:repository|homepage|documentation|version|url)\s*="
+)
+"""Members that say something of the project itself."""
+
 _CHANGED = Rule(
     id="dependency.changed",
     severity=Severity.LOW,
@@ -78,7 +84,7 @@ _MANIFEST_RULES = (
         "dependency.source",
         Severity.MEDIUM,
         r"(?i)\b(?:git\+(?:https?|ssh|file)|git)://|\"(?:github|gitlab|bitbucket):[\w.-]+/"
-        r"|^\s*\"[^\"]+\"\s*:\s*\"(?:https?:|file:|[\w-]+/[\w.-]+(?:#[^\"]*)?\"\s*,?\s*$)"
+        r"|^\s*\"[^\"]+\"\s*:\s*\"(?:https?:|file:|[\w-]+/[\w.-]+#[^\"]*\"\s*,?\s*$)"
         r"|\bgit\s*(?:=|:|=>)\s*[\"']|^\s*replace\s+\S+|^\s*\S+\s+=>\s+\S+"
         r"|^\s*[\w.\[\],-]+\s*@\s*(?:https?|file):",
         said=(
@@ -88,7 +94,12 @@ _MANIFEST_RULES = (
         path="package.json",
         examples=(
             ('    "a": "git+https://example.org/a.git",', '    "a": "github:me/a",'),
-            ('    "a": "^1.0.0",', '    "url": "https"'),
+            (
+                '    "a": "^1.0.0",',
+                '  "homepage": "https://example.org",',
+                '  "url": "git+https://example.org/a.git"',
+                '    "lint": "eslint src/a.js",',
+            ),
         ),
     ),
     line_rule(
@@ -167,7 +178,8 @@ class Dependencies:
             else:
                 continue
             for rule, line in matcher.find(file.added):
-                yield rule.at(file, line)
+                if matcher is not self._manifest or not _ABOUT.match(line.text):
+                    yield rule.at(file, line)
 
 
 def _manifest(file: File) -> str | None:

@@ -59,7 +59,7 @@ _ADDED = (
         "iac.open-network",
         Severity.HIGH,
         r"(?i)(?:cidr|source|ranges?|prefix|addresses|ip)\w*[\"']?\s*[:=].*[\"'\[\s]"
-        r"(?:0\.0\.0\.0/0|::/0|\*[\"'])|^\s*-?\s*[\"']?(?:0\.0\.0\.0/0|::/0)[\"']?,?\s*$",
+        r"(?:0\.0\.0\.0/0|::/0)|\bsource_address_prefix\s*=\s*\"(?:\*|Internet)\"|^\s*-?\s*[\"']?(?:0\.0\.0\.0/0|::/0)[\"']?,?\s*$",
         said=(
             "The whole internet may connect, or be connected to.",
             "Name the networks that need it.",
@@ -67,7 +67,7 @@ _ADDED = (
         path=_PATH,
         examples=(
             ('  cidr_blocks = ["0.0.0.0/0"]', "        CidrIp: 0.0.0.0/0", '  "::/0",'),
-            ('  cidr_blocks = ["10.0.0.0/8"]', '  bind = "0.0.0.0"'),
+            ('  cidr_blocks = ["10.0.0.0/8"]', '  bind = "0.0.0.0"', '"source": "*"'),
         ),
     ),
     line_rule(

@@ -79,17 +79,27 @@ _PIPELINE_RULES = (
         examples=(("  pull_request_target:", "on: [push, pull_request_target]"), ("  push:",)),
     ),
     line_rule(
-        "ci.permissions",
+        "ci.all-permissions",
         Severity.HIGH,
-        r"^\s*permissions:\s*write-all\b"
-        r"|^\s*(?:contents|packages|id-token|actions|deployments|security-events|pages)"
-        r":\s*[\"']?write\b",
+        r"^\s*permissions:\s*write-all\b",
         said=(
-            "The workflow's token gains rights to write.",
+            "The workflow's token gains every right to write.",
             "Give each job only what it needs, beginning with `contents: read`.",
         ),
         path=_PATH,
-        examples=(("permissions: write-all", "  contents: write"), ("  contents: read",)),
+        examples=(("permissions: write-all",), ("permissions: read-all", "permissions:")),
+    ),
+    line_rule(
+        "ci.permissions",
+        Severity.MEDIUM,
+        r"^\s*(?:contents|packages|id-token|actions|deployments|security-events|pages)"
+        r":\s*[\"']?write\b",
+        said=(
+            "The workflow's token gains a right to write.",
+            "Give it to the one job that needs it, and to no step that runs code of others.",
+        ),
+        path=_PATH,
+        examples=(("  contents: write", "      id-token: write"), ("  contents: read",)),
     ),
     line_rule(
         "ci.injection",
