@@ -20,7 +20,7 @@ run: setup-run ## Write the release notes of REPO (default: this one) for RANGE 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: lint types arch test docs ## Everything that CI demands
+check: lint types arch docs test ## Everything that CI demands
 
 lint: setup ## ruff, and the shell scripts' syntax
 	@$(BIN)/ruff format --check -q .
@@ -38,6 +38,13 @@ arch: setup ## The layers
 
 house: setup ## The tails: long modules and functions, wide signatures, broad excepts, duplicates
 	@$(BIN)/python tools/house.py
+
+docs: setup ## Hold generated blocks to the program, and build the pages
+	@$(BIN)/cog --check docs/reference/*.md >/dev/null || { echo "docs/reference is stale: run make docs-fix" >&2; exit 1; }
+	$(BIN)/python -m sphinx -q -n -W --keep-going docs docs/_build
+
+docs-fix: setup ## Renew the generated blocks of the docs
+	@$(BIN)/cog -r docs/reference/*.md
 
 bench: ## Time the program beside its peers, and test the classifier (needs ../shared/data)
 	@tools/setup.sh bench
