@@ -229,6 +229,16 @@ def test_a_secret_of_several_lines_does_not_move_what_follows() -> None:
     assert not file.cut_short
 
 
+def test_a_removed_secret_of_several_lines_cuts_nothing_short_unless_nothing_follows() -> None:
+    text = HEADER + "@@ -1,5 +0,0 @@\n-a\n-<secret:private-key:1>\n"
+
+    (ended,) = parse(text)
+    followed, _ = parse(text + HEADER + "@@ -1 +1 @@\n-a\n+b\n")
+
+    assert ended.cut_short
+    assert not followed.cut_short
+
+
 def test_a_plain_diff_of_two_files_is_read() -> None:
     text = (
         "--- old/a.c\t2026-01-01 00:00:00\n+++ new/a.c\t2026-01-02 00:00:00\n"

@@ -188,15 +188,16 @@ class _Reader:
             else:
                 break
             at += 1
-        self._at = at - 1
-        if new > 0:
-            self._missing(file, first, new)
+        start, self._at = self._at, at - 1
+        if new > 0 or (old > 0 and columns == 1):
+            self._missing(file, first, max(0, new), start=start)
 
-    def _missing(self, file: _File, first: int, missing: int) -> None:
+    def _missing(self, file: _File, first: int, missing: int, *, start: int) -> None:
         """Account for lines that a hunk lacks.
 
         A secret over several lines became one placeholder: what follows it moves down. Anything
-        else is a diff that was cut off.
+        else is a diff that was cut off, and so is a placeholder in old text with nothing behind
+        it: a key without an end may have taken the rest of the diff with it.
         """
         for at in range(first, len(file.added)):
             if _PLACEHOLDER in file.added[at].text:
@@ -204,7 +205,10 @@ class _Reader:
                     Line(number + missing, text) for number, text in file.added[at + 1 :]
                 ]
                 return
-        file.cut_short = True
+        rest = self._lines[start : self._at + 1]
+        last = self._at + 1 >= len(self._lines)
+        if last or not any(_PLACEHOLDER in line for line in rest):
+            file.cut_short = True
 
 
 def _extended(file: _File, line: str) -> None:
