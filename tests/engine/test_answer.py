@@ -458,5 +458,5 @@ def test_an_input_nested_too_deeply_is_refused() -> None:
     for _ in range(5000):
         deep = [deep]
 
-    with pytest.raises(InvalidInput, match="nested too deeply|cannot be written"):
+    with pytest.raises(InvalidInput, match=r"nested too deeply|cannot be written"):
         house().ask(deep)
