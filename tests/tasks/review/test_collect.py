@@ -104,6 +104,17 @@ def test_bytes_that_are_not_utf8_are_replaced(tmp_path: Path) -> None:
     assert "x = '\N{REPLACEMENT CHARACTER}'" in str(given["diff"])
 
 
+def test_a_byte_order_mark_is_no_part_of_the_diff_and_utf16_is_named(tmp_path: Path) -> None:
+    text = section("a.py", 1)
+    marked, wide = tmp_path / "marked", tmp_path / "wide"
+    marked.write_text(text, encoding="utf-8-sig")
+    wide.write_text(text, encoding="utf-16")
+
+    assert collect({"file": str(marked)})["diff"] == text
+    with pytest.raises(InvalidInput, match="UTF-16"):
+        collect({"file": str(wide)})
+
+
 @pytest.mark.parametrize("file", [None, "-"])
 def test_the_diff_comes_from_standard_input(
     monkeypatch: pytest.MonkeyPatch, file: str | None

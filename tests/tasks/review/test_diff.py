@@ -195,6 +195,14 @@ def test_what_is_no_diff_is_refused_with_its_first_line(text: str) -> None:
     assert "git diff --unified=0 main..." in caught.value.hint
 
 
+def test_a_coloured_diff_is_refused_with_the_option_that_helps() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse("\x1b[1mdiff --git a/a.py b/a.py\x1b[m\n")
+
+    assert caught.value.hint is not None
+    assert "--no-color" in caught.value.hint
+
+
 def test_carriage_returns_are_part_of_the_ending() -> None:
     text = (HEADER + "@@ -1 +1,2 @@\n-a\n+b\n+eval(c)\n").replace("\n", "\r\n")
 

@@ -1,7 +1,8 @@
 """Reads a diff of any size in bounded memory, keeping whole files up to a budget."""
 
+import codecs
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -85,7 +86,7 @@ def collect(options: Options) -> dict[str, Json]:
 
     Raises:
         NotFound: there is no such file.
-        InvalidInput: it cannot be read, or standard input is a terminal.
+        InvalidInput: it cannot be read or is UTF-16, or standard input is a terminal.
 
     """
     budget = options.get("max_bytes")
@@ -117,7 +118,7 @@ def _open(path: Path, kept: _Kept) -> None:
 def _read(stream: BinaryIO, kept: _Kept) -> None:
     git = False
     held = b""
-    for starts, piece in _pieces(stream):
+    for starts, piece in _pieces(_unmarked(stream)):
         if starts and piece.startswith(b"+++ ") and held:
             names = (_name(held), _name(piece))
             name = names[0] if names[1] == paths.NOTHING else names[1]
@@ -139,10 +140,24 @@ def _read(stream: BinaryIO, kept: _Kept) -> None:
     kept.close()
 
 
-def _pieces(stream: BinaryIO) -> Iterator[tuple[bool, bytes]]:
+def _unmarked(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield pieces of lines, without a byte order mark before the first."""
+    first = stream.readline(_PIECE)
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidInput(
+            "the diff is UTF-16, as some shells write what is redirected to a file",
+            hint="let git write it: `git diff --unified=0 --output=diff.patch main...`",
+        )
+    piece = first.removeprefix(codecs.BOM_UTF8)
+    while piece:
+        yield piece
+        piece = stream.readline(_PIECE)
+
+
+def _pieces(read: Iterable[bytes]) -> Iterator[tuple[bool, bytes]]:
     """Yield pieces of lines, and whether each is the beginning of one."""
     starts = True
-    while piece := stream.readline(_PIECE):
+    for piece in read:
         yield starts, piece
         starts = piece.endswith(b"\n")
 

@@ -76,7 +76,7 @@ def parse(text: str) -> tuple[File, ...]:
         if first is not None and not _COMMIT.match(first):
             raise InvalidInput(
                 f"the input is not a diff; its first line is `{paths.shown(first[:_SHOWN])}`",
-                hint=HINT,
+                hint="make it without colours, with `--no-color`" if "\x1b[" in first else HINT,
             )
     return files
 
