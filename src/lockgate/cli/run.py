@@ -1,6 +1,5 @@
 """`lockgate run TASK`: collect the input, make one call, print the answer."""
 
-import asyncio
 import os
 import signal
 from collections.abc import Sequence
@@ -167,6 +166,8 @@ def _run(task: "Task", session: Session, **values: Any) -> int:
 
 
 async def _answer(session: Session, task: "Task", given: Any, common: dict[str, Any]) -> Answer:
+    import asyncio
+
     from lockgate.app import Cassettes, new_call, open_engine
 
     cassettes = Cassettes(record=common["record"], playback=common["playback"])

@@ -1,6 +1,5 @@
 """What every command can ask for: the environment, the configuration, the parts that app builds."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -55,4 +54,6 @@ class Session:
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Wait for `work`: the one place where sync meets async."""
+        import asyncio
+
         return asyncio.run(work())

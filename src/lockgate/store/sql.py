@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
-from importlib import resources
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from lockgate.errors import StorageFailed
@@ -12,7 +12,7 @@ from lockgate.errors import StorageFailed
 Value: TypeAlias = str | int | bytes | None
 Row: TypeAlias = Mapping[str, Value]
 
-_PACKAGE = resources.files("lockgate.store")
+_PACKAGE = Path(__file__).parent
 
 
 class Connection(Protocol):
