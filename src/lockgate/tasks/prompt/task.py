@@ -19,6 +19,16 @@ from lockgate.ports import Check, Context, Options
 from lockgate.tasks.prompt.folder import Folder
 
 MAX_INPUT_BYTES = 16 << 20
+_RENDER_ERRORS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What an expression in a template can raise, beside the template engine's own errors."""
 
 
 class PromptTask:
@@ -136,7 +146,7 @@ class PromptTask:
     def _render(self, template: object, given: JsonObject) -> str:
         try:
             text = template.render(given)  # type: ignore[attr-defined]
-        except (TemplateError, TypeError, ValueError, OverflowError) as error:
+        except _RENDER_ERRORS as error:
             raise NoAnswer(
                 f"a template of `{self._folder.name}` failed: {error}",
                 hint=f"run `lockgate task check {self._folder.name}`",
