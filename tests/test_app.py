@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lockgate.app import find_task, model_store, new_id, os_user, release_of, task_names
+from lockgate.app.calls import new_id, os_user
+from lockgate.app.models import model_store
+from lockgate.app.releases import release_of
+from lockgate.app.tasks import find_task, task_names
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded, load
 from lockgate.errors import InvalidConfig

@@ -10,7 +10,8 @@ PROCESSES, CALLS = 8, 125
 WORKER = f"""
 import asyncio, os
 from pathlib import Path
-from lockgate.app import new_call, open_engine
+from lockgate.app.calls import new_call
+from lockgate.app.engine import open_engine
 from lockgate.cli.output import Silence
 from lockgate.config.environment import Environment
 from lockgate.config.load import load

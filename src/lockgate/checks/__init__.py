@@ -1,1 +1,1 @@
-"""Judges of drafts that any task can use. `lockgate.app` holds the table."""
+"""Judges of drafts that any task can use."""

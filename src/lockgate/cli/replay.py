@@ -57,7 +57,8 @@ def replay(session: Session, call_id: str, *, as_json: bool) -> int:
 
 
 async def _replay(session: Session, call_id: str) -> "Replay":
-    from lockgate.app import new_id, open_engine, os_user
+    from lockgate.app.calls import new_id, os_user
+    from lockgate.app.engine import open_engine
 
     async with open_engine(session.loaded, session.environment) as engine:
         if call_id == "last":

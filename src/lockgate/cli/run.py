@@ -28,12 +28,12 @@ class _Tasks(click.Group):
     """One command a task, made from its spec."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from lockgate.app import task_names
+        from lockgate.app.tasks import task_names
 
         return task_names(_session(ctx).loaded)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from lockgate.app import find_task
+        from lockgate.app.tasks import find_task
 
         found = find_task(_session(ctx).loaded, cmd_name)
         return None if found is None else _command(found, cmd_name)
@@ -168,7 +168,9 @@ def _run(task: "Task", session: Session, **values: Any) -> int:
 async def _answer(session: Session, task: "Task", given: Any, common: dict[str, Any]) -> Answer:
     import asyncio
 
-    from lockgate.app import Cassettes, new_call, open_engine
+    from lockgate.app.backends import Cassettes
+    from lockgate.app.calls import new_call
+    from lockgate.app.engine import open_engine
 
     cassettes = Cassettes(record=common["record"], playback=common["playback"])
     async with open_engine(session.loaded, session.environment, cassettes=cassettes) as engine:

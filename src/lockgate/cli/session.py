@@ -38,13 +38,13 @@ class Session:
 
     def models(self) -> "ModelStore":
         """Return the local model store."""
-        from lockgate.app import model_store
+        from lockgate.app.models import model_store
 
         return model_store(self.loaded, self.environment)
 
     def store(self) -> AbstractAsyncContextManager[Store]:
         """Return the database with the audit log, to be opened inside `run`."""
-        from lockgate.app import open_store
+        from lockgate.app.state import open_store
 
         return open_store(self.loaded, self.environment)
 

@@ -33,7 +33,7 @@ def task() -> None:
 @click.pass_obj
 def list_tasks(session: Session, *, as_json: bool) -> None:
     """List the tasks that can be run here."""
-    from lockgate.app import task_names
+    from lockgate.app.tasks import task_names
 
     specs = [_find(session, name).spec for name in task_names(session.loaded)]
     if as_json:
@@ -50,7 +50,7 @@ def list_tasks(session: Session, *, as_json: bool) -> None:
 @click.pass_obj
 def show_task(session: Session, name: str, *, as_json: bool) -> None:
     """Show the contract of the task NAME and the release that runs it."""
-    from lockgate.app import release_of
+    from lockgate.app.releases import release_of
 
     found = _find(session, name)
     spec = found.spec
@@ -142,7 +142,7 @@ def new_task(session: Session, name: str, folder: Path | None) -> None:
 
 
 def _find(session: Session, name: str) -> "Task":
-    from lockgate.app import find_task
+    from lockgate.app.tasks import find_task
 
     found = find_task(session.loaded, name)
     if found is None:
@@ -153,7 +153,8 @@ def _find(session: Session, name: str) -> "Task":
 
 
 async def _cases(session: Session, found: "Task", engine: str) -> list[dict[str, Json]]:
-    from lockgate.app import new_call, open_engine
+    from lockgate.app.calls import new_call
+    from lockgate.app.engine import open_engine
 
     results: list[dict[str, Json]] = []
     async with open_engine(session.loaded, session.environment) as opened:

@@ -1,0 +1,42 @@
+"""Calls by the person at this machine."""
+
+import getpass
+import os
+import time
+
+from lockgate.config.load import Loaded
+from lockgate.domain.call import Call, EngineKind, Principal
+from lockgate.domain.digest import JsonObject
+from lockgate.domain.policy import ALL_TASKS
+
+
+def new_call(loaded: Loaded, task: str, given: JsonObject, *, engine: str | None = None) -> Call:
+    """Return a call by the OS user. `engine` None means what the configuration says."""
+    return Call(
+        id=new_id(),
+        principal=os_user(),
+        task=task,
+        input=given,
+        engine=EngineKind(engine) if engine else loaded.config.task(task).engine,
+        data_class=loaded.config.data.default_class,
+    )
+
+
+def os_user() -> Principal:
+    """Return the person at this machine, who may call every task."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container with an arbitrary user id has no name
+        name = f"uid-{os.getuid()}"
+    return Principal(name=name, scopes=frozenset({ALL_TASKS}))
+
+
+def new_id() -> str:
+    """Return a UUID version 7 (RFC 9562 section 5.7): sorts by time, to the millisecond."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    value = (milliseconds & (1 << 48) - 1) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76  # version
+    value = value & ~(0x3 << 62) | 0x2 << 62  # variant
+    text = f"{value:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
