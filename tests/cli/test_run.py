@@ -49,7 +49,7 @@ def test_a_new_task_runs_and_its_cases_pass(
 
     assert run("--engine", "rules") == 0
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["category"], answer["engine"], answer["degraded"]) == ("disk", "rules", [])
+    assert (answer["category"], answer["engine"], answer["degraded"]) == ("disk", "rules", False)
     assert answer["release"].startswith("sha256:")
 
 

@@ -75,7 +75,7 @@ def test_notes_of_a_real_history_hold_every_commit_and_repeat_to_the_byte(
     entries = {sha for part in notes["sections"] for e in part["entries"] for sha in e["commits"]}
     omitted = {sha for reason in notes["omitted"] for sha in reason["commits"]}
     assert entries | omitted == commits
-    assert (notes["engine"], notes["degraded"]) == ("model", [])
+    assert (notes["engine"], notes["degraded"]) == ("model", False)
 
 
 def test_model_made_notes_are_replayed_byte_for_byte(

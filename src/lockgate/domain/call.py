@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from lockgate.domain.digest import Digest, JsonObject
+from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.domain.redact import Redaction
 from lockgate.domain.usage import Usage
 from lockgate.domain.verdict import Verdict
@@ -79,3 +79,20 @@ class Answer:
     release: Digest
     verdicts: tuple[Verdict, ...] = ()
     usage: Usage = field(default_factory=Usage)
+
+    @property
+    def document(self) -> dict[str, Json]:
+        """The answer as every task prints it: the output, and what made it.
+
+        The call's id, its time and its usage are left out, so that equal inputs and releases
+        give equal bytes; the audit event has them.
+        """
+        return {
+            **self.output,
+            "engine": str(self.engine),
+            "degraded": bool(self.degraded),
+            "degraded_reasons": list(self.degraded),
+            "evidence": list(self.evidence),
+            "confidence": self.confidence,
+            "release": str(self.release),
+        }

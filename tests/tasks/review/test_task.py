@@ -246,6 +246,7 @@ def test_the_json_is_flat_and_has_neither_call_nor_time() -> None:
         "engine",
         "degraded",
         "degraded_reasons",
+        "evidence",
         "release",
     }
     assert value["degraded"] is False

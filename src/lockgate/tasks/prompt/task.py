@@ -130,15 +130,7 @@ class PromptTask:
     def render(self, answer: Answer, form: str) -> str:
         if form == "markdown":
             return "\n".join(f"- **{name}**: {_inline(v)}" for name, v in answer.output.items())
-        document: dict[str, Json] = {
-            **answer.output,
-            "engine": str(answer.engine),
-            "degraded": list(answer.degraded),
-            "evidence": list(answer.evidence),
-            "confidence": answer.confidence,
-            "release": str(answer.release),
-        }
-        return json.dumps(document, ensure_ascii=False, indent=2)
+        return json.dumps(answer.document, ensure_ascii=False, indent=2)
 
     def gate(self, answer: Answer, options: Options) -> Verdict | None:
         return None

@@ -174,7 +174,11 @@ def answer() -> JsonObject:
     properties = {
         **_properties(OUTPUT),
         "engine": {"enum": ["model", "rules"]},
-        "degraded": {"description": "Why this is less than the release promises.", **_STRINGS},
+        "degraded": {"type": "boolean"},
+        "degraded_reasons": {
+            "description": "Why this is less than the release promises.",
+            **_STRINGS,
+        },
         "evidence": {"description": "The commits that the notes rest on.", **_SHAS},
         "confidence": {"anyOf": [_SHARE, {"type": "null"}]},
         "release": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},

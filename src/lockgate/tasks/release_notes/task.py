@@ -1,5 +1,6 @@
 """The task `release-notes`: the notes of a range of commits."""
 
+import json
 from collections.abc import Sequence
 
 from lockgate.domain.call import Answer, Draft
@@ -14,7 +15,6 @@ from lockgate.tasks.release_notes import (
     collect,
     draft,
     pulls,
-    render_json,
     render_markdown,
     schema,
 )
@@ -103,7 +103,7 @@ class ReleaseNotes:
 
     def render(self, answer: Answer, form: str) -> str:
         if form == "json":
-            return render_json.render(answer)
+            return json.dumps(answer.document, ensure_ascii=False, indent=2)
         assert form == "markdown", form
         return render_markdown.render(answer.output)
 

@@ -27,19 +27,8 @@ FORMATS = ("markdown", "json", "sarif", "github", "gitlab")
 def render(answer: Answer, form: str, rules: Mapping[str, Rule]) -> str:
     """Return the answer as text; equal inputs and releases give equal bytes."""
     if form == "json":
-        return _json(_flat(answer))
+        return _json(answer.document)
     return _WRITERS[form](_report(answer, [rule.text for rule in rules.values()]))
-
-
-def _flat(answer: Answer) -> dict[str, Json]:
-    """Return the members of the answer. The call's id and time are left out: they never repeat."""
-    return {
-        **answer.output,
-        "engine": str(answer.engine),
-        "degraded": bool(answer.degraded),
-        "degraded_reasons": list(answer.degraded),
-        "release": str(answer.release),
-    }
 
 
 def _report(answer: Answer, rules: list[RuleText]) -> Report:
