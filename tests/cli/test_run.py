@@ -56,7 +56,7 @@ def test_a_new_task_runs_and_its_cases_pass(
 def test_without_the_model_the_rules_answer_and_say_how_to_get_it(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run() == 0
+    assert run("--engine", "model") == 0
 
     out, err = capsys.readouterr()
     assert json.loads(out)["engine"] == "rules"
@@ -65,7 +65,7 @@ def test_without_the_model_the_rules_answer_and_say_how_to_get_it(
 
 
 def test_strict_exits_with_3_when_the_answer_is_degraded(workplace: Path) -> None:
-    assert run("--strict") == 3
+    assert run("--strict", "--engine", "model") == 3
     assert run("--strict", "--engine", "rules") == 0
 
 
@@ -74,7 +74,7 @@ def test_a_task_that_may_not_fall_back_fails_with_the_command_to_run(
 ) -> None:
     (workplace / "lockgate.toml").write_text(f'[tasks.{TASK}]\non_unavailable = "refuse"\n')
 
-    assert run() == 4
+    assert run("--engine", "model") == 4
 
     out, err = capsys.readouterr()
     assert out == ""
@@ -240,7 +240,9 @@ def test_an_interrupted_call_ends_with_130_and_leaves_its_event(
             f'[backends.slow]\nkind = "openai"\nurl = "http://127.0.0.1:{silent.getsockname()[1]}/v1"\n'
             f'data_classes = ["internal"]\n[tasks.{TASK}.models]\ntext = {{backend = "slow"}}\n'
         )
-        process = subprocess.Popen(_command(), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            _command("--engine", "model"), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         connection, _ = silent.accept()
         with connection:
             connection.recv(1)

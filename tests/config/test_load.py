@@ -87,7 +87,7 @@ def test_what_the_file_does_not_name_has_a_default() -> None:
 
     assert config.backend("onnx") is not None
     assert config.backend("unheard-of") is None
-    assert config.task("unheard-of").engine is EngineKind.MODEL
+    assert config.task("unheard-of").engine is None
 
 
 def test_a_hosted_backend_gets_public_data_only_unless_told_otherwise() -> None:

@@ -11,6 +11,7 @@ WORKER = f"""
 import asyncio, os
 from pathlib import Path
 from lockgate.app.calls import new_call
+from lockgate.app.tasks import find_task
 from lockgate.app.engine import open_engine
 from lockgate.cli.output import Silence
 from lockgate.config.environment import Environment
@@ -18,10 +19,11 @@ from lockgate.config.load import load
 
 async def work():
     loaded = load(None, start=Path.cwd())
+    spec = find_task(loaded, "log-triage").spec
     async with open_engine(loaded, Environment.read(os.environ)) as engine:
         for number in range({CALLS}):
             given = {{"text": f"{{os.getpid()}} {{number}}: no space left on device"}}
-            call = new_call(loaded, "log-triage", given, engine="rules")
+            call = new_call(loaded, spec, given, engine="rules")
             answer = await engine.answering.answer(call, Silence())
             assert answer.output["category"] == "disk"
 

@@ -8,16 +8,20 @@ from lockgate.config.load import Loaded
 from lockgate.domain.call import Call, EngineKind, Principal
 from lockgate.domain.digest import JsonObject
 from lockgate.domain.policy import ALL_TASKS
+from lockgate.domain.task import TaskSpec
 
 
-def new_call(loaded: Loaded, task: str, given: JsonObject, *, engine: str | None = None) -> Call:
-    """Return a call by the OS user. `engine` None means what the configuration says."""
+def new_call(
+    loaded: Loaded, task: TaskSpec, given: JsonObject, *, engine: str | None = None
+) -> Call:
+    """Return a call by the OS user. `engine` None: as the configuration says, else the task."""
+    chosen = loaded.config.task(task.name).engine
     return Call(
         id=new_id(),
         principal=os_user(),
-        task=task,
+        task=task.name,
         input=given,
-        engine=EngineKind(engine) if engine else loaded.config.task(task).engine,
+        engine=EngineKind(engine) if engine else chosen or task.engine,
         data_class=loaded.config.data.default_class,
     )
 

@@ -136,7 +136,7 @@ def _common(spec: TaskSpec) -> list[click.Parameter]:
         click.Option(
             ["--engine"],
             type=click.Choice([str(kind) for kind in EngineKind]),
-            help="`rules` uses no model.  [default: model, or the configuration's]",
+            help=f"`rules` uses no model.  [default: {spec.engine}, or the configuration's]",
         ),
         click.Option(["--strict"], is_flag=True, help="Exit with 3 if the answer is degraded."),
         click.Option(
@@ -174,7 +174,7 @@ async def _answer(session: Session, task: "Task", given: Any, common: dict[str, 
 
     cassettes = Cassettes(record=common["record"], playback=common["playback"])
     async with open_engine(session.loaded, session.environment, cassettes=cassettes) as engine:
-        call = new_call(session.loaded, task.spec.name, given, engine=common["engine"])
+        call = new_call(session.loaded, task.spec, given, engine=common["engine"])
         loop = asyncio.get_running_loop()
         current = asyncio.current_task()
         assert current is not None

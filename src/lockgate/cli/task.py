@@ -63,6 +63,7 @@ def show_task(session: Session, name: str, *, as_json: bool) -> None:
                 "title": spec.title,
                 "aliases": list(spec.aliases),
                 "formats": list(spec.formats),
+                "engine": str(spec.engine),
                 "on_unavailable": str(spec.on_unavailable),
                 "checks": ["schema", *(check.name for check in found.checks)],
                 "cases": len(spec.cases),
@@ -76,6 +77,7 @@ def show_task(session: Session, name: str, *, as_json: bool) -> None:
     data(f"  formats   {', '.join(spec.formats)}")
     data(f"  checks    {', '.join(['schema', *(check.name for check in found.checks)])}")
     data(f"  cases     {len(spec.cases)}")
+    data(f"  engine    {spec.engine}")
     data(f"  fallback  {spec.on_unavailable}")
     data(f"  release   {release.digest}")
     for pin in sorted(release.pins):
@@ -92,15 +94,14 @@ def show_task(session: Session, name: str, *, as_json: bool) -> None:
 @click.option(
     "--engine",
     type=click.Choice(["rules", "model"]),
-    default="rules",
-    show_default=True,
-    help="What answers the cases.",
+    help="What answers the cases.  [default: as the task says]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def check_task(session: Session, name: str, engine: str, *, as_json: bool) -> int:
+def check_task(session: Session, name: str, engine: str | None, *, as_json: bool) -> int:
     """Check the task NAME: its files, its schemas, and its evaluation cases."""
     found = _find(session, name)
+    engine = engine or str(found.spec.engine)
     results = session.run(partial(_cases, session, found, engine))
     failed = [result for result in results if result["problems"]]
     if as_json:
@@ -159,7 +160,7 @@ async def _cases(session: Session, found: "Task", engine: str) -> list[dict[str,
     results: list[dict[str, Json]] = []
     async with open_engine(session.loaded, session.environment) as opened:
         for case in found.spec.cases:
-            call = new_call(session.loaded, found.spec.name, case.input, engine=engine)
+            call = new_call(session.loaded, found.spec, case.input, engine=engine)
             problems: list[Json]
             try:
                 answer = await opened.answering.answer(call, Silence())

@@ -206,8 +206,8 @@ class RoleSettings(_Table):
 class TaskSettings(_Table):
     """How one task runs here."""
 
-    engine: EngineKind = EngineKind.MODEL
-    """`rules` never opens a model."""
+    engine: EngineKind | None = None
+    """`model` or `rules`, which never opens a model. Default: as the task says."""
     on_unavailable: OnUnavailable | None = None
     """What to do when no model answers: `rules` or `refuse`. Default: as the task says."""
     models: Mapping[Name, RoleSettings] = field(default_factory=dict)

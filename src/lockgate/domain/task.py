@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from lockgate.domain.call import EngineKind
 from lockgate.domain.digest import JsonObject
 from lockgate.domain.usage import Budget
 
@@ -59,6 +60,8 @@ class TaskSpec:
     options: tuple[Option, ...] = ()
     examples: tuple[str, ...] = ()
     """Command lines for `--help`."""
+    engine: EngineKind = EngineKind.MODEL
+    """What answers unless the caller or the configuration says otherwise: what measured better."""
     on_unavailable: OnUnavailable = OnUnavailable.RULES
     budget: Budget = field(default_factory=Budget)
     cases: tuple[Case, ...] = ()

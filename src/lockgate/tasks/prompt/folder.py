@@ -1,6 +1,6 @@
 """Reads the folder of a prompt-only task, and writes a new one.
 
-task.toml             name, version, title, model, max_tokens, on_unavailable
+task.toml             name, version, title, model, max_tokens, engine, on_unavailable
 system.j2             optional system message
 prompt.j2             user message, over the members of the input
 rules.json.j2         the deterministic fallback: renders to the output as JSON
@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
+from lockgate.domain.call import EngineKind
 from lockgate.domain.digest import Digest, Json, JsonObject, canonical
 from lockgate.domain.task import Case, OnUnavailable
 from lockgate.errors import InvalidConfig, UsageError
+
+Choice = TypeVar("Choice", EngineKind, OnUnavailable)
 
 MAX_FILE_BYTES = 1 << 20
 MAX_CASES = 10_000
@@ -30,6 +34,7 @@ _KEYS: Mapping[str, type] = {
     "title": str,
     "model": str,
     "max_tokens": int,
+    "engine": str,
     "on_unavailable": str,
 }
 _REQUIRED = ("name", "version", "title")
@@ -45,6 +50,7 @@ class Folder:
     title: str
     model: str
     max_tokens: int
+    engine: EngineKind
     on_unavailable: OnUnavailable
     system: str | None
     prompt: str
@@ -70,8 +76,13 @@ def read(path: Path) -> Folder:
     problems: list[str] = []
     manifest = _manifest(path, problems)
     prompt = _text(path / "prompt.j2", problems, required=True)
-    fallback = _on_unavailable(manifest, problems)
-    rules = _text(path / "rules.json.j2", problems, required=fallback is OnUnavailable.RULES)
+    fallback = _choice(manifest, "on_unavailable", OnUnavailable.RULES, problems)
+    engine = _choice(manifest, "engine", EngineKind.MODEL, problems)
+    rules = _text(
+        path / "rules.json.j2",
+        problems,
+        required=fallback is OnUnavailable.RULES or engine is EngineKind.RULES,
+    )
     system = _text(path / "system.j2", problems, required=False)
     input_schema = _object(path / "input.schema.json", problems)
     output_schema = _object(path / "output.schema.json", problems)
@@ -93,6 +104,7 @@ def read(path: Path) -> Folder:
         title=str(manifest["title"]),
         model=str(manifest.get("model", "smollm2")),
         max_tokens=max_tokens,
+        engine=engine,
         on_unavailable=fallback,
         system=system,
         prompt=prompt,
@@ -154,13 +166,15 @@ def _manifest(path: Path, problems: list[str]) -> Mapping[str, Json]:
     return manifest
 
 
-def _on_unavailable(manifest: Mapping[str, Json], problems: list[str]) -> OnUnavailable:
-    value = manifest.get("on_unavailable", "rules")
+def _choice(manifest: Mapping[str, Json], key: str, default: Choice, problems: list[str]) -> Choice:
+    value = manifest.get(key, default)
+    kind = type(default)
     try:
-        return OnUnavailable(str(value))
+        return kind(str(value))
     except ValueError:
-        problems.append(f"task.toml: on_unavailable is `{value}`, allowed are `rules` and `refuse`")
-        return OnUnavailable.REFUSE
+        allowed = " and ".join(f"`{choice}`" for choice in kind)
+        problems.append(f"task.toml: {key} is `{value}`, allowed are {allowed}")
+        return default
 
 
 def _text(path: Path, problems: list[str], *, required: bool) -> str | None:

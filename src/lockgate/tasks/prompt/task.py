@@ -60,6 +60,7 @@ class PromptTask:
             roles=(("text", folder.model),),
             formats=("json", "markdown"),
             options=_options(folder.input_schema),
+            engine=folder.engine,
             on_unavailable=folder.on_unavailable,
             cases=folder.cases,
         )
