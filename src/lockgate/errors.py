@@ -30,6 +30,11 @@ class LockgateError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def advice(self) -> str:
+        """The message and the hint in one line: for a reason inside an answer."""
+        return f"{self.message}: {self.hint}" if self.hint else self.message
+
 
 class UsageError(LockgateError):
     """The caller must change something."""

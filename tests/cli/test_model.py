@@ -134,7 +134,7 @@ def test_a_file_gets_the_name_that_it_is_given(capsys: pytest.CaptureFixture[str
         (("pull", "a", "b", "--name", "c"), "--name takes exactly one path"),
         (("pull", "none.gguf", "--name", "c"), "`none.gguf` is not a file"),
         (("pull", "w.gguf", "--name", "tiny"), "`tiny` is a model of the catalogue"),
-        (("pull",), "Missing argument"),
+        (("pull",), "missing argument"),
         (("show", "smollm"), "did you mean `smollm2`?"),
         (("rm", "smollm2"), "is not in the local store"),
     ],

@@ -309,3 +309,22 @@ def test_the_doctor_names_what_is_missing(
     found = {item["name"]: item for item in json.loads(capsys.readouterr().out)}
     assert found["git"]["status"] == "ok"
     assert found["smollm2"]["hint"] == "lockgate model pull smollm2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["nosuch"], "no such command 'nosuch'", "see `lockgate --help`"),
+        (["model", "pul"], "Did you mean 'pull'", "see `lockgate model --help`"),
+        (["audit", "list", "--limit", "x"], "invalid value for '--limit'", "lockgate audit list"),
+    ],
+)
+def test_a_wrong_command_line_looks_like_every_other_error(
+    arguments: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(arguments) == 2
+
+    err = capsys.readouterr().err
+    assert err.startswith("error[usage]: ")
+    assert message in err
+    assert hint in err

@@ -96,8 +96,11 @@ def execute(arguments: Sequence[str]) -> int:
     except LockgateError as error:
         show_error(error)
         return click.UsageError.exit_code if isinstance(error, UsageError) else EXIT_FAILED
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        show_error(_usage(error))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         words("interrupted")
@@ -107,6 +110,14 @@ def execute(arguments: Sequence[str]) -> int:
         # gate, so say what a shell says of a process that SIGPIPE ended.
         return EXIT_BROKEN_PIPE
     return status if isinstance(status, int) else 0
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    """Say what click found in our own form."""
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"see `{context.command_path} --help`" if context else None
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
 
 
 def main() -> NoReturn:

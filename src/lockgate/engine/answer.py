@@ -120,7 +120,7 @@ class Answering:
                 draft = await plan.task.run(given, context)
             except (Unavailable, OverBudget, Denied) as error:
                 entry.failed("model", error)
-                reason = f"{error.message}: {error.hint}" if error.hint else error.message
+                reason = error.advice
             else:
                 verdicts = self._judge(plan, given, draft)
                 entry.tried("model", verdicts)

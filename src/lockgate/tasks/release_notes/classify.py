@@ -71,7 +71,7 @@ async def by_model(changes: Sequence[Change], earlier: JsonObject, context: Cont
             rows = tuple(_row(changes[at]) for at in positions[first : first + _BATCH])
             labels += (await context.models.classify(Classify(rows=rows))).labels
     except (Unavailable, OverBudget) as error:
-        reason = f"the types were guessed by rules: {error.message}"
+        reason = f"the types were guessed by rules: {error.advice}"
         return Classified(by_rules(changes, earlier), degraded=(reason,))
     done = list(changes)
     for at, label in zip(positions, labels, strict=True):

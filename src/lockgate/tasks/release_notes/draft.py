@@ -95,7 +95,7 @@ async def _without_near_duplicates(
             done = (at + len(batch)) / len(texts)
             advance(_CLASSIFIED + round((_COMPARED - _CLASSIFIED) * done))
     except (Unavailable, OverBudget) as error:
-        return changes, f"near duplicates were not looked for: {error.message}"
+        return changes, f"near duplicates were not looked for: {error.advice}"
     return meaning.fold(changes, vectors), None
 
 

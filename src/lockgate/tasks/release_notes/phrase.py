@@ -33,7 +33,7 @@ async def by_model(plan: notes.Plan, context: Context) -> tuple[tuple[Part, ...]
     try:
         reply = await context.models.generate(summary.request(titles))
     except (Unavailable, OverBudget) as error:
-        return ruled, f"the summary was not phrased by a model: {error.message}"
+        return ruled, f"the summary was not phrased by a model: {error.advice}"
     said, problem = _read(reply)
     titled = {p.number: p.title for p in commits.pulls_of(plan.given) if p.title}
     parts = [

@@ -34,7 +34,7 @@ async def phrase(findings: Sequence[Finding], context: Context) -> tuple[str | N
     try:
         reply = await context.models.generate(_request(findings))
     except (Unavailable, OverBudget) as error:
-        return None, f"the summary was not phrased by a model: {error.message}"
+        return None, f"the summary was not phrased by a model: {error.advice}"
     text = _text(reply)
     if text is None or grounding.fault(text, evidence(findings)):
         return None, None
