@@ -31,6 +31,7 @@ from train_commit_types import DATA, Commits, read, train
 SECTIONS = {"feat": "feat", "fix": "fix", "docs": "docs", "test": "test+ci", "ci": "test+ci"}
 BINS = 10
 SPLIT = 0.8
+WANTED_SECTIONS = 0.8
 
 
 def section(name: str) -> str:
@@ -79,6 +80,13 @@ def ours(head: Head, commits: Commits, kept: npt.NDArray[np.bool_], *, counts: b
     decided = [(a, b.label) for a, b in zip(truth, labels, strict=True) if b.label is not None]
     share = f"decides {len(decided) / len(truth):.0%}"
     line(f"Lockgate, {seen}, decided", [a for a, _ in decided], [b for _, b in decided], share)
+    surest = sorted(range(len(labels)), key=lambda i: -labels[i].confidence)
+    right = np.cumsum([section(top(labels[i])) == section(truth[i]) for i in surest])
+    shares = right / np.arange(1, len(right) + 1)
+    most = int(np.flatnonzero(shares >= WANTED_SECTIONS).max(initial=-1)) + 1
+    guesses = [top(labels[i]) for i in surest[:most]]
+    part = f"the surest {most / len(truth):.0%}"
+    line(f"Lockgate, {seen}, surest", [truth[i] for i in surest[:most]], guesses, part)
     repositories = commits.repositories[kept]
     for name in sorted(set(repositories)) if counts else ():
         mine = [i for i, r in enumerate(repositories) if r == name]
