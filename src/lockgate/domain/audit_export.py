@@ -13,10 +13,12 @@ from lockgate.domain.audit import AuditEvent, Entry, Head, end, follow
 from lockgate.domain.digest import Digest, Json, JsonObject, canonical
 from lockgate.errors import Corrupt, UsageError
 
-MAX_LINE_BYTES = 16 << 20
+MAX_EVENT_BYTES = 16 << 20
+MAX_LINE_BYTES = MAX_EVENT_BYTES + 1
 _MEMBERS = frozenset(
     {"seq", "id", "at", "actor", "action", "subject", "detail", "previous", "digest"}
 )
+_HEAD = frozenset({"seq", "digest"})
 
 
 def encode_event(event: AuditEvent) -> bytes:
@@ -51,7 +53,7 @@ def decode_event(data: bytes) -> AuditEvent:
         previous=_digest(document, "previous"),
         digest=_digest(document, "digest"),
     )
-    if encode_event(event) != data:
+    if _written(event.document) != data:
         raise Corrupt(f"audit event {seq} is not written in canonical JSON: it was edited")
     return event
 
@@ -103,7 +105,7 @@ def _head(line: bytes) -> Head:
     if not isinstance(seq, int) or isinstance(seq, bool):
         raise Corrupt("the head line has a malformed `seq`")
     found = Head(seq=seq, digest=_digest(head, "digest"))
-    if encode_head(found) != line:
+    if _written(document) != line or document.keys() != {"head"} or head.keys() != _HEAD:
         raise Corrupt("the head line is not written in canonical JSON: it was edited")
     return found
 
@@ -116,6 +118,14 @@ def _document(data: bytes) -> JsonObject:
     if not isinstance(value, dict):
         raise Corrupt("an audit line is not a JSON object")
     return value
+
+
+def _written(value: Json) -> bytes | None:
+    """Return the canonical form; None if there is none, since parsing takes more than RFC 8785."""
+    try:
+        return canonical(value)
+    except (ValueError, RecursionError):  # 1e999, a lone surrogate, 10,000 brackets
+        return None
 
 
 def _text(document: JsonObject, member: str) -> str:

@@ -3,16 +3,18 @@
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from lockgate.domain.audit import AuditEvent, Entry, Head, seal
-from lockgate.domain.audit_export import decode_event, encode_event
+from lockgate.domain.audit_export import MAX_EVENT_BYTES, decode_event, encode_event
 from lockgate.domain.digest import Digest
-from lockgate.errors import Corrupt, UsageError
+from lockgate.errors import Corrupt, StorageFailed, UsageError
 from lockgate.ports import Payload
 from lockgate.store.sql import Connection, Driver, Row
 
 MAX_PAYLOAD_BYTES = 256 << 20
+_BEFORE_ALL = -(2**63)
+_COLUMN_CHARACTERS = 256
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _FAST = 1
 
@@ -22,15 +24,20 @@ class SqlUnit:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
+        self._locked = False
 
     async def append(self, entry: Entry) -> AuditEvent:
-        await self._db.lock("audit")
+        assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
+        await self._lock()
         event = seal(await self.head(), entry)
+        body = encode_event(event)
+        if len(body) > MAX_EVENT_BYTES:
+            raise StorageFailed(
+                f"the audit event of `{entry.id[:80]}` has {len(body)} bytes, "
+                f"the most is {MAX_EVENT_BYTES}"
+            )
         await self._db.run(
-            "append_event",
-            seq=event.seq,
-            body=encode_event(event).decode("utf-8"),
-            **_columns(entry),
+            "append_event", seq=event.seq, body=body.decode("utf-8"), **_columns(entry)
         )
         await self._db.run("put_head", seq=event.seq, digest=str(event.digest))
         return event
@@ -48,13 +55,17 @@ class SqlUnit:
         return _event(rows[0]) if rows else None
 
     async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditEvent]:
-        return [_event(row) for row in await self._db.run("events", after=after, most=limit)]
+        # A row with a number that no event has, such as 0, must not hide in front of the first.
+        first = after or _BEFORE_ALL
+        return [_event(row) for row in await self._db.run("events", after=first, most=limit)]
 
     async def recent(self, *, limit: int, task: str | None = None) -> Sequence[AuditEvent]:
-        rows = await self._db.run("recent", subject=task, most=limit)
+        subject = None if task is None else _column(task)
+        rows = await self._db.run("recent", subject=subject, most=limit)
         return [_event(row) for row in rows]
 
     async def put_payload(self, digest: Digest, payload: Payload) -> None:
+        await self._lock()
         await self._db.run(
             "put_payload",
             digest=str(digest),
@@ -65,7 +76,8 @@ class SqlUnit:
     async def payload(self, digest: Digest) -> bytes | None:
         for row in await self._db.run("payload", digest=str(digest)):
             data = row["data"]
-            assert isinstance(data, bytes), "the column holds bytes"
+            if not isinstance(data, bytes):
+                raise Corrupt(f"the payload `{digest}` is not bytes")
             content = _inflate(data, digest)
             if Digest.of(content) != digest:
                 raise Corrupt(f"the payload `{digest}` holds other bytes: {Digest.of(content)}")
@@ -73,11 +85,19 @@ class SqlUnit:
         return None
 
     async def drop_expired(self, now: datetime, *, limit: int = 1000) -> int:
+        await self._lock()
         return len(await self._db.run("drop_expired", now=_time(now), most=limit))
+
+    async def _lock(self) -> None:
+        # All writers take this one first: two that lock payloads in another order would wait for
+        # each other.
+        if not self._locked:
+            await self._db.lock("audit")
+            self._locked = True
 
 
 class SqlStore:
-    """Implements `ports.Store` on any Driver."""
+    """Implements `ports.Store` on any Driver; `store.sql.Connection` says what may run at once."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -98,19 +118,21 @@ def _columns(entry: Entry) -> dict[str, str]:
 
 
 def _column(text: str) -> str:
-    # PostgreSQL text holds no NUL; the body is JSON, where it is escaped.
-    return text.replace("\0", "\ufffd")
+    # For finding only, so it may lose what PostgreSQL cannot store (NUL, lone surrogates) or
+    # index (long text); the body is JSON, where everything is whole.
+    encodable = text[:_COLUMN_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return encodable.replace("\0", "\ufffd")
 
 
 def _event(row: Row) -> AuditEvent:
     """Read a row, and hold its columns to its body: an edit of either shows."""
-    event = decode_event(_text(row, "body").encode("utf-8", "surrogatepass"))
+    event = decode_event(_text(row, "body").encode("utf-8", "surrogateescape"))
     expected = {"seq": event.seq, **_columns(event.entry)}
     for name, value in expected.items():
         if row[name] != value:
             raise Corrupt(
-                f"audit event {event.seq}: its column `{name}` is `{row[name]!r}`, "
-                f"its body says `{value!r}`",
+                f"audit event {event.seq}: its column `{name}` is `{str(row[name])[:80]!a}`, "
+                f"its body says `{str(value)[:80]!a}`",
                 hint="the log was edited; compare it with an export",
             )
     return event

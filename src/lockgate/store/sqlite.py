@@ -1,89 +1,141 @@
 """The SQLite driver: one connection, one writer at a time.
 
 Calls are short and made on the caller's thread: handing each to a worker costs more than it takes.
+Waiting for another process is not: it happens in slices between which the event loop runs.
 """
 
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from lockgate.errors import Corrupt, LockgateError, StorageFailed
 from lockgate.store.records import SqlStore
-from lockgate.store.sql import Row, Value, migrations, queries, refuse_newer, statements
+from lockgate.store.sql import (
+    VERSION_TABLE,
+    Row,
+    Value,
+    changed_meanwhile,
+    contradicts_itself,
+    is_read,
+    migrations,
+    queries,
+    refuse_newer,
+    statements,
+)
 
-BUSY_TIMEOUT_S = 30.0
-_VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (name TEXT PRIMARY KEY)"
-
-
-class SqliteConnection:
-    """A transaction on the shared connection."""
-
-    def __init__(self, raw: sqlite3.Connection, texts: dict[str, str]) -> None:
-        self._raw = raw
-        self._texts = texts
-
-    async def run(self, query: str, **params: Value) -> Sequence[Row]:
-        """See `Connection.run`."""
-        return [dict(row) for row in self._raw.execute(self._texts[query], params)]
-
-    async def lock(self, name: str) -> None:
-        """Nothing to do: BEGIN IMMEDIATE already holds the whole database."""
+WAIT_S = 30.0
+_SLICE_S = 0.05
+_PRIMARY = 0xFF  # https://www.sqlite.org/rescode.html: the low byte of an extended result code
+_ELSEWHERE = "choose another place with LOCKGATE_STATE_DIR or `store.url`"
+_HINTS = {
+    sqlite3.SQLITE_FULL: f"free some space, or {_ELSEWHERE}",
+    sqlite3.SQLITE_BUSY: "another program holds it; try again when that has ended",
+    sqlite3.SQLITE_LOCKED: "another program holds it; try again when that has ended",
+}
 
 
 class SqliteDriver:
     """For one host: laptop, CI job, sidecar."""
 
-    def __init__(self, raw: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, raw: sqlite3.Connection, path: Path, *, wait_s: float = WAIT_S) -> None:
         self._raw = raw
         self._path = path
+        self._wait_s = wait_s
         self._turn = asyncio.Lock()
         self._texts = queries()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[SqliteConnection]:
+    async def transaction(self) -> AsyncGenerator["SqliteConnection"]:
         """See `Driver.transaction`."""
         async with self._turn:
-            with _translated(self._path):
-                self._raw.execute("BEGIN IMMEDIATE")
-                try:
-                    yield SqliteConnection(self._raw, self._texts)
-                except BaseException:
-                    if self._raw.in_transaction:  # a full disk has rolled back already
-                        self._raw.execute("ROLLBACK")
-                    raise
-                self._raw.execute("COMMIT")
+            try:
+                yield SqliteConnection(self, self._texts)
+                if self._raw.in_transaction:
+                    await self.execute("COMMIT")
+            finally:
+                if self._raw.in_transaction:  # a full disk may have rolled back already
+                    self._raw.execute("ROLLBACK")
 
-    def migrate(self) -> None:
-        """Bring the database to this program's schema; several processes may try at once."""
+    async def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> list[Row]:
+        """Run one statement; wait while another process holds what it needs."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._wait_s
+        with _translated(self._path):
+            while True:
+                try:
+                    return [dict(row) for row in self._raw.execute(sql, params or {})]
+                except sqlite3.OperationalError as error:
+                    code = _code(error)
+                    if code == sqlite3.SQLITE_BUSY_SNAPSHOT:
+                        raise changed_meanwhile(str(self._path)) from error
+                    if code & _PRIMARY != sqlite3.SQLITE_BUSY or loop.time() >= deadline:
+                        raise
+                await asyncio.sleep(0)  # SQLite has slept; others have their turn
+
+    async def prepare(self) -> None:
+        """Set the connection up and bring the database to this program's schema."""
+        (mode,) = await self.execute("PRAGMA journal_mode")
+        if mode["journal_mode"] != "wal":
+            await self.execute("PRAGMA journal_mode = WAL")
+        # In WAL mode less than this may lose the last events in a power cut.
+        await self.execute("PRAGMA synchronous = FULL")
+        # What has expired is to be gone from the file too.
+        await self.execute("PRAGMA secure_delete = ON")
         known = migrations()
-        try:
-            done = {row["name"] for row in self._raw.execute("SELECT name FROM schema_version")}
-        except sqlite3.OperationalError:
-            done = set()
-        if done == known.keys():
-            return
-        self._raw.execute("BEGIN IMMEDIATE")
-        try:
-            self._raw.execute(_VERSION_TABLE)
-            done = {row["name"] for row in self._raw.execute("SELECT name FROM schema_version")}
+        async with self.transaction() as connection:
+            if await self._done(connection) == known.keys():
+                return
+        async with self.transaction() as connection:
+            await connection.lock("schema")
+            await self.execute(VERSION_TABLE)
+            done = await self._done(connection)
             refuse_newer(str(self._path), done - known.keys())
-            for name, script in known.items():
-                if name not in done:
-                    for statement in statements(script):
-                        self._raw.execute(statement)
-                    self._raw.execute(self._texts["add_schema_version"], {"name": name})
-        except BaseException:
-            self._raw.execute("ROLLBACK")
-            raise
-        self._raw.execute("COMMIT")
+            for name in sorted(known.keys() - done):
+                for statement in statements(known[name]):
+                    await self.execute(statement)
+                await connection.run("add_schema_version", name=name)
+
+    async def _done(self, connection: "SqliteConnection") -> set[str]:
+        tables = "SELECT name FROM sqlite_master WHERE name = 'schema_version'"
+        if not await self.execute(tables):
+            return set()
+        return {str(row["name"]) for row in await connection.run("schema_versions")}
+
+
+class SqliteConnection:
+    """A transaction on the shared connection."""
+
+    def __init__(self, driver: SqliteDriver, texts: Mapping[str, str]) -> None:
+        self._driver = driver
+        self._texts = texts
+        self._begun = False
+
+    async def run(self, query: str, **params: Value) -> Sequence[Row]:
+        """See `Connection.run`."""
+        text = self._texts[query]
+        await self._begin(writing=not is_read(text))
+        return await self._driver.execute(text, params)
+
+    async def lock(self, name: str) -> None:
+        """Hold the whole database: SQLite has no smaller lock."""
+        await self._begin(writing=True)
+
+    async def _begin(self, *, writing: bool) -> None:
+        # One that reads first keeps its snapshot and blocks nobody. If it writes later, SQLite
+        # itself refuses when another process has written since.
+        if not self._begun:
+            self._begun = True
+            await self._driver.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path) -> AsyncGenerator[SqlStore]:
+async def open_sqlite(path: Path, *, wait_s: float = WAIT_S) -> AsyncGenerator[SqlStore]:
     """Open a database file, creating it and its folder if needed, and close it at the end.
+
+    `wait_s` is how long to wait, at each statement, for other processes to let go.
 
     Raises:
         StorageFailed: it cannot be created, opened or locked, or has a newer schema.
@@ -92,18 +144,12 @@ async def open_sqlite(path: Path) -> AsyncGenerator[SqlStore]:
     """
     with _translated(path):
         _create(path)
-        raw = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        try:
-            raw.row_factory = sqlite3.Row
-            raw.execute("PRAGMA journal_mode = WAL")
-            # A commit survives a crash of the process; a power cut may lose the last ones, whole.
-            raw.execute("PRAGMA synchronous = NORMAL")
-            driver = SqliteDriver(raw, path)
-            driver.migrate()
-        except BaseException:
-            raw.close()
-            raise
+        raw = sqlite3.connect(path, timeout=_SLICE_S, isolation_level=None)
     try:
+        raw.row_factory = sqlite3.Row
+        raw.text_factory = _decode
+        driver = SqliteDriver(raw, path, wait_s=wait_s)
+        await driver.prepare()
         yield SqlStore(driver)
     finally:
         raw.close()
@@ -117,6 +163,16 @@ def _create(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+def _decode(stored: bytes) -> str:
+    # Edited text may be no UTF-8: let it through, whole, to where it is compared.
+    return stored.decode("utf-8", "surrogateescape")
+
+
+def _code(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)  # absent when Python raised it
+    return code
+
+
 @contextmanager
 def _translated(path: Path) -> Generator[None]:
     try:
@@ -124,17 +180,22 @@ def _translated(path: Path) -> Generator[None]:
     except LockgateError:
         raise
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            raise Corrupt(
-                f"`{path}` is not a whole SQLite database: {error}",
-                hint="move it away to start a new log, and keep it: it is evidence",
-            ) from error
-        raise StorageFailed(
-            f"the database `{path}` failed: {error}",
-            hint="free some space, or choose another place with LOCKGATE_STATE_DIR or `store.url`",
-        ) from error
+        raise _failure(path, error) from error
     except OSError as error:
         raise StorageFailed(
-            f"the database `{path}` cannot be opened: {error.strerror}",
-            hint="choose another place with LOCKGATE_STATE_DIR or `store.url`",
+            f"the database `{path}` cannot be opened: {error.strerror}", hint=_ELSEWHERE
         ) from error
+
+
+def _failure(path: Path, error: sqlite3.DatabaseError) -> LockgateError:
+    code = _code(error) & _PRIMARY
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return Corrupt(
+            f"`{path}` is not a whole SQLite database: {error}",
+            hint="move it away to start a new log, and keep it: it is evidence",
+        )
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return contradicts_itself(str(path))
+    return StorageFailed(
+        f"the database `{path}` failed: {error}", hint=_HINTS.get(code, _ELSEWHERE)
+    )
