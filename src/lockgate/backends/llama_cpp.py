@@ -1,29 +1,26 @@
-"""GGUF models inside the process, through `xllamacpp` (llama.cpp's server, without its HTTP).
+"""GGUF models inside the process, through `xllamacpp`.
 
-The same request gives the same bytes whatever came before it: temperature 0, a fixed seed, a fixed
-number of threads, one sequence at a time, and no prompt cache, since reuse would change the shapes
-of later batches and with them the last bits.
+The same call gives the same bytes: temperature 0, a fixed seed, a fixed number of threads, one
+sequence at a time, and no prompt cache, since reuse would change the shapes of later batches and
+with them the last bits. `xllamacpp` always listens on a free loopback port; a random key, known to
+nobody, closes it.
 
-One thread by default. llama.cpp's threads wait for each other by spinning, several hundred times a
-token: on two cores that something else keeps busy, two threads took 4 to 97 s for what one thread
-did in 1.2 to 1.8 s.
+One thread by default: llama.cpp's threads wait for each other at every step, and on two cores that
+something else keeps busy, two threads ran a short generation into its timeout.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import Event
-from typing import Any, TypeAlias
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import xllamacpp
 
 from lockgate.domain.call import DataClass
-from lockgate.domain.digest import JsonObject
 from lockgate.domain.inference import (
     Completion,
     Dispatch,
@@ -34,27 +31,16 @@ from lockgate.domain.inference import (
     Vector,
 )
 from lockgate.domain.usage import Usage
-from lockgate.errors import Corrupt, StorageFailed, Unavailable
+from lockgate.errors import Corrupt, Unavailable
 from lockgate.ports import ModelFiles
 
-EMBEDDING_TOKENS = 512
-"""An embedding model takes a text in one batch, so this is the longest text too."""
 BATCH_TOKENS = 512
 MICRO_BATCH_TOKENS = 128
-"""A larger one takes 200 kB a token for the logits and is no faster on a processor."""
 _QUIET = -1
-
-# llguidance's own extension: without it half of the tokens of a small model are white space.
-_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-
-_Reply: TypeAlias = Mapping[str, Any]
 
 
 class LlamaCppBackend:
-    """Implements `ports.Backend` for `Generate`, and for `Embed` with GGUF embedding models.
-
-    One inference at a time, in one worker thread; a cancelled one stops at its next token.
-    """
+    """Implements `ports.Backend` for `Generate`, and for `Embed` with GGUF embedding models."""
 
     data_classes = frozenset(DataClass)
 
@@ -63,63 +49,55 @@ class LlamaCppBackend:
         self._threads = threads
         self._context_tokens = context_tokens
         self._servers: dict[tuple[str, bool], xllamacpp.Server] = {}
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llama-cpp")
+        self._turn = Lock()
 
     async def infer(self, dispatch: Dispatch) -> Result:
-        """Run one inference; a second one waits for its turn.
-
-        Raises:
-            Corrupt: the model's file does not load.
-            Unavailable: as the port says, and for a prompt that is longer than the context.
-
-        """
-        cancelled = Event()
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._worker, self._infer, dispatch, cancelled)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+        """Run one inference in a worker thread; a second one waits for its turn."""
+        return await asyncio.to_thread(self._infer, dispatch)
 
     def close(self) -> None:
-        """Stop the models, after the inference that runs."""
-        self._worker.submit(self._servers.clear)
-        self._worker.shutdown()
+        """Stop the model servers."""
+        with self._turn:
+            self._servers.clear()
 
-    def _infer(self, dispatch: Dispatch, cancelled: Event) -> Result:
-        match dispatch.request:
-            case Generate() as request:
-                return _generate(self._open(dispatch.model, embedding=False), request, cancelled)
-            case Embed() as request:
-                return _embed(self._open(dispatch.model, embedding=True), request, cancelled)
-            case _:
-                raise Unavailable(
-                    "the backend `llama_cpp` generates and embeds; it cannot classify",
-                    hint="give the role another backend in lockgate.toml",
-                )
+    def _infer(self, dispatch: Dispatch) -> Result:
+        request = dispatch.request
+        with self._turn:
+            match request:
+                case Generate():
+                    return _generate(self._open(dispatch.model, embedding=False), request)
+                case Embed():
+                    return _embed(self._open(dispatch.model, embedding=True), request)
+                case _:
+                    raise Unavailable(
+                        "the backend `llama_cpp` generates and embeds; it cannot classify",
+                        hint="give the role another backend in lockgate.toml",
+                    )
 
     def _open(self, name: str, *, embedding: bool) -> "xllamacpp.Server":
         key = (name, embedding)
         if key not in self._servers:
             weights = self._files.files(name)["weights"]
-            parameters = self._parameters(weights, embedding=embedding)
-            self._servers[key] = _start(name, weights, parameters)
+            try:
+                self._servers[key] = xllamacpp.Server(self._parameters(weights, embedding))
+            except RuntimeError as error:
+                raise Corrupt(
+                    f"the model `{name}` does not load: {error}",
+                    hint=f"run `lockgate model verify {name}`",
+                ) from error
         return self._servers[key]
 
-    def _parameters(self, weights: Path, *, embedding: bool) -> "xllamacpp.CommonParams":
+    def _parameters(self, weights: Path, embedding: bool) -> "xllamacpp.CommonParams":  # noqa: FBT001
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(weights)
-        parameters.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_MMAP
-        parameters.n_ctx = EMBEDDING_TOKENS if embedding else self._context_tokens
-        parameters.n_batch = EMBEDDING_TOKENS if embedding else BATCH_TOKENS
-        parameters.n_ubatch = EMBEDDING_TOKENS if embedding else MICRO_BATCH_TOKENS
-        parameters.embedding = embedding
-        parameters.embd_normalize = 2  # Euclidean
+        parameters.n_ctx = self._context_tokens
+        parameters.n_batch = BATCH_TOKENS
+        parameters.n_ubatch = BATCH_TOKENS if embedding else MICRO_BATCH_TOKENS
         parameters.n_parallel = 1
         parameters.cpuparams.n_threads = self._threads
         parameters.cpuparams_batch.n_threads = self._threads
-        for threads in (parameters.cpuparams, parameters.cpuparams_batch):
-            threads.poll = 0  # sleep rather than spin: spinning starves on a busy machine
+        for pool in (parameters.cpuparams, parameters.cpuparams_batch):
+            pool.poll = 0  # sleep rather than spin: spinning starves on a busy machine
         parameters.cache_prompt = False
         parameters.cache_ram_mib = 0
         parameters.n_ctx_checkpoints = 0
@@ -129,56 +107,14 @@ class LlamaCppBackend:
         parameters.ui = False
         parameters.endpoint_slots = False
         parameters.n_threads_http = 1
+        parameters.api_keys = [secrets.token_urlsafe(32)]
+        if embedding:
+            parameters.embedding = True
+            parameters.embd_normalize = 2
         return parameters
 
 
-def _start(name: str, weights: Path, parameters: "xllamacpp.CommonParams") -> "xllamacpp.Server":
-    """Load a model. The server must listen, so it does on a socket that is gone at once."""
-    try:
-        with TemporaryDirectory(prefix="lockgate-") as private:
-            parameters.hostnames = [f"{private}/llama.sock"]
-            return xllamacpp.Server(parameters)
-    except OSError as error:
-        raise StorageFailed(
-            f"no temporary folder can be made: {error.strerror}",
-            hint="name a writable folder in the variable `TMPDIR`",
-        ) from error
-    except RuntimeError as error:
-        raise Corrupt(
-            f"the model `{name}` does not load: its {weights.stat().st_size} bytes are damaged "
-            "or not a GGUF model that llama.cpp knows",
-            hint=f"run `lockgate model verify {name}`",
-        ) from error
-
-
-@dataclass(slots=True)
-class _Stream:
-    """What one generation said, chunk by chunk."""
-
-    cancelled: Event
-    text: list[str] = field(default_factory=list[str])
-    logprobs: list[float] = field(default_factory=list[float])
-    finish_reason: str | None = None
-    usage: Usage = field(default_factory=Usage)
-    error: _Reply | None = None
-
-    def take(self, chunk: _Reply) -> bool:
-        """Keep what a chunk says; return whether to stop."""
-        self.error = chunk.get("error", self.error)
-        self.usage = _usage(chunk) if "usage" in chunk else self.usage
-        for choice in chunk.get("choices", ()):
-            self.text.append(choice["delta"].get("content") or "")
-            tokens = (choice.get("logprobs") or {}).get("content") or ()
-            self.logprobs += [float(token["logprob"]) for token in tokens]
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
-        return self.cancelled.is_set()
-
-
-def _generate(server: "xllamacpp.Server", request: Generate, cancelled: Event) -> Completion:
-    """Generate text.
-
-    A character that takes several tokens has one log-probability, that of its last token.
-    """
+def _generate(server: "xllamacpp.Server", request: Generate) -> Completion:
     body: dict[str, Any] = {
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
         "max_tokens": request.max_tokens,
@@ -186,81 +122,60 @@ def _generate(server: "xllamacpp.Server", request: Generate, cancelled: Event) -
         "seed": request.seed,
         "cache_prompt": False,
         "logprobs": request.logprobs,
-        "stream": True,
-        "stream_options": {"include_usage": True},
     }
-    if request.logprobs:
-        body["top_logprobs"] = 1
     if request.schema is not None:
-        body["grammar"] = _grammar(request.schema)
-    stream = _Stream(cancelled)
-    _ask(lambda: server.handle_chat_completions(body, stream.take))
-    if cancelled.is_set():
-        raise Unavailable("the inference was cancelled")
-    if stream.error is not None:
-        raise _refused(stream.error)
-    text = "".join(stream.text)
-    finish_reason: Any = "length" if stream.finish_reason == "length" else "stop"
-    if request.schema is not None and finish_reason == "stop":
-        _expect_json(text)
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": _plain(request.schema), "strict": True},
+        }
+    reply = _ask(server.handle_chat_completions, body)
+    choice = reply["choices"][0]
+    tokens = (choice.get("logprobs") or {}).get("content") or []
     return Completion(
-        text=text,
-        usage=stream.usage,
-        finish_reason=finish_reason,
-        logprobs=tuple(stream.logprobs),
+        text=str(choice["message"].get("content") or ""),
+        usage=_usage(reply),
+        finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
+        logprobs=tuple(float(token["logprob"]) for token in tokens),
     )
 
 
-def _grammar(schema: JsonObject) -> str:
-    plain = json.loads(json.dumps(schema, default=dict))
-    grammar: str = _ask(lambda: xllamacpp.json_schema_to_grammar({**plain, "x-guidance": _COMPACT}))
-    return grammar
-
-
-def _expect_json(text: str) -> None:
-    # llguidance answers a schema that it cannot enforce with no constraint at all.
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Unavailable(
-            "llama.cpp cannot hold a text to this JSON Schema",
-            hint="leave out what it does not know, such as lookaheads in a `pattern`",
-        ) from error
-
-
-def _embed(server: "xllamacpp.Server", request: Embed, cancelled: Event) -> Embedding:
+def _embed(server: "xllamacpp.Server", request: Embed) -> Embedding:
     vectors: list[Vector] = []
     usage = Usage()
     for text in request.texts:  # one at a time: a vector never depends on its neighbours
-        if cancelled.is_set():
-            raise Unavailable("the inference was cancelled")
-        body = {"input": text, "encoding_format": "float"}
-        reply: _Reply = _ask(lambda body=body: server.handle_embeddings(body))
-        if "error" in reply:
-            raise _refused(reply["error"])
-        rows: Sequence[Sequence[float]] = [item["embedding"] for item in reply["data"]]
-        vectors.append(np.asarray(rows[0], dtype="<f4").tobytes())
+        reply = _ask(server.handle_embeddings, {"input": text})
+        raw = np.asarray(reply["data"][0]["embedding"], dtype="<f4")
+        vectors.append(raw.tobytes())
         usage += _usage(reply)
     return Embedding(vectors=tuple(vectors), usage=usage)
 
 
-def _ask(handle: Callable[[], Any]) -> Any:
+def _ask(handle: Any, body: dict[str, Any]) -> Mapping[str, Any]:
     try:
-        return handle()
+        reply = handle(body)
     except (ValueError, RuntimeError) as error:
         raise Unavailable(f"the model refused the request: {str(error)[:300]}") from error
+    found = json.loads(reply) if isinstance(reply, str | bytes) else reply
+    if "error" in found:
+        problem = found["error"]
+        raise Unavailable(
+            f"the model refused the request: {str(problem.get('message', problem))[:300]}",
+            hint="a longer context is `context_tokens` of the backend in lockgate.toml",
+        )
+    assert isinstance(found, Mapping)
+    return found
 
 
-def _refused(problem: _Reply) -> Unavailable:
-    return Unavailable(
-        f"the model refused the request: {str(problem.get('message', problem))[:300]}",
-        hint="a longer context is `context_tokens` of the backend in lockgate.toml",
-    )
-
-
-def _usage(reply: _Reply) -> Usage:
+def _usage(reply: Mapping[str, Any]) -> Usage:
     usage = reply.get("usage") or {}
     return Usage(
         input_tokens=int(usage.get("prompt_tokens", 0)),
         output_tokens=int(usage.get("completion_tokens", 0)),
     )
+
+
+def _plain(value: Any) -> Any:
+    """Return mappings and sequences as the plain containers that the binding takes."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -131,7 +131,7 @@ class LlamaCppBackend(_Table):
     """GGUF models inside the process."""
 
     kind: Literal["llama_cpp"] = "llama_cpp"
-    threads: Annotated[int, Range(ge=1, le=1024)] = 2
+    threads: Annotated[int, Range(ge=1, le=1024)] = 1
     """Fixed rather than guessed: the number of threads changes the sums' last bits."""
     context_tokens: Annotated[int, Range(ge=128)] = 2048
     """Prompt and answer together."""
