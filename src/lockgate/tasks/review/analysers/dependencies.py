@@ -146,7 +146,7 @@ _LOCK_RULES = (
         path="package-lock.json",
         examples=(
             ('      "resolved": "http://example.org/a.tgz",',),
-            ('      "resolved": "https://registry.npmjs.org/a/-/a-1.0.0.tgz",',),
+            ('      "resolved": "https://registry.example.org/a/-/a-1.0.0.tgz",',),
         ),
     ),
 )
