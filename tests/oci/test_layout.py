@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from lockgate.domain.artifact import MANIFEST, Descriptor
 from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, StorageFailed
-from lockgate.oci.layout import MANIFEST, Descriptor, Layout, hash_file
+from lockgate.oci.layout import Layout, hash_file
 from oci.doubles import unprivileged
 
 

@@ -12,29 +12,18 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lockgate.domain.artifact import INDEX, Descriptor
 from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, LockgateError, StorageFailed
 
 CHUNK = 1 << 20
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
-_INDEX = "application/vnd.oci.image.index.v1+json"
 _SMALL = 4 << 20  # OCI distribution-spec: registries need not take manifests over 4 MiB
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
-    """Where a document or a file is, and how to know it."""
-
-    media_type: str
-    digest: Digest
-    size: int
 
 
 class Layout:
@@ -222,7 +211,7 @@ class Layout:
         return entries
 
     def _write_index(self, entries: Iterable[Json]) -> None:
-        index: Json = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": list(entries)}
+        index: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)}
         with storage(self._index_file):
             _replace(self._index_file, self.ingest, canonical(index))
 

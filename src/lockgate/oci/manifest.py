@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lockgate.domain.artifact import MANIFEST
 from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, LockgateError
 from lockgate.oci.catalogue import HfSource, Model, ModelFile, PypiSource, Source
-from lockgate.oci.layout import MANIFEST
 
 ARTIFACT_TYPE = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"

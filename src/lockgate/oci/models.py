@@ -6,6 +6,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from lockgate.domain.artifact import MANIFEST, Descriptor
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt, ModelMissing, NotFound, StorageFailed, UsageError
 from lockgate.oci.catalogue import (
@@ -18,7 +19,7 @@ from lockgate.oci.catalogue import (
 )
 from lockgate.oci.gguf import read_header
 from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification
-from lockgate.oci.layout import MANIFEST, Descriptor, Layout, hash_file
+from lockgate.oci.layout import Layout, hash_file
 from lockgate.oci.manifest import config_digest, pack, unpack
 from lockgate.oci.settings import ModelSettings
 from lockgate.ports import Progress

@@ -1,0 +1,1 @@
+"""Keys, and what they sign: DSSE envelopes in Sigstore bundles."""
