@@ -1,26 +1,30 @@
-"""GGUF models inside the process, through `xllamacpp`.
+"""GGUF models inside the process, through `xllamacpp` (llama.cpp's server, without its HTTP).
 
-The same call gives the same bytes: temperature 0, a fixed seed, a fixed number of threads, one
-sequence at a time, and no prompt cache, since reuse would change the shapes of later batches and
-with them the last bits. `xllamacpp` always listens on a free loopback port; a random key, known to
-nobody, closes it.
+The same request gives the same bytes whatever came before it: temperature 0, a fixed seed, a fixed
+number of threads, one sequence at a time, and no prompt cache, since reuse would change the shapes
+of later batches and with them the last bits.
 
-One thread by default: llama.cpp's threads wait for each other at every step, and on two cores that
-something else keeps busy, two threads ran a short generation into its timeout.
+One thread by default. llama.cpp's threads wait for each other by spinning, several hundred times a
+token: on two cores that something else keeps busy, two threads took 4 to 97 s for what one thread
+did in 1.2 to 1.8 s.
 """
 
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import Any, TypeAlias
 
 import numpy as np
 import xllamacpp
 
 from lockgate.domain.call import DataClass
+from lockgate.domain.digest import JsonObject
 from lockgate.domain.inference import (
     Completion,
     Dispatch,
@@ -34,13 +38,27 @@ from lockgate.domain.usage import Usage
 from lockgate.errors import Corrupt, Unavailable
 from lockgate.ports import ModelFiles
 
+EMBEDDING_TOKENS = 512
+"""An embedding model takes a text in one batch, so this is the longest text too."""
 BATCH_TOKENS = 512
 MICRO_BATCH_TOKENS = 128
+"""A larger one takes 200 kB a token for the logits and is no faster on a processor."""
 _QUIET = -1
+_UNFINISHED = len("\\u00e")
+"""The longest cut that does not look like JSON any more."""
+_LOOPBACK = "127.0.0.1"
+
+# llguidance's own extension: without it half of the tokens of a small model are white space.
+_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+_Reply: TypeAlias = Mapping[str, Any]
 
 
 class LlamaCppBackend:
-    """Implements `ports.Backend` for `Generate`, and for `Embed` with GGUF embedding models."""
+    """Implements `ports.Backend` for `Generate`, and for `Embed` with GGUF embedding models.
+
+    One inference at a time, in one worker thread; a cancelled one stops at its next token.
+    """
 
     data_classes = frozenset(DataClass)
 
@@ -49,55 +67,63 @@ class LlamaCppBackend:
         self._threads = threads
         self._context_tokens = context_tokens
         self._servers: dict[tuple[str, bool], xllamacpp.Server] = {}
-        self._turn = Lock()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llama-cpp")
 
     async def infer(self, dispatch: Dispatch) -> Result:
-        """Run one inference in a worker thread; a second one waits for its turn."""
-        return await asyncio.to_thread(self._infer, dispatch)
+        """Run one inference; a second one waits for its turn.
+
+        Raises:
+            Corrupt: the model's file does not load.
+            Unavailable: as the port says, and for a prompt that is longer than the context.
+
+        """
+        cancelled = Event()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._worker, self._infer, dispatch, cancelled)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
 
     def close(self) -> None:
-        """Stop the model servers."""
-        with self._turn:
-            self._servers.clear()
+        """Stop the models, after the inference that runs."""
+        self._worker.submit(self._servers.clear)
+        self._worker.shutdown()
 
-    def _infer(self, dispatch: Dispatch) -> Result:
-        request = dispatch.request
-        with self._turn:
-            match request:
-                case Generate():
-                    return _generate(self._open(dispatch.model, embedding=False), request)
-                case Embed():
-                    return _embed(self._open(dispatch.model, embedding=True), request)
-                case _:
-                    raise Unavailable(
-                        "the backend `llama_cpp` generates and embeds; it cannot classify",
-                        hint="give the role another backend in lockgate.toml",
-                    )
+    def _infer(self, dispatch: Dispatch, cancelled: Event) -> Result:
+        match dispatch.request:
+            case Generate() as request:
+                return _generate(self._open(dispatch.model, embedding=False), request, cancelled)
+            case Embed() as request:
+                return _embed(self._open(dispatch.model, embedding=True), request, cancelled)
+            case _:
+                raise Unavailable(
+                    "the backend `llama_cpp` generates and embeds; it cannot classify",
+                    hint="give the role another backend in lockgate.toml",
+                )
 
     def _open(self, name: str, *, embedding: bool) -> "xllamacpp.Server":
         key = (name, embedding)
         if key not in self._servers:
             weights = self._files.files(name)["weights"]
-            try:
-                self._servers[key] = xllamacpp.Server(self._parameters(weights, embedding))
-            except RuntimeError as error:
-                raise Corrupt(
-                    f"the model `{name}` does not load: {error}",
-                    hint=f"run `lockgate model verify {name}`",
-                ) from error
+            parameters = self._parameters(weights, embedding=embedding)
+            self._servers[key] = _start(name, parameters)
         return self._servers[key]
 
-    def _parameters(self, weights: Path, embedding: bool) -> "xllamacpp.CommonParams":  # noqa: FBT001
+    def _parameters(self, weights: Path, *, embedding: bool) -> "xllamacpp.CommonParams":
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(weights)
-        parameters.n_ctx = self._context_tokens
-        parameters.n_batch = BATCH_TOKENS
-        parameters.n_ubatch = BATCH_TOKENS if embedding else MICRO_BATCH_TOKENS
+        parameters.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_MMAP
+        parameters.n_ctx = EMBEDDING_TOKENS if embedding else self._context_tokens
+        parameters.n_batch = EMBEDDING_TOKENS if embedding else BATCH_TOKENS
+        parameters.n_ubatch = EMBEDDING_TOKENS if embedding else MICRO_BATCH_TOKENS
+        parameters.embedding = embedding
+        parameters.embd_normalize = 2  # Euclidean
         parameters.n_parallel = 1
         parameters.cpuparams.n_threads = self._threads
         parameters.cpuparams_batch.n_threads = self._threads
-        for pool in (parameters.cpuparams, parameters.cpuparams_batch):
-            pool.poll = 0  # sleep rather than spin: spinning starves on a busy machine
+        for threads in (parameters.cpuparams, parameters.cpuparams_batch):
+            threads.poll = 0  # sleep rather than spin: spinning starves on a busy machine
         parameters.cache_prompt = False
         parameters.cache_ram_mib = 0
         parameters.n_ctx_checkpoints = 0
@@ -107,14 +133,60 @@ class LlamaCppBackend:
         parameters.ui = False
         parameters.endpoint_slots = False
         parameters.n_threads_http = 1
-        parameters.api_keys = [secrets.token_urlsafe(32)]
-        if embedding:
-            parameters.embedding = True
-            parameters.embd_normalize = 2
         return parameters
 
 
-def _generate(server: "xllamacpp.Server", request: Generate) -> Completion:
+def _start(name: str, parameters: "xllamacpp.CommonParams") -> "xllamacpp.Server":
+    """Load a model.
+
+    The library must listen, so it does on a socket whose name is gone at once; where a socket
+    has no place, on loopback behind a key that nobody knows.
+    """
+    parameters.api_keys = [secrets.token_urlsafe(32)]
+    try:
+        with TemporaryDirectory(prefix="lockgate-") as private:
+            parameters.hostnames = [f"{private}/llama.sock"]
+            return xllamacpp.Server(parameters)
+    except (OSError, RuntimeError):  # it does not say whether the socket or the model failed
+        parameters.hostnames = [_LOOPBACK]
+    try:
+        return xllamacpp.Server(parameters)
+    except RuntimeError as error:
+        raise Corrupt(
+            f"the model `{name}` does not load: its file is damaged, or not a GGUF model of a "
+            "kind that llama.cpp knows",
+            hint=f"run `lockgate model verify {name}`",
+        ) from error
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What one generation said, chunk by chunk."""
+
+    cancelled: Event
+    text: list[str] = field(default_factory=list[str])
+    logprobs: list[float] = field(default_factory=list[float])
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    error: _Reply | None = None
+
+    def take(self, chunk: _Reply) -> bool:
+        """Keep what a chunk says; return whether to stop."""
+        self.error = chunk.get("error", self.error)
+        self.usage = _usage(chunk) if "usage" in chunk else self.usage
+        for choice in chunk.get("choices", ()):
+            self.text.append(choice["delta"].get("content") or "")
+            tokens = (choice.get("logprobs") or {}).get("content") or ()
+            self.logprobs += [float(token["logprob"]) for token in tokens]
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        return self.cancelled.is_set()
+
+
+def _generate(server: "xllamacpp.Server", request: Generate, cancelled: Event) -> Completion:
+    """Generate text.
+
+    A character that takes several tokens has one log-probability, that of its last token.
+    """
     body: dict[str, Any] = {
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
         "max_tokens": request.max_tokens,
@@ -122,60 +194,89 @@ def _generate(server: "xllamacpp.Server", request: Generate) -> Completion:
         "seed": request.seed,
         "cache_prompt": False,
         "logprobs": request.logprobs,
+        "stream": True,
+        "stream_options": {"include_usage": True},
     }
+    if request.logprobs:
+        body["top_logprobs"] = 1
     if request.schema is not None:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": _plain(request.schema), "strict": True},
-        }
-    reply = _ask(server.handle_chat_completions, body)
-    choice = reply["choices"][0]
-    tokens = (choice.get("logprobs") or {}).get("content") or []
+        body["grammar"] = _grammar(request.schema)
+    stream = _Stream(cancelled)
+    _ask(server.handle_chat_completions, body, stream.take)
+    if cancelled.is_set():
+        raise Unavailable("the inference was cancelled")
+    if stream.error is not None:
+        raise _refused(
+            stream.error,
+            "a longer context is `context_tokens` of the backend in lockgate.toml",
+        )
+    text = "".join(stream.text)
+    finish_reason: Any = "length" if stream.finish_reason == "length" else "stop"
+    if request.schema is not None:
+        _expect_json(text, whole=finish_reason == "stop")
     return Completion(
-        text=str(choice["message"].get("content") or ""),
-        usage=_usage(reply),
-        finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
-        logprobs=tuple(float(token["logprob"]) for token in tokens),
+        text=text,
+        usage=stream.usage,
+        finish_reason=finish_reason,
+        logprobs=tuple(stream.logprobs),
     )
 
 
-def _embed(server: "xllamacpp.Server", request: Embed) -> Embedding:
+def _grammar(schema: JsonObject) -> str:
+    plain = json.loads(json.dumps(schema, default=dict))
+    grammar: str = _ask(xllamacpp.json_schema_to_grammar, {**plain, "x-guidance": _COMPACT})
+    return grammar
+
+
+def _expect_json(text: str, *, whole: bool) -> None:
+    # llguidance answers a schema that it cannot enforce with no constraint at all.
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        unfinished = error.msg.startswith("Unterminated") or error.pos >= len(text) - _UNFINISHED
+        if whole or not unfinished:
+            raise Unavailable(
+                "llama.cpp cannot hold a text to this JSON Schema",
+                hint="leave out what it does not know, such as lookaheads in a `pattern`",
+            ) from error
+    except RecursionError as error:
+        raise Unavailable("the model's text is nested too deeply to be read") from error
+
+
+def _embed(server: "xllamacpp.Server", request: Embed, cancelled: Event) -> Embedding:
     vectors: list[Vector] = []
     usage = Usage()
     for text in request.texts:  # one at a time: a vector never depends on its neighbours
-        reply = _ask(server.handle_embeddings, {"input": text})
-        raw = np.asarray(reply["data"][0]["embedding"], dtype="<f4")
-        vectors.append(raw.tobytes())
+        if cancelled.is_set():
+            raise Unavailable("the inference was cancelled")
+        reply: _Reply = _ask(server.handle_embeddings, {"input": text, "encoding_format": "float"})
+        if "error" in reply:
+            raise _refused(
+                reply["error"],
+                f"a text for a GGUF embedding model has at most {EMBEDDING_TOKENS} tokens",
+            )
+        rows: Sequence[Sequence[float]] = [item["embedding"] for item in reply["data"]]
+        vectors.append(np.asarray(rows[0], dtype="<f4").tobytes())
         usage += _usage(reply)
     return Embedding(vectors=tuple(vectors), usage=usage)
 
 
-def _ask(handle: Any, body: dict[str, Any]) -> Mapping[str, Any]:
+def _ask(handle: Callable[..., Any], *given: object) -> Any:
     try:
-        reply = handle(body)
+        return handle(*given)
     except (ValueError, RuntimeError) as error:
         raise Unavailable(f"the model refused the request: {str(error)[:300]}") from error
-    found = json.loads(reply) if isinstance(reply, str | bytes) else reply
-    if "error" in found:
-        problem = found["error"]
-        raise Unavailable(
-            f"the model refused the request: {str(problem.get('message', problem))[:300]}",
-            hint="a longer context is `context_tokens` of the backend in lockgate.toml",
-        )
-    assert isinstance(found, Mapping)
-    return found
 
 
-def _usage(reply: Mapping[str, Any]) -> Usage:
+def _refused(problem: _Reply, hint: str) -> Unavailable:
+    return Unavailable(
+        f"the model refused the request: {str(problem.get('message', problem))[:300]}", hint=hint
+    )
+
+
+def _usage(reply: _Reply) -> Usage:
     usage = reply.get("usage") or {}
     return Usage(
         input_tokens=int(usage.get("prompt_tokens", 0)),
         output_tokens=int(usage.get("completion_tokens", 0)),
     )
-
-
-def _plain(value: Any) -> Any:
-    """Return mappings and sequences as the plain containers that the binding takes."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

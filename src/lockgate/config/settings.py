@@ -132,7 +132,7 @@ class LlamaCppBackend(_Table):
 
     kind: Literal["llama_cpp"] = "llama_cpp"
     threads: Annotated[int, Range(ge=1, le=1024)] = 1
-    """Fixed rather than guessed: the number of threads changes the sums' last bits."""
+    """Threads for one inference. More are quicker only while nothing else keeps the cores busy."""
     context_tokens: Annotated[int, Range(ge=128)] = 2048
     """Prompt and answer together."""
 
