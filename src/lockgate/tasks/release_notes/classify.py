@@ -58,7 +58,7 @@ def _subject(change: Change) -> str:
 
 
 async def by_model(changes: Sequence[Change], earlier: JsonObject, context: Context) -> Classified:
-    """Give types by the classifier; what it abstains from, by history; else none.
+    """Give types by the classifier; what it abstains from, by rules and history; else none.
 
     A classifier that does not answer is replaced by the rules, and the result says so.
     """
@@ -76,7 +76,7 @@ async def by_model(changes: Sequence[Change], earlier: JsonObject, context: Cont
     done = list(changes)
     for at, label in zip(positions, labels, strict=True):
         if label.label is None:
-            done[at] = _from_history(changes[at], earlier)
+            done[at] = _ruled(changes[at], earlier)
         else:
             confidence = round(label.confidence, 4)
             done[at] = replace(changes[at], type=label.label, by="model", confidence=confidence)
