@@ -29,7 +29,7 @@ git commit -q --allow-empty -m 'docs: say how to install'
 def shell(script: str, folder: Path) -> str:
     """Run lines as a person would type them; return all that is printed."""
     environment = {
-        **os.environ,
+        **{k: v for k, v in os.environ.items() if not k.startswith("LOCKGATE_")},
         **GIT,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "LOCKGATE_STATE_DIR": str(folder.parent / "state"),
