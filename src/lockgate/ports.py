@@ -20,6 +20,7 @@ from lockgate.domain.inference import (
     Generate,
     Result,
 )
+from lockgate.domain.promotion import Alias, Promotion
 from lockgate.domain.redact import Redaction, Sanitised
 from lockgate.domain.task import TaskSpec
 from lockgate.domain.verdict import Verdict
@@ -248,4 +249,42 @@ class Store(Protocol):
             StorageFailed: the database cannot be opened, locked or written.
 
         """
+        ...
+
+
+class Pointers(Protocol):
+    """Which release has a name, and which runs where. Part of one transaction."""
+
+    async def put_alias(self, alias: Alias) -> None:
+        """Set or move an alias."""
+        ...
+
+    async def drop_alias(self, task: str, name: str) -> bool:
+        """Delete an alias; return whether there was one."""
+        ...
+
+    async def aliases(self, task: str | None = None) -> Sequence[Alias]:
+        """Return all aliases, or those of one task, by task and name."""
+        ...
+
+    async def add_promotion(self, promotion: Promotion) -> None:
+        """Note that a release took over. The newest one of an environment and a task holds."""
+        ...
+
+    async def promotions(
+        self, *, environment: str | None = None, task: str | None = None, limit: int = 1
+    ) -> Sequence[Promotion]:
+        """Return the newest promotions, newest first."""
+        ...
+
+
+class StateUnit(Unit, Pointers, Protocol):
+    """One transaction over all durable state."""
+
+
+class State(Protocol):
+    """Durable state with the pointers to releases; also a `Store`."""
+
+    def begin(self) -> AbstractAsyncContextManager[StateUnit]:
+        """Open a transaction. As `Store.begin`."""
         ...

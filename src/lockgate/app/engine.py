@@ -16,7 +16,7 @@ from lockgate.engine.answer import Answering
 from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Ledger
 from lockgate.engine.replay import Replaying
-from lockgate.ports import Store
+from lockgate.ports import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Engine:
 
     answering: Answering
     replaying: Replaying
-    store: Store
+    store: State
 
 
 @asynccontextmanager

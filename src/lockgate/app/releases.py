@@ -10,6 +10,7 @@ from lockgate import __version__
 from lockgate.app.tasks import BUILT_IN, find_task, task_folders, task_names
 from lockgate.config import settings
 from lockgate.config.load import Loaded
+from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.release import Pin, Release
 from lockgate.domain.task import TaskSpec
@@ -33,14 +34,7 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
         setting = chosen.get(role, settings.RoleSettings())
         name = setting.model or default
         backend = setting.backend or models.backend(name)
-        pins.append(
-            Pin(
-                role=role,
-                name=name,
-                backend=backend,
-                digest=_model_digest(loaded, models, name, backend),
-            )
-        )
+        pins.append(_model_pin(loaded, models, role=role, name=name, backend=backend))
     return Release(
         task=spec.name,
         version=spec.version,
@@ -50,13 +44,22 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
     )
 
 
-def _model_digest(loaded: Loaded, models: "ModelStore", name: str, backend: str) -> Digest:
+def _model_pin(loaded: Loaded, models: "ModelStore", *, role: str, name: str, backend: str) -> Pin:
     found = loaded.config.backend(backend)
     if isinstance(found, settings.OpenAIBackend):
         # A server does not say which bytes it runs: the pin names the address and the model.
         served = found.models.get(name, name)
-        return Digest.of_json({"kind": found.kind, "url": found.url, "model": served})
-    return models.digest(name)
+        digest = Digest.of_json({"kind": found.kind, "url": found.url, "model": served})
+        return Pin(role=role, name=name, backend=backend, digest=digest)
+    manifest = models.manifest(name)
+    return Pin(
+        role=role,
+        name=name,
+        backend=backend,
+        digest=manifest.digest,
+        kind=Kind.MODEL,
+        size=manifest.size,
+    )
 
 
 def _code(loaded: Loaded, name: str) -> dict[str, str]:

@@ -132,6 +132,15 @@ class ModelStore:
         """
         return self._find(name)[1]
 
+    def manifest(self, name: str) -> Descriptor:
+        """Return where the manifest that a release pins is, or would be. Raises as `digest`."""
+        model, digest = self._find(name)
+        if name in self._catalogue.models:
+            size = len(pack(model).manifest)
+        else:
+            size = self._layout.manifests()[name].size
+        return Descriptor(media_type=MANIFEST, digest=digest, size=size)
+
     def backend(self, name: str) -> str:
         """Return the name of the backend that a model is made for. Raises as `digest`."""
         return self._find(name)[0].backend

@@ -43,3 +43,32 @@ SELECT data FROM payloads WHERE digest = :digest;
 DELETE FROM payloads
  WHERE digest IN (SELECT digest FROM payloads WHERE expires_at < :now ORDER BY expires_at LIMIT :most)
 RETURNING digest;
+
+-- name: put_alias
+INSERT INTO aliases (task, name, release, at, actor)
+VALUES (:task, :alias, :release, :at, :actor)
+ON CONFLICT (task, name) DO UPDATE
+   SET release = excluded.release, at = excluded.at, actor = excluded.actor;
+
+-- name: drop_alias
+DELETE FROM aliases WHERE task = :task AND name = :alias RETURNING name;
+
+-- name: aliases
+SELECT task, name, release, at, actor FROM aliases
+ WHERE (CAST(:task AS TEXT) IS NULL OR task = :task)
+ ORDER BY task, name;
+
+-- name: last_promotion
+SELECT COALESCE(MAX(seq), 0) AS seq FROM promotions;
+
+-- name: add_promotion
+INSERT INTO promotions
+       (seq, environment, task, release, previous, action, at, actor, reason, decision)
+VALUES (:seq, :environment, :task, :release, CAST(:previous AS TEXT), :action, :at, :actor,
+        :reason, :decision);
+
+-- name: promotions
+SELECT environment, task, release, previous, action, at, actor, reason, decision FROM promotions
+ WHERE (CAST(:environment AS TEXT) IS NULL OR environment = :environment)
+   AND (CAST(:task AS TEXT) IS NULL OR task = :task)
+ ORDER BY seq DESC LIMIT :most;

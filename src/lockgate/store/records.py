@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from lockgate.domain.audit import AuditEvent, Entry, Head, seal
 from lockgate.domain.audit_export import MAX_EVENT_BYTES, decode_event, encode_event
 from lockgate.domain.digest import Digest
+from lockgate.domain.promotion import Alias, Promotion
 from lockgate.errors import Corrupt, StorageFailed, UsageError
 from lockgate.ports import Payload
+from lockgate.store import pointers
 from lockgate.store.sql import Connection, Driver, Row
 
 MAX_PAYLOAD_BYTES = 256 << 20
@@ -87,6 +89,26 @@ class SqlUnit:
     async def drop_expired(self, now: datetime, *, limit: int = 1000) -> int:
         await self._lock()
         return len(await self._db.run("drop_expired", now=_time(now), most=limit))
+
+    async def put_alias(self, alias: Alias) -> None:
+        await self._lock()
+        await pointers.put_alias(self._db, alias)
+
+    async def drop_alias(self, task: str, name: str) -> bool:
+        await self._lock()
+        return await pointers.drop_alias(self._db, task, name)
+
+    async def aliases(self, task: str | None = None) -> Sequence[Alias]:
+        return await pointers.aliases(self._db, task)
+
+    async def add_promotion(self, promotion: Promotion) -> None:
+        await self._lock()
+        await pointers.add_promotion(self._db, promotion)
+
+    async def promotions(
+        self, *, environment: str | None = None, task: str | None = None, limit: int = 1
+    ) -> Sequence[Promotion]:
+        return await pointers.promotions(self._db, environment, task, limit)
 
     async def _lock(self) -> None:
         # All writers take this one first: two that lock payloads in another order would wait for
