@@ -56,8 +56,11 @@ class Backend(Protocol):
 class ModelFiles(Protocol):
     """Where a model's files are."""
 
-    def files(self, model: str) -> Mapping[str, Path]:
+    def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         """Return read-only paths by role (`weights`, `tokenizer`, `config`), to be mapped in place.
+
+        With `digest`, of the manifest that a release pins, the files are those of that manifest,
+        whatever the name stands for by now.
 
         Raises:
             ModelMissing: the model is not in the local store; the hint has the command.

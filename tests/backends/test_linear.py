@@ -27,7 +27,7 @@ COMMITS = {
 class Shipped:
     """Implements ports.ModelFiles with the weights of the package."""
 
-    def files(self, model: str) -> Mapping[str, Path]:
+    def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         return {"weights": WEIGHTS}
 
 

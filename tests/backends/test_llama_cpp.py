@@ -13,6 +13,7 @@ import pytest
 
 from backends.minilm_gguf import write_gguf
 from backends.reference import TEXTS, Reference
+from catalogued import SMOLLM2
 from lockgate.backends.llama_cpp import LlamaCppBackend
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import (
@@ -46,7 +47,7 @@ def backend(real_models: ModelStore) -> Iterator[LlamaCppBackend]:
 def ask(backend: LlamaCppBackend, text: str, **changes: object) -> Completion:
     given: dict[str, Any] = {"max_tokens": 24, **changes}
     request = Generate(messages=(Message(role="user", content=text),), **given)
-    dispatch = Dispatch(model="smollm2", digest=Digest.of(b"m"), request=request)
+    dispatch = Dispatch(model="smollm2", digest=SMOLLM2, request=request)
     result = asyncio.run(backend.infer(dispatch))
     assert isinstance(result, Completion)
     return result
@@ -134,7 +135,7 @@ def test_a_cancelled_call_stops_and_leaves_the_backend_usable(backend: LlamaCppB
 
     async def cancel() -> None:
         request = Generate(messages=(Message(role="user", content=COUNT),), max_tokens=1500)
-        dispatch = Dispatch(model="smollm2", digest=Digest.of(b"m"), request=request)
+        dispatch = Dispatch(model="smollm2", digest=SMOLLM2, request=request)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await backend.infer(dispatch)
@@ -179,10 +180,11 @@ backend.close()
 
 def test_both_default_models_together_stay_within_the_memory_budget() -> None:
     script = """
+from catalogued import MINILM
 from lockgate.backends.onnx import OnnxBackend
 ask(LlamaCppBackend(store), 'word ' * 500, schema=SCHEMA)
 request = Embed(texts=('word ' * 300,) * 8)
-dispatch = Dispatch(model='minilm', digest=Digest.of(b'm'), request=request)
+dispatch = Dispatch(model='minilm', digest=MINILM, request=request)
 asyncio.run(OnnxBackend(store).infer(dispatch))
 status = open('/proc/self/status').read().splitlines()
 print(*[line.split()[1] for line in status if line.startswith('VmHWM')])
@@ -244,14 +246,14 @@ def test_a_model_that_only_embeds_does_not_generate(embedder: LlamaCppBackend) -
 
 
 def test_a_model_that_only_generates_does_not_embed(backend: LlamaCppBackend) -> None:
-    dispatch = Dispatch(model="smollm2", digest=Digest.of(b"m"), request=Embed(texts=("a",)))
+    dispatch = Dispatch(model="smollm2", digest=SMOLLM2, request=Embed(texts=("a",)))
 
     with pytest.raises(Unavailable, match="Pooling type 'none'"):
         asyncio.run(backend.infer(dispatch))
 
 
 def test_it_does_not_classify(backend: LlamaCppBackend) -> None:
-    dispatch = Dispatch(model="smollm2", digest=Digest.of(b"m"), request=Classify(rows=()))
+    dispatch = Dispatch(model="smollm2", digest=SMOLLM2, request=Classify(rows=()))
 
     with pytest.raises(Unavailable, match="it cannot classify"):
         asyncio.run(backend.infer(dispatch))
@@ -263,7 +265,7 @@ class Elsewhere:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def files(self, model: str) -> Mapping[str, Path]:
+    def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         return {"weights": self.path}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backends.reference import TEXTS, Reference
+from catalogued import MINILM
 from lockgate.backends.onnx import OnnxBackend
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Dispatch, Embed, Embedding, Generate
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def embed(backend: OnnxBackend, *texts: str, model: str = "minilm") -> Embedding:
-    dispatch = Dispatch(model=model, digest=Digest.of(b"m"), request=Embed(texts=texts))
+    dispatch = Dispatch(model=model, digest=MINILM, request=Embed(texts=texts))
     return asyncio.run(backend.infer(dispatch))
 
 
@@ -75,7 +76,7 @@ class Elsewhere:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def files(self, model: str) -> Mapping[str, Path]:
+    def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         return {"weights": self.folder / "weights", "tokenizer": self.folder / "tokenizer"}
 
 
@@ -93,7 +94,7 @@ def test_what_it_cannot_do_is_unavailable(real_models: ModelStore) -> None:
 
     with pytest.raises(Unavailable, match="no graph for the model `other`"):
         embed(backend, "x", model="other")
-    dispatch = Dispatch(model="minilm", digest=Digest.of(b"m"), request=Generate(messages=()))
+    dispatch = Dispatch(model="minilm", digest=MINILM, request=Generate(messages=()))
     with pytest.raises(Unavailable, match="it cannot generate"):
         asyncio.run(backend.infer(dispatch))
     backend.close()

@@ -20,6 +20,7 @@ from lockgate.errors import (
 )
 from lockgate.oci.catalogue import parse_catalogue
 from lockgate.oci.inventory import State
+from lockgate.oci.layout import Layout
 from lockgate.oci.models import ModelStore
 from lockgate.oci.settings import ModelSettings
 from oci.doubles import Counter, unprivileged
@@ -556,3 +557,22 @@ def test_removing_takes_what_a_broken_pull_left(
     assert leftovers(tmp_path / "store") == []
     with pytest.raises(NotFound, match="not in the local store"):
         hub.remove("tiny")
+
+
+def test_a_pinned_digest_decides_whatever_the_name_stands_for(
+    tmp_path: Path, progress: Counter
+) -> None:
+    source = tmp_path / "mine.gguf"
+    models = store(tmp_path / "store", {})
+    source.write_bytes(gguf(10))
+    kept = models.pull_file(source, "mine", progress).digest
+    Layout(tmp_path / "store").name("of-a-release", models.manifest("mine"))
+    source.write_bytes(gguf(11))
+    lost = models.pull_file(source, "mine", progress).digest
+    source.write_bytes(gguf(12))
+    models.pull_file(source, "mine", progress)
+
+    assert models.files("mine")["weights"].read_bytes() == gguf(12)
+    assert models.files("mine", kept)["weights"].read_bytes() == gguf(10)
+    with pytest.raises(ModelMissing, match=f"pins the model `mine` as {lost}"):
+        models.files("mine", lost)

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lockgate.domain.call import DataClass
+from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Classification, Classify, Dispatch, Label, Row
 from lockgate.domain.usage import Usage
 from lockgate.errors import Corrupt, Unavailable
@@ -87,7 +88,7 @@ class LinearBackend:
 
     def __init__(self, files: ModelFiles) -> None:
         self._files = files
-        self._heads: dict[str, Head] = {}
+        self._heads: dict[Digest, Head] = {}
 
     async def infer(self, dispatch: Dispatch) -> Classification:
         """Label every row, each on its own."""
@@ -97,9 +98,10 @@ class LinearBackend:
                 f"the backend `linear` classifies; it cannot {type(request).__name__.lower()}",
                 hint="give the role another backend in lockgate.toml",
             )
-        if dispatch.model not in self._heads:
-            self._heads[dispatch.model] = load(self._files.files(dispatch.model)["weights"])
-        head = self._heads[dispatch.model]
+        if dispatch.digest not in self._heads:
+            files = self._files.files(dispatch.model, dispatch.digest)
+            self._heads[dispatch.digest] = load(files["weights"])
+        head = self._heads[dispatch.digest]
         return Classification(
             labels=tuple(head.judge(row) for row in request.rows),
             usage=Usage(input_tokens=sum(len(row.tokens) for row in request.rows)),

@@ -24,7 +24,7 @@ import numpy as np
 import xllamacpp
 
 from lockgate.domain.call import DataClass
-from lockgate.domain.digest import JsonObject
+from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.inference import (
     Completion,
     Dispatch,
@@ -66,7 +66,7 @@ class LlamaCppBackend:
         self._files = files
         self._threads = threads
         self._context_tokens = context_tokens
-        self._servers: dict[tuple[str, bool], xllamacpp.Server] = {}
+        self._servers: dict[tuple[Digest, bool], xllamacpp.Server] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llama-cpp")
 
     async def infer(self, dispatch: Dispatch) -> Result:
@@ -93,21 +93,21 @@ class LlamaCppBackend:
     def _infer(self, dispatch: Dispatch, cancelled: Event) -> Result:
         match dispatch.request:
             case Generate() as request:
-                return _generate(self._open(dispatch.model, embedding=False), request, cancelled)
+                return _generate(self._open(dispatch, embedding=False), request, cancelled)
             case Embed() as request:
-                return _embed(self._open(dispatch.model, embedding=True), request, cancelled)
+                return _embed(self._open(dispatch, embedding=True), request, cancelled)
             case _:
                 raise Unavailable(
                     "the backend `llama_cpp` generates and embeds; it cannot classify",
                     hint="give the role another backend in lockgate.toml",
                 )
 
-    def _open(self, name: str, *, embedding: bool) -> "xllamacpp.Server":
-        key = (name, embedding)
+    def _open(self, dispatch: Dispatch, *, embedding: bool) -> "xllamacpp.Server":
+        key = (dispatch.digest, embedding)
         if key not in self._servers:
-            weights = self._files.files(name)["weights"]
+            weights = self._files.files(dispatch.model, dispatch.digest)["weights"]
             parameters = self._parameters(weights, embedding=embedding)
-            self._servers[key] = _start(name, parameters)
+            self._servers[key] = _start(dispatch.model, parameters)
         return self._servers[key]
 
     def _parameters(self, weights: Path, *, embedding: bool) -> "xllamacpp.CommonParams":

@@ -20,6 +20,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 from tokenizers import Tokenizer
 
 from lockgate.domain.call import DataClass
+from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Dispatch, Embed, Embedding, Vector
 from lockgate.domain.usage import Usage
 from lockgate.errors import Corrupt, Unavailable
@@ -55,7 +56,7 @@ class OnnxBackend:
     def __init__(self, files: ModelFiles, *, workers: int = 2) -> None:
         self._files = files
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="onnx")
-        self._models: dict[str, _Model] = {}
+        self._models: dict[Digest, _Model] = {}
         self._opening = Lock()
 
     async def infer(self, dispatch: Dispatch) -> Embedding:
@@ -67,7 +68,7 @@ class OnnxBackend:
                 hint="give the role another backend in lockgate.toml",
             )
         loop = asyncio.get_running_loop()
-        model = await loop.run_in_executor(self._pool, self._open, dispatch.model)
+        model = await loop.run_in_executor(self._pool, self._open, dispatch)
         runs = [loop.run_in_executor(self._pool, _embed, model, text) for text in request.texts]
         results: Sequence[tuple[Vector, int]] = await asyncio.gather(*runs)
         return Embedding(
@@ -80,21 +81,22 @@ class OnnxBackend:
         self._pool.shutdown(cancel_futures=True)
         self._models.clear()
 
-    def _open(self, name: str) -> _Model:
+    def _open(self, dispatch: Dispatch) -> _Model:
         with self._opening:
-            if name not in self._models:
-                self._models[name] = _load(name, self._files)
-            return self._models[name]
+            if dispatch.digest not in self._models:
+                self._models[dispatch.digest] = _load(dispatch, self._files)
+            return self._models[dispatch.digest]
 
 
-def _load(name: str, files: ModelFiles) -> _Model:
+def _load(dispatch: Dispatch, files: ModelFiles) -> _Model:
+    name = dispatch.model
     graph = GRAPHS.get(name)
     if graph is None:
         raise Unavailable(
             f"the backend `onnx` has no graph for the model `{name}`",
             hint=f"it runs: {', '.join(GRAPHS)}; GGUF embedding models run on `llama_cpp`",
         )
-    found = files.files(name)
+    found = files.files(name, dispatch.digest)
     weights = Path(found["weights"])
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -97,8 +97,10 @@ class ModelStore:
         )
         return self._bring(model, progress, trust_sizes=False)
 
-    def files(self, model: str) -> Mapping[str, Path]:
+    def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         """Return read-only paths by role, to be mapped in place. Looks at sizes; hashes nothing.
+
+        With `digest`, of the manifest that a release pins, the files are those of that manifest.
 
         Raises:
             ModelMissing: the model is not here; the hint has the command.
@@ -106,6 +108,8 @@ class ModelStore:
             Corrupt: a file is missing or cut off; the hint has the command.
 
         """
+        if digest is not None and digest != self._known(model):
+            return self._pinned(model, digest)
         found, digest = self._find(model)
         if isinstance(found.source, BuiltinSource):
             return self._builtin(found, found.source)
@@ -121,6 +125,31 @@ class ModelStore:
             )
         why = "is here in an older version" if state is State.OUTDATED else "is not here"
         raise ModelMissing(f"the model `{model}` {why}", hint=self._repair(model))
+
+    def _known(self, name: str) -> Digest | None:
+        try:
+            return self.digest(name)
+        except NotFound:
+            return None
+
+    def _pinned(self, name: str, digest: Digest) -> Mapping[str, Path]:
+        """Return the files of a manifest that a release brought here, by its digest alone."""
+        if not self._layout.blob(digest).exists():
+            raise ModelMissing(
+                f"the release pins the model `{name}` as {digest}, which is not here; "
+                f"`{name}` is {self._known(name) or 'unknown'}",
+                hint="pull the release that pins it: lockgate release pull oci://…",
+            )
+        manifest = self._layout.read(digest)
+        files = unpack(manifest, self._layout.read(config_digest(manifest))).files
+        bad = [file.title for file in files if not self._layout.has(file.digest, file.size)]
+        if bad:
+            raise Corrupt(
+                f"the model `{name}` ({digest}) is damaged: {_listed(bad)} is missing or has the "
+                "wrong size",
+                hint="pull the release that pins it again",
+            )
+        return {file.role: self._layout.blob(file.digest) for file in files}
 
     def digest(self, name: str) -> Digest:
         """Return what a release pins: known before the model is pulled.
