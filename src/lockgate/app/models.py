@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 HF_ENDPOINT = "https://huggingface.co"
 
 
+def models_dir(environment: Environment) -> Path:
+    """Return the folder of the OCI image layout with models and releases."""
+    return environment.data_dir / "models"
+
+
 def model_store(loaded: Loaded, environment: Environment) -> "ModelStore":
     """Return the local model store with the catalogue and the configuration's own models."""
     from lockgate.oci.catalogue import load_catalogue
@@ -23,7 +28,7 @@ def model_store(loaded: Loaded, environment: Environment) -> "ModelStore":
 
     extra = {name: _catalogue_entry(loaded, m) for name, m in loaded.config.models.items()}
     return ModelStore(
-        environment.data_dir / "models",
+        models_dir(environment),
         load_catalogue(extra),
         ModelSettings(
             package_root=Path(__file__).parents[1],

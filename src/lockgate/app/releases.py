@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _DECODING: JsonObject = {"temperature": 0, "seed": 7}
+_PYTHON = ">=3.11"
+_MIB = 1 << 20
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -41,6 +43,11 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
         code=_code(loaded, spec.name),
         pins=tuple(pins),
         decoding=_DECODING,
+        runtime={
+            "python": _PYTHON,
+            "backends": sorted({pin.backend for pin in pins}),
+            "diskMiB": -(-sum(models.size(pin.name) for pin in pins if pin.kind) // _MIB),
+        },
     )
 
 

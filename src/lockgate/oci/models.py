@@ -170,9 +170,37 @@ class ModelStore:
             size = self._layout.manifests()[name].size
         return Descriptor(media_type=MANIFEST, digest=digest, size=size)
 
+    def size(self, name: str) -> int:
+        """Return the bytes of a model's files. Raises as `digest`."""
+        return self._find(name)[0].size
+
     def backend(self, name: str) -> str:
         """Return the name of the backend that a model is made for. Raises as `digest`."""
         return self._find(name)[0].backend
+
+    def keep(self, name: str) -> Descriptor:
+        """Make a model be in the store itself, where releases are verified and pushed from.
+
+        Models that are part of the package are copied; others must be here.
+
+        Raises:
+            ModelMissing, NotFound, Corrupt: as `files`.
+            StorageFailed: the disk is full or read-only.
+
+        """
+        paths = self.files(name)
+        found = self._find(name)[0]
+        described = self.manifest(name)
+        if not isinstance(found.source, BuiltinSource):
+            return described
+        packed = pack(found)
+        self._layout.prepare()
+        for path in paths.values():
+            self._layout.put(path.read_bytes())
+        self._layout.put(packed.config)
+        self._layout.put(packed.manifest)
+        self._layout.name(name, described)
+        return described
 
     def list(self) -> Sequence[ModelInfo]:
         """Return the models of the catalogue and those that were pulled from files, by name."""
