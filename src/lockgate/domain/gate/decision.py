@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from lockgate.domain.digest import Digest, Json, JsonObject
+from lockgate.domain.instants import instant_text
 
 
 class Rule(IntEnum):
@@ -81,7 +82,7 @@ class Finding:
         if self.hint:
             found["hint"] = self.hint
         if self.until is not None:
-            found["until"] = self.until.isoformat()
+            found["until"] = instant_text(self.until)
         return found
 
 
@@ -131,7 +132,7 @@ class Decision:
             "environment": self.environment,
             "release": str(self.release),
             "intent": self.intent,
-            "at": self.at.isoformat(),
+            "at": instant_text(self.at),
             "verdict": str(self.verdict),
             "findings": [finding.document for finding in self.findings],
             "notes": list(self.notes),
@@ -141,3 +142,25 @@ class Decision:
     @property
     def digest(self) -> Digest:
         return Digest.of_json(self.document)
+
+
+def allow(rule: Rule, check: str, message: str) -> Finding:
+    """Return a finding that nothing stands against."""
+    return Finding(rule=rule, check=check, outcome=Outcome.ALLOW, message=message)
+
+
+def deny(rule: Rule, check: str, message: str, *, hint: str) -> Finding:
+    """Return a refusal: the message names both values, the hint the next step."""
+    return Finding(rule=rule, check=check, outcome=Outcome.DENY, message=message, hint=hint)
+
+
+def defer(rule: Rule, check: str, message: str, *, until: datetime) -> Finding:
+    """Return a refusal that time alone will lift."""
+    return Finding(
+        rule=rule,
+        check=check,
+        outcome=Outcome.DEFER,
+        message=message,
+        hint=f"ask again after {instant_text(until)}",
+        until=until,
+    )
