@@ -10,6 +10,7 @@ from lockgate.domain.instants import instant_text
 from lockgate.domain.predicates.approval import PREDICATE_TYPE, Approval, Choice
 from lockgate.domain.predicates.evaluation import Evaluation
 from lockgate.domain.predicates.provenance import Provenance
+from lockgate.domain.trust import Role
 
 
 def duties(case: Case) -> Iterator[Finding]:
@@ -34,8 +35,8 @@ def duties(case: Case) -> Iterator[Finding]:
     yield deny(
         Rule.DUTIES,
         "approvals",
-        f"{len(counted)} approvals of {case.what} for `{case.evidence.environment}` count "
-        f"({listed(counted)}), {needed} required{tail}",
+        f"{case.what} has {len(counted)} of the {needed} approvals required for "
+        f"`{case.evidence.environment}`, by: {listed(counted)}{tail}",
         hint=f"ask an approver{teams} who neither built nor evaluated it: "
         f"`lockgate release approve {case.evidence.release.digest}`",
     )
@@ -105,7 +106,9 @@ def _elsewhere(case: Case) -> list[str]:
     for said in case.testimony.about(release, Approval):
         if said.digest in counted:
             continue
-        if said.body.release != release:
+        if Role.APPROVER not in said.roles:
+            found.append(f"`{said.holder}` has the role `policy-owner`, needed: approver")
+        elif said.body.release != release:
             found.append(f"`{said.holder}` approved {said.body.release}, this is {release}")
         elif said.body.environment != environment:
             found.append(
