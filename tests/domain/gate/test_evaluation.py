@@ -172,7 +172,7 @@ def test_for_an_upper_bound_the_upper_end_of_the_interval_must_hold() -> None:
 
 
 def running(value: str, **changes: object) -> Running:
-    result = evaluated(model=OLD, claims=shown(value), **changes)
+    result = evaluated(model=OLD, claims=shown(value), **changes)  # type: ignore[arg-type]
     return Running(release=OLD, attestations=(result,))
 
 
