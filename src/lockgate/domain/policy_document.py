@@ -174,7 +174,7 @@ EMBEDDED: Final = PolicyDocument(name="embedded", embedded=True)
 def plain(value: object) -> Json:
     """Return a policy's value as JSON: decimals and times as text, durations in seconds."""
     match value:
-        case StrEnum():
+        case StrEnum() | Digest():
             found: Json = str(value)
         case bool() | int() | str() | None:
             found = value

@@ -8,6 +8,7 @@ from lockgate.domain.digest import Digest, Json
 from lockgate.domain.gate.case import Case, RuleFunction, open_case
 from lockgate.domain.gate.decision import Decision
 from lockgate.domain.gate.evidence import Evidence, Intent
+from lockgate.domain.gate.evidence_document import evidence_document
 from lockgate.domain.gate.rules.closure import closure
 from lockgate.domain.gate.rules.coherence import coherence
 from lockgate.domain.gate.rules.duties import duties, veto
@@ -93,6 +94,7 @@ def _inputs(case: Case) -> dict[str, Json]:
     artifact = evidence.policy_artifact
     return {
         "release": str(evidence.release.digest),
+        "evidence": str(Digest.of_json(evidence_document(evidence))),
         "policy": str(case.policy.digest),
         "policyArtifact": None if artifact is None else str(artifact),
         "trustRoot": None if case.trust is None else str(trust_digest(case.trust)),

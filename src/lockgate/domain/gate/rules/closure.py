@@ -37,7 +37,8 @@ def closure(case: Case) -> Iterator[Finding]:
             f"{side} {role} `{name}` as {digest}, on the other side: {other}",
             hint=_BUILD,
         )
-    broken = [finding for pin in case.evidence.pins for finding in _pin(pin)]
+    pins = sorted(case.evidence.pins, key=lambda pin: (pin.role, pin.name, pin.digest))
+    broken = [finding for pin in pins for finding in _pin(pin)]
     yield from broken
     if not (flaws or differ or broken):
         count = len(case.evidence.pins)
