@@ -118,3 +118,28 @@ def test_the_schema_is_printed(
 ) -> None:
     assert execute(["policy", "schema", *flag]) == 0
     assert member in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_a_new_policy_has_no_problems_and_its_tests_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "governance"
+    assert execute(["policy", "new", str(folder)]) == 0
+    assert execute(["policy", "check", str(folder / "policy.toml")]) == 0
+    assert execute(["policy", "test", str(folder / "policy.toml")]) == 0, capsys.readouterr().out
+
+
+def test_a_policy_that_is_there_is_not_replaced(
+    policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["policy", "new", str(policy.parent)]) == 2
+    assert policy.read_text() == POLICY
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_policy_that_cannot_be_written_is_a_failure_of_storage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert execute(["policy", "new", str(tmp_path / "file" / "folder")]) == 4
+    assert "cannot write to" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import click
 from lockgate.cli.output import data, data_json, words
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Json
-from lockgate.errors import NotFound
+from lockgate.errors import NotFound, StorageFailed, UsageError
 
 if TYPE_CHECKING:
     from lockgate.config.policy_test_file import PolicyTest
@@ -20,12 +20,38 @@ if TYPE_CHECKING:
 @click.group(
     epilog="""\b
 Examples:
+  lockgate policy new
   lockgate policy check policy.toml
   lockgate policy explain policy.toml --task triage --environment production
   lockgate policy test policy.toml"""
 )
 def policy() -> None:
-    """Check, explain and test what releases must meet."""
+    """Write, check, explain and test what releases must meet."""
+
+
+@policy.command(
+    epilog="""\b
+Examples:
+  lockgate policy new
+  lockgate policy new governance"""
+)
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+def new(session: Session, folder: Path) -> None:
+    """Write a policy to begin with and its tests into FOLDER. Replaces no file."""
+    from lockgate.config.policy_file import starter
+
+    written = {folder / name: text for name, text in starter().items()}
+    for path in written:
+        if path.exists():
+            raise UsageError(f"`{path}` is there already", hint="name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in written.items():
+            path.write_text(text, "utf-8")
+    except OSError as error:
+        raise StorageFailed(f"cannot write to `{folder}`: {error.strerror or error}") from error
+    _tell(session, f"wrote {' and '.join(str(path) for path in written)}")
 
 
 @policy.command(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from lockgate.domain.policy_document import (
 )
 
 FILE_NAME: Final = "policy.toml"
+TESTS_NAME: Final = "policy_test.toml"
 _HINT: Final = "see every key with `lockgate policy schema`"
 
 
@@ -50,6 +52,12 @@ def load_policy(path: Path) -> PolicyDocument:
 def check_policy(text: str) -> PolicyDocument | Sequence[Problem]:
     """Return the policy in a TOML text, or all its problems in the order of their lines."""
     return check_with(text, _judge)
+
+
+def starter() -> Mapping[str, str]:
+    """Return a policy to begin with and its tests, by file name."""
+    folder = files("lockgate.config") / "template"
+    return {name: (folder / name).read_text("utf-8") for name in (FILE_NAME, TESTS_NAME)}
 
 
 def policy_schema() -> Mapping[str, Any]:

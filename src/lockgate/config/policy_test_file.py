@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from lockgate.config.lines import dotted
 from lockgate.config.load import Problem, check_with, listed, read
@@ -34,8 +34,6 @@ from lockgate.domain.gate.scenario import (
     Scenario,
 )
 from lockgate.domain.instants import instant_of
-
-FILE_NAME: Final = "policy_test.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
