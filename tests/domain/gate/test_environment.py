@@ -208,6 +208,15 @@ def test_a_break_glass_approval_carries_a_rollback() -> None:
     assert not back(OLDER.adding(BROKEN).demand(break_glass=())).allowed
 
 
+def test_a_rollback_is_no_way_around_approvals_where_nothing_else_is_signed() -> None:
+    free = replace(OLDER, attestations=()).demand(require=Require.NONE, attestations={})
+    assert refusal(back(free)).name == "environment.rollback"
+
+
+def test_who_is_in_no_owning_team_breaks_no_glass() -> None:
+    refusal(back(OLDER.adding(BROKEN).demand(owners=("search",))))
+
+
 def test_a_rollback_to_changed_artifacts_or_to_a_rejected_release_is_refused() -> None:
     scene = OLDER.adding(VERDICT)
     changed = replace(scene, pins=(replace(TEXT, intact=False), *PINS[1:]))

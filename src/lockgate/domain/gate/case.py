@@ -43,6 +43,11 @@ class Case:
         """The release in a message."""
         return self.evidence.subjects[self.evidence.release.digest]
 
+    def owned_by(self, holder: str) -> bool:
+        """Say whether a holder is in an owning team; everybody is where no team is named."""
+        teams = self.rules.owners
+        return not teams or any(holder in self.policy.teams.get(team, ()) for team in teams)
+
     def approvals(self) -> list[Said[Approval]]:
         """Return what approvers said about this release for this environment, by digest."""
         release = self.evidence.release.digest
@@ -61,7 +66,7 @@ class Case:
             return None
         for said in self.approvals():
             fresh = self.now - said.body.at <= BREAK_GLASS_MAX_AGE
-            if said.body.choice is Choice.BREAK_GLASS and fresh:
+            if said.body.choice is Choice.BREAK_GLASS and fresh and self.owned_by(said.holder):
                 return said
         return None
 

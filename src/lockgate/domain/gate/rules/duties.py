@@ -83,9 +83,8 @@ def _reason_against(case: Case, said: Said[Approval]) -> str:
         return f"`{holder}` evaluated it"
     if oldest is not None and age > oldest:
         return f"the approval of `{holder}` is {span(age)} old, at most {span(oldest)} allowed"
-    teams = case.rules.owners
-    if teams and not any(holder in case.policy.teams.get(team, ()) for team in teams):
-        return f"`{holder}` is in none of the owning teams {listed(teams)}"
+    if not case.owned_by(holder):
+        return f"`{holder}` is in none of the owning teams {listed(case.rules.owners)}"
     return ""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from lockgate.domain.gate.case import Case
 from lockgate.domain.gate.decision import Finding, Rule, allow, deny
 from lockgate.domain.gate.matching import span
+from lockgate.domain.gate.rules.trust_root import needs_signers
 from lockgate.domain.gate.testimony import Said
 from lockgate.domain.instants import instant_text
 from lockgate.domain.policy_document import BreakGlass
@@ -13,7 +14,7 @@ from lockgate.domain.predicates.summary import PREDICATE_TYPE, Summary, resource
 
 def rollback(case: Case) -> Iterator[Finding]:
     """Refuse a rollback that neither a valid verdict nor a break-glass approval carries."""
-    if not case.signed:
+    if not needs_signers(case):
         yield allow(Rule.ENVIRONMENT, "rollback", "no verdict is required here")
         return
     reasons = []
