@@ -24,8 +24,10 @@ def refusals_in_code() -> set[str]:
             if node.func.id not in {"deny", "defer"}:
                 continue
             rule, check = node.args[:2]
-            if isinstance(rule, ast.Attribute) and isinstance(check, ast.Constant):
-                found.add(f"{Rule[rule.attr].title}.{check.value}")
+            if not isinstance(rule, ast.Attribute) or not isinstance(check, ast.Constant):
+                continue
+            assert isinstance(check.value, str)
+            found.add(f"{Rule[rule.attr].title}.{check.value}")
     return found
 
 

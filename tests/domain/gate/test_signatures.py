@@ -79,6 +79,9 @@ def test_a_pin_can_need_an_approval() -> None:
     )
     good = attest("ana", approval.PREDICATE_TYPE, body.document, DATASET.digest)
     assert scene.adding(good).decide().allowed
+    by_owner = replace(body, approver="dora").document
+    owner = attest("dora", approval.PREDICATE_TYPE, by_owner, DATASET.digest)
+    assert not scene.adding(owner).decide().allowed
     rejected = replace(body, choice=Choice.REJECTED)
     bad = attest("ana", approval.PREDICATE_TYPE, rejected.document, DATASET.digest)
     assert not scene.adding(bad).decide().allowed
