@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
     "audit": _Entry("lockgate.cli.audit:audit", "Read, verify and export the audit log"),
     "replay": _Entry("lockgate.cli.replay:replay", "Run a past call again and compare the bytes"),
+    "policy": _Entry("lockgate.cli.policy:policy", "Write, check, explain and test policies"),
     "config": _Entry("lockgate.cli.config:config", "Check and show the configuration"),
     "doctor": _Entry("lockgate.cli.doctor:doctor", "Say what is missing and how to get it"),
     "completion": _Entry("lockgate.cli.completion:completion", "Print a shell completion script"),

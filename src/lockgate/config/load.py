@@ -2,13 +2,19 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockgate.config.lines import key_lines, nearest_line
 from lockgate.config.settings import Config
 from lockgate.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from lockgate.config.schema import Flaw
+
+T = TypeVar("T")
 
 FILE_NAME = "lockgate.toml"
 MAX_BYTES = 256 * 1024
@@ -51,12 +57,14 @@ def load(path: Path | None, *, start: Path) -> Loaded:
     checked = check(read(found))
     if isinstance(checked, Config):
         return Loaded(config=checked, path=found, folder=found.absolute().parent)
-    count = "1 problem" if len(checked) == 1 else f"{len(checked)} problems"
-    listed = "\n".join(f"  {found}:{p.line}: {p.message}" for p in checked)
-    raise InvalidConfig(
-        f"`{found}` has {count}:\n{listed}",
-        hint="see every setting with `lockgate config schema`",
-    )
+    raise listed(found, checked, hint="see every setting with `lockgate config schema`")
+
+
+def listed(path: Path, problems: Sequence[Problem], *, hint: str) -> InvalidConfig:
+    """Return the error that lists all problems of a file."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = "\n".join(f"  {path}:{p.line}: {p.message}" for p in problems)
+    return InvalidConfig(f"`{path}` has {count}:\n{lines}", hint=hint)
 
 
 def find(start: Path) -> Path | None:
@@ -71,8 +79,11 @@ def find(start: Path) -> Path | None:
     return None
 
 
-def read(path: Path) -> str:
-    """Return the text of a configuration file.
+_NAME_IT = "name the right file with `--config`, or leave it out to run with the defaults"
+
+
+def read(path: Path, *, hint: str = _NAME_IT) -> str:
+    """Return the text of a configuration file. `hint` is for a file that cannot be read.
 
     Raises:
         InvalidConfig: it is missing, unreadable, too long or not UTF-8.
@@ -84,7 +95,7 @@ def read(path: Path) -> str:
     except OSError as error:
         raise InvalidConfig(
             f"cannot read `{path}`: {error.strerror or error}",
-            hint="name the right file with `--config`, or leave it out to run with the defaults",
+            hint=hint,
         ) from error
     if len(data) > MAX_BYTES:
         raise InvalidConfig(f"`{path}` is longer than {MAX_BYTES} bytes")
@@ -97,6 +108,20 @@ def read(path: Path) -> str:
 
 def check(text: str) -> Config | Sequence[Problem]:
     """Return the settings in a TOML text, or all its problems in the order of their lines."""
+
+    def judge(document: Mapping[str, Any]) -> "Config | list[Flaw]":
+        # Only now: a run with no file never imports the validation library.
+        from lockgate.config.schema import validate  # noqa: PLC0415
+
+        return validate(document)
+
+    return check_with(text, judge)
+
+
+def check_with(
+    text: str, judge: "Callable[[Mapping[str, Any]], T | list[Flaw]]"
+) -> T | Sequence[Problem]:
+    """Return what `judge` makes of a TOML text, or all problems in the order of their lines."""
     try:
         document = tomllib.loads(text)
         lines = key_lines(text)
@@ -104,13 +129,10 @@ def check(text: str) -> Config | Sequence[Problem]:
         return [_syntax_problem(str(error), text)]
     except RecursionError:
         return [Problem(line=1, message="nested too deeply")]
-    # Only now: a run with no file never imports the validation library.
-    from lockgate.config.schema import validate  # noqa: PLC0415
-
-    flaws = validate(document)
-    if isinstance(flaws, Config):
-        return flaws
-    problems = [Problem(line=nearest_line(lines, f.path), message=f.message) for f in flaws]
+    found = judge(document)
+    if not isinstance(found, list):
+        return found
+    problems = [Problem(line=nearest_line(lines, f.path), message=f.message) for f in found]
     return sorted(problems, key=lambda p: (p.line, p.message))
 
 

@@ -1,4 +1,4 @@
-"""Checks a configuration file against the settings, and describes them as JSON Schema.
+"""Checks a file against the dataclasses that describe it, and describes them as JSON Schema.
 
 The only module that imports pydantic; it is imported when there is a file to check.
 """
@@ -7,13 +7,15 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from lockgate.config.lines import KeyPath, dotted
 from lockgate.config.settings import BUILT_IN_BACKENDS, Config
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,26 +26,33 @@ class Flaw:
     message: str
 
 
-def validate(document: Mapping[str, Any]) -> Config | Sequence[Flaw]:
+def validate(document: Mapping[str, Any]) -> Config | list[Flaw]:
     """Return the settings that `document` gives, or everything that is wrong with it."""
-    try:
-        # JSON mode: strict about types, yet it takes text for enums and paths, lists for tuples.
-        text = json.dumps(document, default=lambda value: {"a date or a time": str(value)})
-        config = TypeAdapter(Config).validate_json(text)
-    except ValidationError as error:
-        return [_flaw(details, document) for details in error.errors(include_url=False)]
+    config = validate_as(Config, document)
+    if isinstance(config, list):
+        return config
     return list(_unknown_backends(config)) or config
 
 
-def json_schema() -> Mapping[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of `lockgate.toml`, for editors."""
-    schema = TypeAdapter(Config).json_schema()
+def validate_as(root: type[T], document: Mapping[str, Any]) -> T | list[Flaw]:
+    """Return `document` as the dataclass `root`, or everything that is wrong with it."""
+    try:
+        # JSON mode: strict about types, yet it takes text for enums and paths, lists for tuples.
+        text = json.dumps(document, default=lambda value: {"a date or a time": str(value)})
+        return TypeAdapter(root).validate_json(text)
+    except ValidationError as error:
+        return [_flaw(details, document, root) for details in error.errors(include_url=False)]
+
+
+def json_schema(root: type[Any] = Config) -> Mapping[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a file, by default `lockgate.toml`."""
+    schema = TypeAdapter(root).json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _flaw(details: ErrorDetails, document: Mapping[str, Any]) -> Flaw:
+def _flaw(details: ErrorDetails, document: Mapping[str, Any], root: type[Any]) -> Flaw:
     path = _path(details["loc"], document)
-    message = _message(details, path)
+    message = _message(details, path, root)
     if details["type"] == "union_tag_invalid":
         path = (*path, details["ctx"]["discriminator"].strip("'"))
     return Flaw(path=path, message=message)
@@ -72,11 +81,11 @@ def _child(at: Any, part: str | int) -> Any:
     return None
 
 
-def _message(details: ErrorDetails, path: KeyPath) -> str:
+def _message(details: ErrorDetails, path: KeyPath, root: type[Any]) -> str:
     name = dotted(path) or "the document"
     match details["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            known = _known_names(details["loc"][:-1])
+            known = _known_names(details["loc"][:-1], root)
             return f"`{name}` is not a setting{did_you_mean(str(path[-1]), known)}"
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
             return f"`{name}` is missing"
@@ -93,9 +102,9 @@ def _message(details: ErrorDetails, path: KeyPath) -> str:
             return f"`{name}`: {text[:1].lower()}{text[1:].replace(chr(39), '`')}"
 
 
-def _known_names(location: tuple[str | int, ...]) -> Sequence[str]:
+def _known_names(location: tuple[str | int, ...], root: type[Any]) -> Sequence[str]:
     """Return the settings that may stand in the table at `location`."""
-    at: Any = Config
+    at: Any = root
     for part in location:
         at = _inside(at, part)
     return [field.name for field in fields(at)] if is_dataclass(at) else []
@@ -110,7 +119,9 @@ def _inside(at: Any, part: str | int) -> Any:
         for member in ("kind", "source"):
             if part in get_args(get_type_hints(choice).get(member)):
                 return choice
-    return get_args(at)[-1] if at is not None and get_args(at)[-1:] != (...,) else choices[:1]
+    if get_args(at)[-1:] == (...,):
+        return choices[0] if choices else None
+    return get_args(at)[-1] if get_args(at) else None
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -8,9 +8,10 @@ JSON Schema from them and their docstrings.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from lockgate.config.constraint import Matches, NotEmpty, Passes, Range, TaggedBy
+from lockgate.config.table import Table as _Table
 from lockgate.domain.call import DataClass, EngineKind
 from lockgate.domain.task import OnUnavailable
 
@@ -25,18 +26,6 @@ def _no_credentials(url: str) -> None:
 Name: TypeAlias = Annotated[str, Matches("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
 EnvironmentVariable: TypeAlias = Annotated[str, Matches("[A-Za-z_][A-Za-z0-9_]*")]
 Sha256: TypeAlias = Annotated[str, Matches("[0-9a-f]{64}")]
-
-
-class _Table:
-    """What all tables share: unknown keys are refused, and docstrings become descriptions."""
-
-    __slots__ = ()
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
-        "extra": "forbid",
-        "strict": True,
-        "allow_inf_nan": False,
-        "use_attribute_docstrings": True,
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

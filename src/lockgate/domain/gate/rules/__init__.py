@@ -1,0 +1,1 @@
+"""The gate's rules: one concern a module, each a function from a case to findings."""

@@ -1,0 +1,1 @@
+"""What attestations say: builders and strict readers, one predicate type a module."""
