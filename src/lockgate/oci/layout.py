@@ -4,26 +4,30 @@ Formats: OCI image-spec 1.1, `image-layout.md` and `image-index.md`. Beside them
 what is not complete yet; nothing there is ever read as content.
 """
 
-import errno
-import fcntl
-import hashlib
-import json
 import os
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
 
-from lockgate.domain.artifact import INDEX, Descriptor
+from lockgate.domain.artifact import Descriptor, Manifest
 from lockgate.domain.digest import Digest, Json, canonical
-from lockgate.errors import Corrupt, LockgateError, StorageFailed
+from lockgate.errors import Corrupt, StorageFailed
+from lockgate.oci.disk import SPACE_HINT, locked, replace_file, storage, sync, translated
+from lockgate.oci.index import (
+    REF_NAME,
+    SUBJECT,
+    Document,
+    Entry,
+    annotation,
+    descriptor,
+    encode_index,
+    parse_index,
+    reachable,
+    read_document,
+)
 
-CHUNK = 1 << 20
-REF_NAME = "org.opencontainers.image.ref.name"
 _SMALL = 4 << 20  # OCI distribution-spec: registries need not take manifests over 4 MiB
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class Layout:
@@ -34,6 +38,7 @@ class Layout:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._listed: tuple[bytes | None, Sequence[Entry]] = (None, ())
 
     @property
     def ingest(self) -> Path:
@@ -51,7 +56,7 @@ class Layout:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise _translated(error, self.blob(digest)) from error
+            raise translated(error, self.blob(digest)) from error
 
     def read(self, digest: Digest) -> bytes:
         """Return a small document.
@@ -68,7 +73,7 @@ class Layout:
         except FileNotFoundError as error:
             raise Corrupt(f"`{path}` is missing from the store") from error
         except OSError as error:
-            raise _translated(error, path) from error
+            raise translated(error, path) from error
         if len(data) > _SMALL or Digest.of(data) != digest:
             raise Corrupt(f"`{path}` does not match its name")
         return data
@@ -82,9 +87,9 @@ class Layout:
         """
         found: dict[str, Descriptor] = {}
         for entry in self._entries():
-            name = _annotation(entry, REF_NAME)
+            name = annotation(entry, REF_NAME)
             if name is not None:
-                found[name] = _descriptor(entry, self._index_file)
+                found[name] = descriptor(entry, self._index_file)
         return found
 
     def prepare(self) -> None:
@@ -99,7 +104,7 @@ class Layout:
             self.ingest.mkdir(exist_ok=True)
             marker = self._root / "oci-layout"
             if not marker.exists():
-                _replace(marker, self.ingest, canonical({"imageLayoutVersion": "1.0.0"}))
+                replace_file(marker, self.ingest, canonical({"imageLayoutVersion": "1.0.0"}))
 
     def require_space(self, size: int) -> None:
         """Refuse to begin what cannot end.
@@ -113,7 +118,7 @@ class Layout:
         free = state.f_bavail * state.f_frsize
         if free < size:
             raise StorageFailed(
-                f"`{self._root}` has {free:,} bytes free, {size:,} are needed", hint=_SPACE_HINT
+                f"`{self._root}` has {free:,} bytes free, {size:,} are needed", hint=SPACE_HINT
             )
 
     @contextmanager
@@ -129,7 +134,7 @@ class Layout:
         """
         path = self.ingest / f"{name}.lock"
         with storage(path):
-            file = _locked(path)
+            file = locked(path)
         try:
             yield
         finally:
@@ -137,11 +142,12 @@ class Layout:
             file.close()
 
     def put(self, data: bytes) -> Digest:
-        """Store a small document. Durable when it returns."""
+        """Store a small document. Durable when it returns; a damaged copy is replaced."""
         digest = Digest.of(data)
-        if not self.has(digest, len(data)):
-            with storage(self.blob(digest)):
-                _replace(self.blob(digest), self.ingest, data, mode=0o444)
+        path = self.blob(digest)
+        with storage(path):
+            if not (self.has(digest, len(data)) and path.read_bytes() == data):
+                replace_file(path, self.ingest, data, mode=0o444)
         return digest
 
     def adopt(self, path: Path, digest: Digest) -> None:
@@ -149,9 +155,9 @@ class Layout:
         target = self.blob(digest)
         with storage(target):
             path.chmod(0o444)
-            _sync(path)
+            sync(path)
             path.replace(target)
-            _sync(target.parent)
+            sync(target.parent)
 
     def name(self, name: str, manifest: Descriptor) -> bool:
         """Let `name` stand for `manifest`. Return False if a blob of it is missing.
@@ -160,8 +166,8 @@ class Layout:
         never becomes visible without its files.
         """
         with self.lock("index"):
-            needed = _references(json.loads(self.read(manifest.digest)))
-            if not all(self.blob(digest).exists() for digest in needed):
+            document = read_document(self.read(manifest.digest))
+            if not all(self.blob(at.digest).exists() for at in document.references):
                 return False
             entry: dict[str, Json] = {
                 "mediaType": manifest.media_type,
@@ -169,18 +175,74 @@ class Layout:
                 "size": manifest.size,
                 "annotations": {REF_NAME: name},
             }
-            gone, kept = self._parted(name)
-            self._write_index([*kept, entry])
-            self._sweep(gone, [*kept, entry])
+            self._replace_name(name, [entry])
         return True
 
     def forget(self, name: str) -> int:
-        """Take a name away, and the files that no other manifest uses. Return the bytes freed."""
+        """Take a name away, and what only it led to. Return the bytes freed.
+
+        Attestations go with their subject, and files stay that another manifest uses.
+        """
         with self.lock("index"):
-            gone, kept = self._parted(name)
-            # The index first: a crash in between leaves unused files, not a broken model.
-            self._write_index(kept)
-            return self._sweep(gone, kept)
+            return self._replace_name(name, [])
+
+    def attach(self, manifest: bytes) -> Descriptor:
+        """Store a manifest that has a `subject`, and list it. Its blobs are here already.
+
+        Once listed it lives as long as its subject is reachable. Attaching again changes nothing.
+
+        Raises:
+            Corrupt: it is not an image manifest, has no subject, or a blob of it is missing.
+            StorageFailed: the disk is full or read-only.
+
+        """
+        parsed = Manifest.parse(manifest)
+        if parsed.subject is None:
+            raise Corrupt("the manifest has no `subject`, so it cannot be attached to one")
+        found = _referrer(parsed, Digest.of(manifest), len(manifest))
+        with self.lock("index"):
+            self.put(manifest)
+            missing = [
+                at for at in (parsed.config, *parsed.layers) if not self.has(at.digest, at.size)
+            ]
+            if missing:
+                raise Corrupt(
+                    f"the blob {missing[0].digest} of the manifest {found.digest} is not in the "
+                    "store",
+                    hint="attach again: another process may have removed it in between",
+                )
+            entries = self._entries()
+            if not any(entry.get("digest") == str(found.digest) for entry in entries):
+                listed = {**found.annotations, SUBJECT: str(parsed.subject.digest)}
+                self._write_index([*entries, replace(found, annotations=listed).document])
+        return found
+
+    def referrers(self, subject: Digest, *, artifact_type: str = "") -> Sequence[Descriptor]:
+        """Return the attached manifests whose `subject` is that one, ordered by digest.
+
+        The index only says where to look: what a manifest is about stands in its own bytes.
+
+        Raises:
+            Corrupt: the index, or one of those manifests, is damaged or missing.
+
+        """
+        found: dict[Digest, Descriptor] = {}
+        for entry in self._entries():
+            hint = annotation(entry, SUBJECT)
+            if annotation(entry, REF_NAME) is not None or hint not in {None, str(subject)}:
+                continue
+            digest = descriptor(entry, self._index_file).digest
+            try:
+                data = self.read(digest)
+                manifest = Manifest.parse(data)
+            except Corrupt:
+                if hint is None:
+                    continue  # what another tool listed says nothing about this subject
+                raise
+            if manifest.subject is not None and manifest.subject.digest == subject:
+                found[digest] = _referrer(manifest, digest, len(data))
+        wanted = [at for at in found.values() if artifact_type in {"", at.artifact_type}]
+        return sorted(wanted, key=lambda at: at.digest)
 
     def discard(self, path: Path) -> int:
         """Delete a file of the store that is damaged or unfinished. Return the bytes freed."""
@@ -195,165 +257,72 @@ class Layout:
     def _index_file(self) -> Path:
         return self._root / "index.json"
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def _entries(self) -> Sequence[Entry]:
         try:
             data = self._index_file.read_bytes()
         except FileNotFoundError:
-            return []
+            return ()
         except OSError as error:
-            raise _translated(error, self._index_file) from error
-        try:
-            entries = json.loads(data)["manifests"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise _broken(self._index_file) from error
-        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-            raise _broken(self._index_file)
-        return entries
+            raise translated(error, self._index_file) from error
+        # Comparing bytes is exact, and a hundred times cheaper than parsing a long index again.
+        if self._listed[0] != data:
+            self._listed = data, parse_index(data, self._index_file)
+        return self._listed[1]
 
     def _write_index(self, entries: Iterable[Json]) -> None:
-        index: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)}
         with storage(self._index_file):
-            _replace(self._index_file, self.ingest, canonical(index))
+            replace_file(self._index_file, self.ingest, encode_index(entries))
 
-    def _parted(self, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        entries = self._entries()
-        gone = [entry for entry in entries if _annotation(entry, REF_NAME) == name]
-        return gone, [entry for entry in entries if _annotation(entry, REF_NAME) != name]
+    def _replace_name(self, name: str, entries: Sequence[Entry]) -> int:
+        """List `entries` instead of those called `name`, and delete what nothing leads to now.
 
-    def _sweep(self, gone: Iterable[Mapping[str, Any]], kept: Iterable[Mapping[str, Any]]) -> int:
-        used, unused = self._closure(kept), self._closure(gone)
-        if used is None or unused is None:
-            return 0  # better some bytes too many than a file that another model needs
-        return sum(self.discard(self.blob(digest)) for digest in sorted(unused - used))
+        Return the bytes freed. The index goes first: a crash in between leaves unused files, not
+        a broken model.
+        """
+        before = self._entries()
+        others = [entry for entry in before if annotation(entry, REF_NAME) != name]
+        kept = [*others, *entries]
+        unused: set[Digest] = set()
+        if len(others) < len(before):
+            # Where a document cannot be read, better some bytes too many than a missing file.
+            with suppress(Corrupt):
+                attached = self._attached(before)
+                unused = self._reachable(before, attached) - self._reachable(kept, attached)
+        gone = {str(digest) for digest in unused}
+        self._write_index(entry for entry in kept if entry.get("digest") not in gone)
+        return sum(self.discard(self.blob(digest)) for digest in sorted(unused))
 
-    def _closure(self, entries: Iterable[Mapping[str, Any]]) -> set[Digest] | None:
-        """Return everything that the manifests lead to; None if that cannot be known."""
-        found: set[Digest] = set()
+    def _attached(self, entries: Iterable[Entry]) -> Mapping[Digest, Digest]:
+        """Return the manifests that live as long as their subject, with it."""
+        found: dict[Digest, Digest] = {}
         for entry in entries:
-            try:
-                digest = _descriptor(entry, self._index_file).digest
-                found |= {digest, *_references(json.loads(self.read(digest)))}
-            except (Corrupt, ValueError):
-                return None
+            if annotation(entry, REF_NAME) is None:
+                digest = descriptor(entry, self._index_file).digest
+                subject = read_document(self.read(digest)).subject
+                if subject is not None:
+                    found[digest] = subject
         return found
 
+    def _reachable(
+        self, entries: Iterable[Entry], attached: Mapping[Digest, Digest]
+    ) -> set[Digest]:
+        roots = []
+        for entry in entries:
+            digest = descriptor(entry, self._index_file).digest
+            if annotation(entry, REF_NAME) is not None or digest not in attached:
+                roots.append(digest)
+        return reachable(roots, attached, self._document)
 
-def hash_file(path: Path) -> tuple[Digest, int]:
-    """Return the digest and the size of a file, in bounded memory.
-
-    Raises:
-        StorageFailed: it cannot be read.
-
-    """
-    hasher, size = hashlib.sha256(), 0
-    with storage(path), path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            hasher.update(chunk)
-            size += len(chunk)
-    return Digest(hasher.hexdigest()), size
+    def _document(self, digest: Digest) -> Document | None:
+        return read_document(self.read(digest)) if self.blob(digest).exists() else None
 
 
-@contextmanager
-def storage(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about `path` into StorageFailed."""
-    try:
-        yield
-    except OSError as error:
-        raise _translated(error, path) from error
-
-
-_SPACE_HINT = "free some space, or set `LOCKGATE_DATA_DIR` to a folder with more of it"
-
-
-def _translated(error: OSError, path: Path) -> LockgateError:
-    reason = (error.strerror or str(error)).lower()
-    if error.errno in _FULL:
-        return StorageFailed(f"`{path}` cannot be written: {reason}", hint=_SPACE_HINT)
-    if error.errno in _REFUSED:
-        return StorageFailed(
-            f"`{path}` cannot be used: {reason}",
-            hint="change its permissions, or set `LOCKGATE_DATA_DIR` to a folder of yours",
-        )
-    return StorageFailed(f"`{path}`: {reason}", hint="see `lockgate doctor`")
-
-
-def _broken(path: Path) -> Corrupt:
-    return Corrupt(
-        f"`{path}` is not an OCI image index",
-        hint="move it away and pull again: files that are there already are not fetched again",
+def _referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
+    # OCI distribution-spec, "Listing Referrers": without `artifactType`, the config's media type.
+    return Descriptor(
+        media_type=manifest.media_type,
+        digest=digest,
+        size=size,
+        artifact_type=manifest.artifact_type or manifest.config.media_type,
+        annotations=manifest.annotations,
     )
-
-
-def _annotation(entry: Mapping[str, Any], key: str) -> str | None:
-    annotations = entry.get("annotations")
-    value = annotations.get(key) if isinstance(annotations, dict) else None
-    return value if isinstance(value, str) else None
-
-
-def _descriptor(entry: Mapping[str, Any], path: Path) -> Descriptor:
-    media_type, digest, size = (entry.get(k) for k in ("mediaType", "digest", "size"))
-    try:
-        if isinstance(media_type, str) and isinstance(digest, str) and isinstance(size, int):
-            return Descriptor(media_type=media_type, digest=Digest.parse(digest), size=size)
-    except LockgateError as error:
-        raise _broken(path) from error
-    raise _broken(path)
-
-
-def _references(value: object) -> set[Digest]:
-    """Return the digests of all descriptors in a manifest or an index, at any depth."""
-    found: set[Digest] = set()
-    pending = [value]
-    while pending:
-        at = pending.pop()
-        if isinstance(at, list):
-            pending.extend(at)
-        elif isinstance(at, dict):
-            pending.extend(at.values())
-            digest = at.get("digest")
-            if isinstance(digest, str) and digest.startswith("sha256:") and "size" in at:
-                found.add(Digest.parse(digest))
-    return found
-
-
-def _locked(path: Path) -> BinaryIO:
-    while True:
-        file = path.open("wb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _same(file, path):
-                return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-
-
-def _same(file: BinaryIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _replace(target: Path, ingest: Path, data: bytes, *, mode: int = 0o644) -> None:
-    partial = ingest / f"{target.name}.{os.getpid()}-{threading.get_ident()}"
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(mode)
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

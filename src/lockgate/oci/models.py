@@ -17,9 +17,10 @@ from lockgate.oci.catalogue import (
     ModelFile,
     PypiSource,
 )
+from lockgate.oci.disk import hash_file
 from lockgate.oci.gguf import read_header
 from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification
-from lockgate.oci.layout import Layout, hash_file
+from lockgate.oci.layout import Layout
 from lockgate.oci.manifest import config_digest, pack, unpack
 from lockgate.oci.settings import ModelSettings
 from lockgate.ports import Progress
