@@ -5,8 +5,9 @@ import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -93,6 +94,16 @@ def replace_file(target: Path, ingest: Path, data: bytes, *, mode: int = 0o644) 
         partial.unlink(missing_ok=True)
         raise
     sync(target.parent)
+
+
+def writer(file: FileIO) -> Callable[[memoryview], None]:
+    """Return a function that writes all of a block: the system call may stop early."""
+
+    def write(block: memoryview) -> None:
+        while block:
+            block = block[file.write(block) :]
+
+    return write
 
 
 def sync(path: Path) -> None:

@@ -41,6 +41,11 @@ class Layout:
         self._listed: tuple[bytes | None, Sequence[Entry]] = (None, ())
 
     @property
+    def root(self) -> Path:
+        """The folder of the layout."""
+        return self._root
+
+    @property
     def ingest(self) -> Path:
         """The folder for what is not complete yet; `prepare` makes it."""
         return self._root / "ingest"
