@@ -62,11 +62,17 @@ class ModelStore:
             return _result(model, fetched=False)
         return self._bring(model, progress, trust_sizes=if_missing)
 
-    def pull_file(self, path: Path, name: str, progress: Progress) -> PullResult:
+    def pull_file(
+        self, path: Path, name: str, progress: Progress, *, link: bool = False
+    ) -> PullResult:
         """Take a GGUF file of the user's into the store, under a name of its own.
 
+        With `link`, the store and the user share one read-only file. A file that did not change
+        since it was taken in is not read again.
+
         Raises:
-            UsageError: the name is not one, or belongs to the catalogue.
+            UsageError: the name is not one, or belongs to the catalogue; or the file changed
+                while it was read.
             NotFound: there is no such file.
             Corrupt: it is not a whole GGUF file.
             StorageFailed: the disk is full or read-only.
@@ -82,21 +88,10 @@ class ModelStore:
             )
         if not path.is_file():
             raise NotFound(f"`{path}` is not a file", hint="give the path of a GGUF file")
-        header = read_header(path)
-        digest, size = hash_file(path)
-        model = Model(
-            name=name,
-            source=FileSource(path=path.absolute().parent),
-            files=(ModelFile(role="weights", member=path.name, digest=digest, size=size),),
-            backend=_OWN_BACKEND,
-            title=header.title or name,
-            licence=header.licence,
-            architecture=header.architecture,
-            format="gguf",
-            quantisation=header.quantisation,
-            context_tokens=header.context_tokens,
-        )
-        return self._bring(model, progress, trust_sizes=False)
+        # Imported here because only packing needs the second hash function.
+        from lockgate.oci.packing import pack_file  # noqa: PLC0415
+
+        return pack_file(self._layout, path, name, link=link, progress=progress)
 
     def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         """Return read-only paths by role, to be mapped in place. Looks at sizes; hashes nothing.
