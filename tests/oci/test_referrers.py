@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from lockgate.domain.artifact import EMPTY_BYTES, EMPTY_CONFIG, MANIFEST, Descriptor, Kind, Manifest
+from lockgate.domain.artifact import EMPTY_BYTES, EMPTY_CONFIG, MANIFEST, Descriptor, Manifest
 from lockgate.domain.digest import Digest
-from lockgate.domain.release import Pin, Release
 from lockgate.errors import Corrupt
 from lockgate.oci.layout import Layout
-
-BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+from oci.artifacts import BUNDLE, attestation, named, release
 
 
 @pytest.fixture
@@ -18,37 +16,6 @@ def layout(tmp_path: Path) -> Layout:
     made = Layout(tmp_path / "store")
     made.prepare()
     made.put(EMPTY_BYTES)
-    return made
-
-
-def blob(layout: Layout, data: bytes) -> Descriptor:
-    return Descriptor(
-        media_type="application/octet-stream", digest=layout.put(data), size=len(data)
-    )
-
-
-def model(layout: Layout, data: bytes) -> Descriptor:
-    encoded = Manifest(
-        artifact_type=Kind.MODEL.artifact_type, config=EMPTY_CONFIG, layers=(blob(layout, data),)
-    ).encode()
-    return Descriptor(media_type=MANIFEST, digest=layout.put(encoded), size=len(encoded))
-
-
-def attestation(
-    layout: Layout, subject: Descriptor, content: bytes, artifact_type: str = BUNDLE
-) -> bytes:
-    return Manifest(
-        artifact_type=artifact_type,
-        config=EMPTY_CONFIG,
-        layers=(blob(layout, content),),
-        subject=subject,
-        annotations={"io.lockgate.predicate": content.decode()},
-    ).encode()
-
-
-def named(layout: Layout, name: str, data: bytes) -> Descriptor:
-    made = model(layout, data)
-    assert layout.name(name, made)
     return made
 
 
@@ -85,6 +52,14 @@ def test_an_attached_manifest_has_no_name(layout: Layout) -> None:
     assert dict(layout.manifests()) == {"one": one}
 
 
+def test_an_attached_manifest_cannot_name_itself(layout: Layout) -> None:
+    one = named(layout, "one", b"1")
+    manifest = json.loads(attestation(layout, one, b"a"))
+    manifest["annotations"]["org.opencontainers.image.ref.name"] = "one"
+    layout.attach(json.dumps(manifest).encode())
+    assert dict(layout.manifests()) == {"one": one}
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"schemaVersion": 2, "layers": []}'])
 def test_what_is_no_manifest_is_not_attached(layout: Layout, data: bytes) -> None:
     with pytest.raises(Corrupt):
@@ -102,7 +77,7 @@ def test_an_attestation_without_its_bytes_is_not_attached(layout: Layout) -> Non
     one = named(layout, "one", b"1")
     manifest = attestation(layout, one, b"a")
     layout.discard(layout.blob(Digest.of(b"a")))
-    with pytest.raises(Corrupt, match=f"the blob {Digest.of(b'a')} of the manifest"):
+    with pytest.raises(Corrupt, match=f"a blob of the manifest {Digest.of(manifest)} is not"):
         layout.attach(manifest)
     assert layout.referrers(one.digest) == []
 
@@ -134,20 +109,8 @@ def test_what_a_release_pins_lives_with_its_attestations_as_long_as_the_release(
 ) -> None:
     pinned = named(layout, "m", b"weights")
     bill = layout.attach(attestation(layout, pinned, b"bom"))
-    release = Release(
-        task="t",
-        version="1",
-        code={"digest": "x"},
-        pins=(
-            Pin(role="r", name="m", digest=pinned.digest, kind=Kind.MODEL, size=pinned.size),
-            Pin(role="q", name="b", digest=Digest.of(b"built in"), kind=Kind.MODEL, size=7),
-        ),
-        decoding={},
-    )
-    layout.put(release.config)
-    manifest = release.manifest
-    layout.put(manifest)
-    layout.name("t", Descriptor(media_type=MANIFEST, digest=release.digest, size=len(manifest)))
+    elsewhere = Descriptor(media_type=MANIFEST, digest=Digest.of(b"in the package"), size=7)
+    release(layout, "t", pinned, elsewhere)
     assert layout.forget("m") == 0
     assert layout.referrers(pinned.digest) == [bill]
     assert layout.has(Digest.of(b"weights"), 7)

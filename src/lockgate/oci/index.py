@@ -18,12 +18,17 @@ SUBJECT: Final = "io.lockgate.subject"
 """On an entry without a name: the digest that its manifest's `subject` has. A hint for readers."""
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
-_PINS: Final = Kind.RELEASE.config_type
-_DOCUMENTS: Final = frozenset(
-    {MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json", _PINS}
+PINS: Final = Kind.RELEASE.config_type
+"""Of the document that names what a release pins."""
+DOCUMENTS: Final = frozenset(
+    {MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json", PINS}
 )
 
 Entry = Mapping[str, Any]
+
+
+class Incomplete(Corrupt):
+    """A document that others lead to is not in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Reference:
 
     digest: Digest
     media_type: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,44 +111,46 @@ def _references(value: object) -> Iterator[Reference]:
             pending.extend(at)
         elif isinstance(at, dict):
             pending.extend(at.values())
-            digest = at.get("digest")
-            if isinstance(digest, str) and digest.startswith("sha256:") and "size" in at:
-                yield Reference(Digest.parse(digest), str(at.get("mediaType", "")))
+            digest, size = at.get("digest"), at.get("size")
+            if isinstance(digest, str) and digest.startswith("sha256:") and isinstance(size, int):
+                yield Reference(Digest.parse(digest), str(at.get("mediaType", "")), size)
 
 
 def reachable(
     roots: Iterable[Digest],
     attached: Mapping[Digest, Digest],
     read: Callable[[Digest], Document | None],
-) -> set[Digest]:
+) -> Mapping[Digest, bool]:
     """Return everything that `roots` lead to, with what is attached to any of it.
 
-    `attached` maps a manifest to its subject. `read` returns None for what is not here.
+    The value says whether it has to be here: what a release pins may be elsewhere, in the package
+    for example. `attached` maps a manifest to its subject. `read` returns None for what is not
+    here.
 
     Raises:
-        Corrupt: a document that must be here is not, or cannot be read: what it leads to is
-            unknown.
+        Incomplete: a document that must be here is not, so what it leads to is unknown.
+        Corrupt: a document cannot be read.
 
     """
     by_subject: dict[Digest, list[Digest]] = {}
     for manifest, subject in attached.items():
         by_subject.setdefault(subject, []).append(manifest)
-    found: set[Digest] = set()
+    found: dict[Digest, bool] = {}
     opened: set[Digest] = set()
-    # What a release pins may be elsewhere, in the package for example; all else must be here.
-    pending = [(Reference(root, MANIFEST), True) for root in roots]
+    pending = [(root, MANIFEST, True) for root in roots]
     while pending:
-        at, required = pending.pop()
-        if at.media_type in _DOCUMENTS and at.digest not in opened:
-            opened.add(at.digest)
-            document = read(at.digest)
+        digest, media_type, required = pending.pop()
+        if media_type in DOCUMENTS and digest not in opened:
+            opened.add(digest)
+            document = read(digest)
             if document is None and required:
-                raise Corrupt(f"the document {at.digest} is missing from the store")
+                raise Incomplete(f"the document {digest} is missing from the store")
+            within = required and media_type != PINS
             inside = document.references if document else ()
-            pending.extend((reference, at.media_type != _PINS) for reference in inside)
-        if at.digest not in found:
-            found.add(at.digest)
-            pending.extend((Reference(m, MANIFEST), True) for m in by_subject.get(at.digest, ()))
+            pending.extend((at.digest, at.media_type, within) for at in inside)
+        if digest not in found:
+            pending.extend((at, MANIFEST, True) for at in by_subject.get(digest, ()))
+        found[digest] = found.get(digest, False) or required
     return found
 
 

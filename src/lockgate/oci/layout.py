@@ -5,9 +5,9 @@ what is not complete yet; nothing there is ever read as content.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lockgate.domain.artifact import Descriptor, Manifest
@@ -19,6 +19,7 @@ from lockgate.oci.index import (
     SUBJECT,
     Document,
     Entry,
+    Incomplete,
     annotation,
     descriptor,
     encode_index,
@@ -28,6 +29,17 @@ from lockgate.oci.index import (
 )
 
 _SMALL = 4 << 20  # OCI distribution-spec: registries need not take manifests over 4 MiB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """What belongs together, by digest."""
+
+    needed: frozenset[Digest]
+    pinned: frozenset[Digest]
+    """What only a release's pins lead to: it may be elsewhere, in the package for example."""
+    attached: frozenset[Digest]
+    """The manifests among these that have no name and live with their subject."""
 
 
 class Layout:
@@ -165,22 +177,41 @@ class Layout:
             sync(target.parent)
 
     def name(self, name: str, manifest: Descriptor) -> bool:
-        """Let `name` stand for `manifest`. Return False if a blob of it is missing.
+        """Let `name` stand for `manifest`. Return False if a blob of it is missing."""
+        return self.publish({name: manifest})
 
-        The check and the naming are one step under the lock that `forget` holds too: a manifest
-        never becomes visible without its files.
+    def publish(self, named: Mapping[str, Descriptor], attached: Iterable[Digest] = ()) -> bool:
+        """Make manifests that are stored visible, all or none. False if a blob is missing.
+
+        What `attached` holds has a subject and gets no name. The check and the listing are one
+        step under the lock that `forget` holds too: nothing becomes visible without its files.
+
+        Raises:
+            Corrupt: a document that is here is damaged.
+            StorageFailed: the disk is full or read-only.
+
         """
-        with self.lock("index"):
-            document = read_document(self.read(manifest.digest))
-            if not all(self.blob(at.digest).exists() for at in document.references):
-                return False
-            entry: dict[str, Json] = {
+        added: list[dict[str, Json]] = [
+            {
                 "mediaType": manifest.media_type,
                 "digest": str(manifest.digest),
                 "size": manifest.size,
                 "annotations": {REF_NAME: name},
             }
-            self._replace_name(name, [entry])
+            for name, manifest in named.items()
+        ]
+        with self.lock("index"):
+            listed = {entry.get("digest") for entry in self._entries()}
+            for digest in attached:
+                data = self._read_or_none(digest)
+                if data is None:
+                    return False
+                entry = attachment(data)
+                if str(digest) not in listed:
+                    added.append(entry)
+            if not self._complete([Digest.parse(str(entry["digest"])) for entry in added]):
+                return False
+            self._replace_names(named, added)
         return True
 
     def forget(self, name: str) -> int:
@@ -189,7 +220,7 @@ class Layout:
         Attestations go with their subject, and files stay that another manifest uses.
         """
         with self.lock("index"):
-            return self._replace_name(name, [])
+            return self._replace_names([name], [])
 
     def attach(self, manifest: bytes) -> Descriptor:
         """Store a manifest that has a `subject`, and list it. Its blobs are here already.
@@ -201,26 +232,14 @@ class Layout:
             StorageFailed: the disk is full or read-only.
 
         """
-        parsed = Manifest.parse(manifest)
-        if parsed.subject is None:
-            raise Corrupt("the manifest has no `subject`, so it cannot be attached to one")
-        found = _referrer(parsed, Digest.of(manifest), len(manifest))
-        with self.lock("index"):
-            self.put(manifest)
-            missing = [
-                at for at in (parsed.config, *parsed.layers) if not self.has(at.digest, at.size)
-            ]
-            if missing:
-                raise Corrupt(
-                    f"the blob {missing[0].digest} of the manifest {found.digest} is not in the "
-                    "store",
-                    hint="attach again: another process may have removed it in between",
-                )
-            entries = self._entries()
-            if not any(entry.get("digest") == str(found.digest) for entry in entries):
-                listed = {**found.annotations, SUBJECT: str(parsed.subject.digest)}
-                self._write_index([*entries, replace(found, annotations=listed).document])
-        return found
+        attachment(manifest)
+        digest = self.put(manifest)
+        if not self.publish({}, [digest]):
+            raise Corrupt(
+                f"a blob of the manifest {digest} is not in the store",
+                hint="attach again: another process may have removed it in between",
+            )
+        return _referrer(Manifest.parse(manifest), digest, len(manifest))
 
     def referrers(self, subject: Digest, *, artifact_type: str = "") -> Sequence[Descriptor]:
         """Return the attached manifests whose `subject` is that one, ordered by digest.
@@ -248,6 +267,21 @@ class Layout:
                 found[digest] = _referrer(manifest, digest, len(data))
         wanted = [at for at in found.values() if artifact_type in {"", at.artifact_type}]
         return sorted(wanted, key=lambda at: at.digest)
+
+    def closure(self, roots: Iterable[Digest]) -> Closure:
+        """Return what belongs together: all that `roots` lead to, and what is attached to it.
+
+        Raises:
+            Corrupt: a document is damaged or missing.
+
+        """
+        attached = self._attached(self._entries())
+        found = reachable(roots, attached, self._document)
+        return Closure(
+            needed=frozenset(at for at, required in found.items() if required),
+            pinned=frozenset(at for at, required in found.items() if not required),
+            attached=frozenset(at for at in attached if at in found),
+        )
 
     def discard(self, path: Path) -> int:
         """Delete a file of the store that is damaged or unfinished. Return the bytes freed."""
@@ -278,21 +312,22 @@ class Layout:
         with storage(self._index_file):
             replace_file(self._index_file, self.ingest, encode_index(entries))
 
-    def _replace_name(self, name: str, entries: Sequence[Entry]) -> int:
-        """List `entries` instead of those called `name`, and delete what nothing leads to now.
+    def _replace_names(self, names: Container[str | None], entries: Sequence[Entry]) -> int:
+        """List `entries` instead of those called `names`; delete what nothing leads to now.
 
         Return the bytes freed. The index goes first: a crash in between leaves unused files, not
         a broken model.
         """
         before = self._entries()
-        others = [entry for entry in before if annotation(entry, REF_NAME) != name]
+        others = [entry for entry in before if annotation(entry, REF_NAME) not in names]
         kept = [*others, *entries]
         unused: set[Digest] = set()
         if len(others) < len(before):
             # Where a document cannot be read, better some bytes too many than a missing file.
             with suppress(Corrupt):
                 attached = self._attached(before)
-                unused = self._reachable(before, attached) - self._reachable(kept, attached)
+                used = self._reachable(kept, attached)
+                unused = {at for at in self._reachable(before, attached) if at not in used}
         gone = {str(digest) for digest in unused}
         self._write_index(entry for entry in kept if entry.get("digest") not in gone)
         return sum(self.discard(self.blob(digest)) for digest in sorted(unused))
@@ -310,7 +345,7 @@ class Layout:
 
     def _reachable(
         self, entries: Iterable[Entry], attached: Mapping[Digest, Digest]
-    ) -> set[Digest]:
+    ) -> Mapping[Digest, bool]:
         roots = []
         for entry in entries:
             digest = descriptor(entry, self._index_file).digest
@@ -318,8 +353,19 @@ class Layout:
                 roots.append(digest)
         return reachable(roots, attached, self._document)
 
+    def _complete(self, roots: Iterable[Digest]) -> bool:
+        try:
+            found = reachable(roots, {}, self._document)
+        except Incomplete:
+            return False
+        return all(self.blob(at).exists() for at, required in found.items() if required)
+
     def _document(self, digest: Digest) -> Document | None:
-        return read_document(self.read(digest)) if self.blob(digest).exists() else None
+        data = self._read_or_none(digest)
+        return None if data is None else read_document(data)
+
+    def _read_or_none(self, digest: Digest) -> bytes | None:
+        return self.read(digest) if self.blob(digest).exists() else None
 
 
 def _referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
@@ -331,3 +377,14 @@ def _referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
         artifact_type=manifest.artifact_type or manifest.config.media_type,
         annotations=manifest.annotations,
     )
+
+
+def attachment(data: bytes) -> dict[str, Json]:
+    """Return the entry for a manifest that has a subject. Raises Corrupt if it has none."""
+    manifest = Manifest.parse(data)
+    if manifest.subject is None:
+        raise Corrupt("the manifest has no `subject`, so it cannot be attached to one")
+    found = _referrer(manifest, Digest.of(data), len(data))
+    listed = {**found.annotations, SUBJECT: str(manifest.subject.digest)}
+    listed.pop(REF_NAME, None)  # it would be a name
+    return replace(found, annotations=listed).document
