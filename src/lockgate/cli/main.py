@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "run": _Entry("lockgate.cli.run:run", "Run a task"),
     "task": _Entry("lockgate.cli.task:task", "List, show, check and create tasks"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
+    "store": _Entry("lockgate.cli.store:store", "Check, measure and clean the local store"),
     "audit": _Entry("lockgate.cli.audit:audit", "Read, verify and export the audit log"),
     "replay": _Entry("lockgate.cli.replay:replay", "Run a past call again and compare the bytes"),
     "config": _Entry("lockgate.cli.config:config", "Check and show the configuration"),

@@ -19,6 +19,8 @@ from lockgate.oci.index import (
     DOCUMENTS,
     PINS,
     REF_NAME,
+    Document,
+    Reference,
     annotation,
     descriptor,
     parse_index,
@@ -31,6 +33,7 @@ INDEX_FILE: Final = "index.json"
 MARKER_FILE: Final = "oci-layout"
 _MOST_MEMBERS: Final = 1 << 16
 _MOST_MARKER_BYTES: Final = 1 << 10
+_NOTHING: Final = "nothing was taken in"
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,254}")
 
@@ -42,6 +45,8 @@ class Contents:
     named: Mapping[str, Descriptor]
     attached: Sequence[Digest]
     blobs: Mapping[Digest, Member]
+    claims: Mapping[Digest, set[str]]
+    """What manifests say is the BLAKE3 of a blob."""
 
 
 def read_contents(file: BinaryIO, path: Path) -> Contents:
@@ -56,25 +61,78 @@ def read_contents(file: BinaryIO, path: Path) -> Contents:
         found = _members(file, size)
         _require_layout(_small(file, found, MARKER_FILE, _MOST_MARKER_BYTES))
         entries = parse_index(_small(file, found, INDEX_FILE, MAX_MANIFEST_BYTES), path)
+        walk = _Walk(file, found)
         named: dict[str, Descriptor] = {}
-        others: list[Digest] = []
-        reached: dict[Digest, Member] = {}
+        attached: list[Digest] = []
         for entry in entries:
             at = descriptor(entry, path)
-            if at.media_type not in DOCUMENTS - {PINS}:
-                raise Corrupt(f"the archive's index lists a `{at.media_type[:80]}`, not a manifest")
+            about = walk.reach(at)
             name = annotation(entry, REF_NAME)
             if name is None:
-                others.append(at.digest)
+                attached.append(_with_subject(at.digest, about))
             elif name in named or _NAME.fullmatch(name) is None:
-                raise Corrupt(
-                    f"the archive's index has the name `{name[:80]!r}` twice or malformed"
-                )
+                raise Corrupt(f"the archive's index has a name twice or malformed: {name!r:.80}")
             else:
                 named[name] = at
-            _reach(file, found, at, reached)
-    _require_nothing_else(found, reached)
-    return Contents(named=named, attached=others, blobs=reached)
+    extra = found.keys() - {at.name for at in walk.reached.values()} - {INDEX_FILE, MARKER_FILE}
+    if extra:
+        raise Corrupt(
+            f"the archive holds `{min(extra)}`, which nothing in it leads to", hint=_NOTHING
+        )
+    return Contents(named=named, attached=attached, blobs=walk.reached, claims=walk.claims)
+
+
+class _Walk:
+    """Collects what manifests lead to, or refuses."""
+
+    def __init__(self, file: BinaryIO, found: Mapping[str, Member]) -> None:
+        self._file = file
+        self._found = found
+        self._opened: dict[Digest, Document] = {}
+        self.reached: dict[Digest, Member] = {}
+        self.claims: dict[Digest, set[str]] = {}
+
+    def reach(self, root: Descriptor) -> Digest | None:
+        """Follow a manifest of the index, and return its subject."""
+        if root.media_type not in DOCUMENTS - {PINS}:
+            raise Corrupt(f"the archive's index lists a `{root.media_type[:80]}`, not a manifest")
+        pending = [(Reference(root.digest, root.media_type, root.size, ""), True)]
+        while pending:
+            at, required = pending.pop()
+            member = self._found.get(BLOBS + at.digest.hex)
+            if member is None:
+                if required:
+                    raise Corrupt(f"the archive lacks {at.digest}, which its index leads to")
+                continue  # what a release pins may be elsewhere, in the package for example
+            if member.size != at.size:
+                raise Corrupt(
+                    f"the archive's {at.digest} has {member.size:,} bytes, expected {at.size:,}",
+                    hint=_NOTHING,
+                )
+            self.reached[at.digest] = member
+            if at.blake3:
+                self.claims.setdefault(at.digest, set()).add(at.blake3)
+            if at.media_type in DOCUMENTS and at.digest not in self._opened:
+                inside = self._open(at.digest, member).references
+                within = required and at.media_type != PINS
+                pending.extend((reference, within) for reference in inside)
+        return self._opened[root.digest].subject
+
+    def _open(self, digest: Digest, member: Member) -> Document:
+        data = _small(self._file, self._found, member.name, MAX_MANIFEST_BYTES)
+        if Digest.of(data) != digest:
+            raise other_bytes(str(digest), str(Digest.of(data)))
+        self._opened[digest] = read_document(data)
+        return self._opened[digest]
+
+
+def _with_subject(digest: Digest, subject: Digest | None) -> Digest:
+    if subject is None:
+        raise Corrupt(
+            f"the archive's index lists {digest}, which has neither a name nor a `subject`",
+            hint=f"write it with a name: the annotation `{REF_NAME}`",
+        )
+    return digest
 
 
 def _members(file: BinaryIO, size: int) -> Mapping[str, Member]:
@@ -85,7 +143,7 @@ def _members(file: BinaryIO, size: int) -> Mapping[str, Member]:
             raise Corrupt(
                 f"the archive holds `{name[:120]}`",
                 hint=f"only `{MARKER_FILE}`, `{INDEX_FILE}` and `{BLOBS}<64 hex digits>` may be "
-                "in it; nothing was taken",
+                f"in it; {_NOTHING}",
             )
         if name in found:
             raise Corrupt(f"the archive holds `{name}` twice")
@@ -112,55 +170,6 @@ def _require_layout(data: bytes) -> None:
         raise Corrupt(f"the archive has the layout version `{version!s:.40}`, expected `1.0.0`")
 
 
-def _reach(
-    file: BinaryIO, found: Mapping[str, Member], root: Descriptor, reached: dict[Digest, Member]
-) -> None:
-    """Add to `reached` all that a manifest leads to, or refuse."""
-    pending = [(root.digest, root.media_type, root.size, True)]
-    opened: set[Digest] = set()
-    while pending:
-        digest, media_type, size, required = pending.pop()
-        member = found.get(BLOBS + digest.hex)
-        if member is None:
-            if required:
-                raise Corrupt(f"the archive lacks {digest}, which its index leads to")
-            continue  # what a release pins may be elsewhere, in the package for example
-        if member.size != size:
-            raise Corrupt(
-                f"the archive's {digest} has {member.size:,} bytes, expected {size:,}",
-                hint="nothing was taken",
-            )
-        reached[digest] = member
-        if media_type in DOCUMENTS and digest not in opened:
-            opened.add(digest)
-            data = _small(file, found, member.name, MAX_MANIFEST_BYTES)
-            if Digest.of(data) != digest:
-                raise other_bytes(digest, Digest.of(data))
-            within = required and media_type != PINS
-            inside = read_document(data).references
-            pending.extend((at.digest, at.media_type, at.size, within) for at in inside)
-
-
-def _require_subject(file: BinaryIO, member: Member, digest: Digest) -> Digest:
-    if read_document(_small(file, {"": member}, "", MAX_MANIFEST_BYTES)).subject is None:
-        raise Corrupt(
-            f"the archive's index lists {digest}, which has neither a name nor a `subject`",
-            hint=f"write it with a name: the annotation `{REF_NAME}`",
-        )
-    return digest
-
-
-def other_bytes(expected: Digest, found: Digest) -> Corrupt:
-    """Return the error for a member that is not what its name says."""
-    return Corrupt(
-        f"the archive has bytes with the digest {found} as {expected}", hint="nothing was taken"
-    )
-
-
-def _require_nothing_else(found: Mapping[str, Member], reached: Mapping[Digest, Member]) -> None:
-    extra = found.keys() - {at.name for at in reached.values()} - {INDEX_FILE, MARKER_FILE}
-    if extra:
-        raise Corrupt(
-            f"the archive holds `{min(extra)}`, which nothing in it leads to",
-            hint="nothing was taken",
-        )
+def other_bytes(expected: str, found: str) -> Corrupt:
+    """Return the error for a member that is not what a descriptor says."""
+    return Corrupt(f"the archive has bytes with the digest {found} as {expected}", hint=_NOTHING)

@@ -62,15 +62,31 @@ def translated(error: OSError, path: Path) -> LockgateError:
 def locked(path: Path) -> BinaryIO:
     """Wait for the lock of `path`, made if need be. Delete the file, then close it, to let go."""
     while True:
-        file = path.open("wb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _same(file, path):
-                return file
-        except BaseException:
-            file.close()
-            raise
+        file = _lock(path, fcntl.LOCK_EX)
+        if file is not None:
+            return file
+
+
+def locked_now(path: Path) -> BinaryIO | None:
+    """Take the lock of `path` as `locked` does, or return None if another process holds it."""
+    try:
+        return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+
+
+def _lock(path: Path, how: int) -> BinaryIO | None:
+    """Return None if the file that was locked is not the one at `path` any more."""
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, how)
+        if _same(file, path):
+            return file
+    except BaseException:
         file.close()
+        raise
+    file.close()
+    return None
 
 
 def _same(file: BinaryIO, path: Path) -> bool:

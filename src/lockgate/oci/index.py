@@ -14,6 +14,8 @@ from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, LockgateError
 
 REF_NAME: Final = "org.opencontainers.image.ref.name"
+BLAKE3: Final = "io.lockgate.digest.blake3"
+"""On a descriptor: the second digest of a blob, `blake3:<64 hex digits>`."""
 SUBJECT: Final = "io.lockgate.subject"
 """On an entry without a name: the digest that its manifest's `subject` has. A hint for readers."""
 
@@ -38,6 +40,8 @@ class Reference:
     digest: Digest
     media_type: str
     size: int
+    blake3: str
+    """What an annotation claims; empty if none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,8 @@ def _references(value: object) -> Iterator[Reference]:
             pending.extend(at.values())
             digest, size = at.get("digest"), at.get("size")
             if isinstance(digest, str) and digest.startswith("sha256:") and isinstance(size, int):
-                yield Reference(Digest.parse(digest), str(at.get("mediaType", "")), size)
+                media_type, blake3 = str(at.get("mediaType", "")), annotation(at, BLAKE3) or ""
+                yield Reference(Digest.parse(digest), media_type, size, blake3)
 
 
 def reachable(

@@ -41,6 +41,11 @@ class Closure:
     attached: frozenset[Digest]
     """The manifests among these that have no name and live with their subject."""
 
+    @property
+    def all(self) -> frozenset[Digest]:
+        """Return both."""
+        return self.needed | self.pinned
+
 
 class Layout:
     """The store below one folder. Safe for several processes; survives `kill -9` at any point.
@@ -163,7 +168,7 @@ class Layout:
         digest = Digest.of(data)
         path = self.blob(digest)
         with storage(path):
-            if not (self.has(digest, len(data)) and path.read_bytes() == data):
+            if not _holds(path, data):
                 replace_file(path, self.ingest, data, mode=0o444)
         return digest
 
@@ -268,6 +273,33 @@ class Layout:
         wanted = [at for at in found.values() if artifact_type in {"", at.artifact_type}]
         return sorted(wanted, key=lambda at: at.digest)
 
+    def attached(self) -> Mapping[Digest, Digest]:
+        """Return the manifests that live as long as their subject, with it.
+
+        Raises:
+            Corrupt: the index, or one of them, is damaged or missing.
+
+        """
+        return self._attached(self._entries())
+
+    def roots(self) -> Sequence[tuple[str | None, Descriptor]]:
+        """Return what the index lists, with its name. Raises Corrupt if it is not an index."""
+        return [
+            (annotation(entry, REF_NAME), descriptor(entry, self._index_file))
+            for entry in self._entries()
+        ]
+
+    def blobs(self) -> Sequence[Path]:
+        """Return every file among the blobs, by name; nothing if there is no store yet."""
+        folder = self._root / "blobs" / "sha256"
+        with storage(folder):
+            return sorted(folder.iterdir()) if folder.exists() else []
+
+    def unlist(self, gone: Container[Digest]) -> None:
+        """Take entries out of the index. The caller holds the lock `index`."""
+        entries = [(descriptor(at, self._index_file).digest, at) for at in self._entries()]
+        self._write_index(entry for digest, entry in entries if digest not in gone)
+
     def closure(self, roots: Iterable[Digest]) -> Closure:
         """Return what belongs together: all that `roots` lead to, and what is attached to it.
 
@@ -286,10 +318,11 @@ class Layout:
     def discard(self, path: Path) -> int:
         """Delete a file of the store that is damaged or unfinished. Return the bytes freed."""
         with storage(path):
-            if not path.exists():
+            try:
+                size = path.lstat().st_size
+                path.unlink()
+            except FileNotFoundError:
                 return 0
-            size = path.stat().st_size
-            path.unlink()
             return size
 
     @property
@@ -366,6 +399,13 @@ class Layout:
 
     def _read_or_none(self, digest: Digest) -> bytes | None:
         return self.read(digest) if self.blob(digest).exists() else None
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        return False
 
 
 def _referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:

@@ -14,12 +14,12 @@ from lockgate.domain.artifact import MANIFEST
 from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, LockgateError
 from lockgate.oci.catalogue import HfSource, Model, ModelFile, PypiSource, Source
+from lockgate.oci.index import BLAKE3
 
 ARTIFACT_TYPE = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 _WEIGHT = "application/vnd.cncf.model.weight.v1.raw"
 _WEIGHT_CONFIG = "application/vnd.cncf.model.weight.config.v1.raw"
-BLAKE3 = "io.lockgate.digest.blake3"
 CHUNKS = "io.lockgate.chunks.digest"
 _ROLE = "io.lockgate.role"
 _PATH = "org.cncf.model.filepath"

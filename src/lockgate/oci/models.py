@@ -117,10 +117,10 @@ class ModelStore:
             raise Corrupt(
                 f"the model `{model}` is damaged: {_listed(bad) or 'its manifest'} "
                 "is missing or has the wrong size",
-                hint=self._repair(model),
+                hint=self.repair(model),
             )
         why = "is here in an older version" if state is State.OUTDATED else "is not here"
-        raise ModelMissing(f"the model `{model}` {why}", hint=self._repair(model))
+        raise ModelMissing(f"the model `{model}` {why}", hint=self.repair(model))
 
     def _known(self, name: str) -> Digest | None:
         try:
@@ -203,7 +203,7 @@ class ModelStore:
         if isinstance(model.source, BuiltinSource):
             problems = _problems(model, self._package_paths(model, model.source))
         elif self._state(model, digest) in {State.MISSING, State.OUTDATED}:
-            raise ModelMissing(f"the model `{name}` is not here", hint=self._repair(name))
+            raise ModelMissing(f"the model `{name}` is not here", hint=self.repair(name))
         else:
             problems = _problems(model, self._paths(model))
             try:
@@ -236,6 +236,14 @@ class ModelStore:
             with self._layout.lock(path.stem):
                 freed += self._layout.discard(path)
         return freed
+
+    def in_catalogue(self, name: str) -> bool:
+        """Say whether a catalogue knows where the model comes from."""
+        return name in self._catalogue.models
+
+    def repair(self, name: str) -> str:
+        """Return the command that brings a model back."""
+        return f"lockgate model pull {name if self.in_catalogue(name) else f'PATH --name {name}'}"
 
     def _bring(self, model: Model, progress: Progress, *, trust_sizes: bool) -> PullResult:
         packed = pack(model)
@@ -350,10 +358,6 @@ class ModelStore:
             f"no model is called `{name[:80]}`",
             hint=f"did you mean `{close[0]}`?" if close else "see `lockgate model list`",
         )
-
-    def _repair(self, name: str) -> str:
-        what = name if name in self._catalogue.models else f"PATH --name {name}"
-        return f"lockgate model pull {what}"
 
 
 def _result(model: Model, *, fetched: bool) -> PullResult:
