@@ -9,6 +9,7 @@ from blake3 import blake3
 from lockgate.domain.digest import Digest
 from lockgate.errors import NotFound, StorageFailed, UsageError
 from lockgate.oci import ingest
+from lockgate.oci.chunks import ChunkTable
 from lockgate.oci.ingest import Way, ingest_file
 from lockgate.oci.layout import Layout
 from oci.doubles import unprivileged
@@ -54,11 +55,12 @@ def test_only_a_large_blob_has_a_chunk_table(layout: Layout, tmp_path: Path) -> 
     path = tmp_path / "file"
     with path.open("wb") as file:
         file.truncate(64 * MIB)
-    assert ingest_file(layout, path).chunks == ()
+    assert ingest_file(layout, path).chunks is None
     with path.open("ab") as file:
         file.write(b"x")
     zeros = blake3(bytes(16 * MIB)).digest()
-    assert ingest_file(layout, path).chunks == (zeros,) * 4 + (blake3(b"x").digest(),)
+    hashes = (*[zeros] * 4, blake3(b"x").digest())
+    assert ingest_file(layout, path).chunks == ChunkTable.of(64 * MIB + 1, hashes)
 
 
 def test_the_copy_is_the_stores_own(layout: Layout, tmp_path: Path) -> None:

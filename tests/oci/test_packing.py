@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from lockgate.domain.artifact import Manifest
 from lockgate.errors import Corrupt
 from lockgate.oci.catalogue import parse_catalogue
+from lockgate.oci.chunks import ARTIFACT_TYPE, ChunkTable
 from lockgate.oci.ingest import ingest_file
 from lockgate.oci.layout import Layout
 from lockgate.oci.models import ModelStore
@@ -46,6 +48,25 @@ def test_a_packed_file_carries_its_second_digest(
     assert found["io.lockgate.digest.blake3"] == f"blake3:{blake3(GGUF).hexdigest()}"
     assert "io.lockgate.chunks.digest" not in found
     assert models.verify("mine").problems == ()
+
+
+def test_a_large_model_is_packed_with_its_chunk_table(
+    models: ModelStore, source: Path, tmp_path: Path, progress: Counter
+) -> None:
+    size = 65 << 20
+    with source.open("r+b") as file:
+        file.truncate(size)
+    model = models.pull_file(source, "mine", progress).digest
+    layout = Layout(tmp_path / "store")
+    (holder,) = layout.referrers(model, artifact_type=ARTIFACT_TYPE)
+    (layer_of_table,) = Manifest.parse(layout.read(holder.digest)).layers
+    found = layer(models, tmp_path / "store")["io.lockgate.chunks.digest"]
+    assert found == str(layer_of_table.digest)
+    table = ChunkTable.parse(layout.read(layer_of_table.digest))
+    with source.open("rb") as file:
+        assert all(table.verify(index, file.read(16 << 20)) for index in range(5))
+    models.remove("mine")
+    assert layout.blobs() == []
 
 
 def test_the_same_bytes_get_the_same_digest_whatever_the_file_looks_like(

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from lockgate.domain.digest import Digest
+from lockgate.oci.chunks import count
 from lockgate.oci.hashing import Hashes
 
 _MOST_ROWS: Final = 4096
+_HASH_BYTES: Final = 32
 _WAIT_S: Final = 2.0
 _SETTLED_NS: Final = 2_000_000_000
 """A file that was written this shortly before may be written again within the same tick of its
@@ -51,12 +53,16 @@ class DigestCache:
         if row is None:
             return None
         sha256, blake3, chunks = row
+        if len(chunks) != _HASH_BYTES * count(state.st_size):
+            return None
         with suppress(ValueError, TypeError):
             return Hashes(
                 digest=Digest(sha256),
                 size=state.st_size,
                 blake3=blake3,
-                chunks=tuple(chunks[at : at + 32] for at in range(0, len(chunks), 32)),
+                chunks=tuple(
+                    chunks[at : at + _HASH_BYTES] for at in range(0, len(chunks), _HASH_BYTES)
+                ),
             )
         return None
 

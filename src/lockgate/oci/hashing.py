@@ -14,9 +14,8 @@ from typing import Final, Protocol
 from blake3 import blake3
 
 from lockgate.domain.digest import Digest
+from lockgate.oci.chunks import CHUNK_BYTES
 
-CHUNK_BYTES: Final = 16 << 20
-"""Of what one entry of a chunk table covers; a format, not a setting."""
 _BLOCK: Final = 4 << 20
 _AHEAD: Final = 6
 """Blocks in flight: 24 MiB."""

@@ -19,6 +19,7 @@ from typing import Final
 
 from lockgate.domain.digest import Digest
 from lockgate.errors import NotFound, UsageError
+from lockgate.oci.chunks import MAX_BLOB_BYTES, ChunkTable
 from lockgate.oci.digest_cache import DigestCache
 from lockgate.oci.disk import storage, writer
 from lockgate.oci.hashing import Hashes, hash_stream
@@ -49,8 +50,8 @@ class Ingested:
     size: int
     blake3: str
     """`blake3:<64 hex digits>`."""
-    chunks: tuple[bytes, ...]
-    """The BLAKE3 of each 16 MiB; empty for 64 MiB and less."""
+    chunks: ChunkTable | None
+    """None for 64 MiB and less, and for more than a table can be of."""
     way: Way
 
 
@@ -169,10 +170,11 @@ def _whole(layout: Layout, digests: DigestCache, digest: Digest) -> bool:
 
 
 def _result(hashes: Hashes, way: Way) -> Ingested:
+    tabled = TABLED_ABOVE < hashes.size <= MAX_BLOB_BYTES
     return Ingested(
         digest=hashes.digest,
         size=hashes.size,
         blake3=hashes.blake3,
-        chunks=hashes.chunks if hashes.size > TABLED_ABOVE else (),
+        chunks=ChunkTable.of(hashes.size, hashes.chunks) if tabled else None,
         way=way,
     )

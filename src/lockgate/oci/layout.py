@@ -1,19 +1,18 @@
 """A local OCI image layout: files by digest, and an index that names some of them.
 
-Formats: OCI image-spec 1.1, `image-layout.md` and `image-index.md`. Beside them, `ingest/` holds
-what is not complete yet; nothing there is ever read as content.
+Formats: OCI image-spec 1.1, `image-layout.md` and `image-index.md`.
 """
 
-import os
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lockgate.domain.artifact import Descriptor, Manifest
-from lockgate.domain.digest import Digest, Json, canonical
-from lockgate.errors import Corrupt, StorageFailed
-from lockgate.oci.disk import SPACE_HINT, locked, replace_file, storage, sync, translated
+from lockgate.domain.digest import Digest, Json
+from lockgate.errors import Corrupt
+from lockgate.oci.blobs import Blobs
+from lockgate.oci.disk import replace_file, storage, translated
 from lockgate.oci.index import (
     REF_NAME,
     SUBJECT,
@@ -27,8 +26,6 @@ from lockgate.oci.index import (
     reachable,
     read_document,
 )
-
-_SMALL = 4 << 20  # OCI distribution-spec: registries need not take manifests over 4 MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,58 +44,15 @@ class Closure:
         return self.needed | self.pinned
 
 
-class Layout:
-    """The store below one folder. Safe for several processes; survives `kill -9` at any point.
+class Layout(Blobs):
+    """The store below one folder: what is listed is whole, and nothing else is ever shown.
 
-    Reading never writes, so a read-only store can be used.
+    Safe for several processes; survives `kill -9` at any point. Reading never writes.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        super().__init__(root)
         self._listed: tuple[bytes | None, Sequence[Entry]] = (None, ())
-
-    @property
-    def root(self) -> Path:
-        """The folder of the layout."""
-        return self._root
-
-    @property
-    def ingest(self) -> Path:
-        """The folder for what is not complete yet; `prepare` makes it."""
-        return self._root / "ingest"
-
-    def blob(self, digest: Digest) -> Path:
-        """Return where the bytes with that digest are, or would be."""
-        return self._root / "blobs" / "sha256" / digest.hex
-
-    def has(self, digest: Digest, size: int) -> bool:
-        """Say whether a file of that size stands for the digest. Does not hash."""
-        try:
-            return self.blob(digest).stat().st_size == size
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise translated(error, self.blob(digest)) from error
-
-    def read(self, digest: Digest) -> bytes:
-        """Return a small document.
-
-        Raises:
-            Corrupt: it is missing, too large, or does not match its digest.
-            StorageFailed: it cannot be read.
-
-        """
-        path = self.blob(digest)
-        try:
-            with path.open("rb") as file:
-                data = file.read(_SMALL + 1)
-        except FileNotFoundError as error:
-            raise Corrupt(f"`{path}` is missing from the store") from error
-        except OSError as error:
-            raise translated(error, path) from error
-        if len(data) > _SMALL or Digest.of(data) != digest:
-            raise Corrupt(f"`{path}` does not match its name")
-        return data
 
     def manifests(self) -> Mapping[str, Descriptor]:
         """Return the named manifests; nothing if there is no store yet.
@@ -113,73 +67,6 @@ class Layout:
             if name is not None:
                 found[name] = descriptor(entry, self._index_file)
         return found
-
-    def prepare(self) -> None:
-        """Make the folders and the marker of the layout.
-
-        Raises:
-            StorageFailed: the disk is full or read-only.
-
-        """
-        with storage(self._root):
-            (self._root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-            self.ingest.mkdir(exist_ok=True)
-            marker = self._root / "oci-layout"
-            if not marker.exists():
-                replace_file(marker, self.ingest, canonical({"imageLayoutVersion": "1.0.0"}))
-
-    def require_space(self, size: int) -> None:
-        """Refuse to begin what cannot end.
-
-        Raises:
-            StorageFailed: fewer than `size` bytes are free.
-
-        """
-        with storage(self._root):
-            state = os.statvfs(self._root)
-        free = state.f_bavail * state.f_frsize
-        if free < size:
-            raise StorageFailed(
-                f"`{self._root}` has {free:,} bytes free, {size:,} are needed", hint=SPACE_HINT
-            )
-
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Wait until no other process holds the lock, and hold it.
-
-        The lock file goes away with the last holder; who waited on a file that is gone takes the
-        new one.
-
-        Raises:
-            StorageFailed: the file system cannot lock, or is read-only.
-
-        """
-        path = self.ingest / f"{name}.lock"
-        with storage(path):
-            file = locked(path)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            file.close()
-
-    def put(self, data: bytes) -> Digest:
-        """Store a small document. Durable when it returns; a damaged copy is replaced."""
-        digest = Digest.of(data)
-        path = self.blob(digest)
-        with storage(path):
-            if not _holds(path, data):
-                replace_file(path, self.ingest, data, mode=0o444)
-        return digest
-
-    def adopt(self, path: Path, digest: Digest) -> None:
-        """Move a file of `ingest/` that is known to match `digest` to its place. Durable."""
-        target = self.blob(digest)
-        with storage(target):
-            path.chmod(0o444)
-            sync(path)
-            path.replace(target)
-            sync(target.parent)
 
     def name(self, name: str, manifest: Descriptor) -> bool:
         """Let `name` stand for `manifest`. Return False if a blob of it is missing."""
@@ -289,12 +176,6 @@ class Layout:
             for entry in self._entries()
         ]
 
-    def blobs(self) -> Sequence[Path]:
-        """Return every file among the blobs, by name; nothing if there is no store yet."""
-        folder = self._root / "blobs" / "sha256"
-        with storage(folder):
-            return sorted(folder.iterdir()) if folder.exists() else []
-
     def unlist(self, gone: Container[Digest]) -> None:
         """Take entries out of the index. The caller holds the lock `index`."""
         entries = [(descriptor(at, self._index_file).digest, at) for at in self._entries()]
@@ -314,16 +195,6 @@ class Layout:
             pinned=frozenset(at for at, required in found.items() if not required),
             attached=frozenset(at for at in attached if at in found),
         )
-
-    def discard(self, path: Path) -> int:
-        """Delete a file of the store that is damaged or unfinished. Return the bytes freed."""
-        with storage(path):
-            try:
-                size = path.lstat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                return 0
-            return size
 
     @property
     def _index_file(self) -> Path:
@@ -399,13 +270,6 @@ class Layout:
 
     def _read_or_none(self, digest: Digest) -> bytes | None:
         return self.read(digest) if self.blob(digest).exists() else None
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return path.stat().st_size == len(data) and path.read_bytes() == data
-    except FileNotFoundError:
-        return False
 
 
 def _referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:

@@ -2,9 +2,18 @@
 
 from pathlib import Path
 
-from lockgate.domain.artifact import MANIFEST, Descriptor
+from lockgate.domain.artifact import (
+    EMPTY_BYTES,
+    EMPTY_CONFIG,
+    MANIFEST,
+    Descriptor,
+    Kind,
+    Manifest,
+)
+from lockgate.domain.digest import Digest
 from lockgate.errors import StorageFailed
 from lockgate.oci.catalogue import FileSource, Model, ModelFile
+from lockgate.oci.chunks import ARTIFACT_TYPE, MEDIA_TYPE, ChunkTable
 from lockgate.oci.gguf import Header, read_header
 from lockgate.oci.ingest import Ingested, Way, ingest_file
 from lockgate.oci.inventory import PullResult
@@ -31,11 +40,12 @@ def pack_file(
     for _ in range(_TRIES):
         found = _ingest(layout, path, name, link=link, progress=progress)
         # Read again from the blob: the file may have been exchanged in between.
-        model = _model(path, name, found, read_header(layout.blob(found.digest), shown=path.name))
-        packed = pack(model)
+        header = read_header(layout.blob(found.digest), shown=path.name)
+        table = None if found.chunks is None else layout.put(found.chunks.encode())
+        packed = pack(_model(path, name, found, header, table))
         before = layout.manifests().get(name)
         here = before is not None and before.digest == packed.digest
-        if _name(layout, name, packed):
+        if _publish(layout, name, packed, found.chunks):
             return PullResult(
                 name=name,
                 digest=packed.digest,
@@ -56,13 +66,14 @@ def _ingest(layout: Layout, path: Path, name: str, *, link: bool, progress: Prog
         progress.finish()
 
 
-def _model(path: Path, name: str, found: Ingested, header: Header) -> Model:
+def _model(path: Path, name: str, found: Ingested, header: Header, table: Digest | None) -> Model:
     file = ModelFile(
         role="weights",
         member=path.name,
         digest=found.digest,
         size=found.size,
         blake3=found.blake3,
+        chunks=table,
     )
     return Model(
         name=name,
@@ -78,8 +89,21 @@ def _model(path: Path, name: str, found: Ingested, header: Header) -> Model:
     )
 
 
-def _name(layout: Layout, name: str, packed: Packed) -> bool:
+def _publish(layout: Layout, name: str, packed: Packed, table: ChunkTable | None) -> bool:
     layout.put(packed.config)
     layout.put(packed.manifest)
-    size = len(packed.manifest)
-    return layout.name(name, Descriptor(media_type=MANIFEST, digest=packed.digest, size=size))
+    manifest = Descriptor(
+        media_type=MANIFEST,
+        digest=packed.digest,
+        size=len(packed.manifest),
+        artifact_type=Kind.MODEL.artifact_type,
+    )
+    if table is None:
+        return layout.publish({name: manifest})
+    encoded = table.encode()
+    layer = Descriptor(media_type=MEDIA_TYPE, digest=Digest.of(encoded), size=len(encoded))
+    layout.put(EMPTY_BYTES)
+    holder = Manifest(
+        artifact_type=ARTIFACT_TYPE, config=EMPTY_CONFIG, layers=(layer,), subject=manifest
+    )
+    return layout.publish({name: manifest}, [layout.put(holder.encode())])
