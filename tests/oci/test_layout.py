@@ -7,7 +7,8 @@ import pytest
 from lockgate.domain.artifact import MANIFEST, Descriptor
 from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, StorageFailed
-from lockgate.oci.layout import Layout, hash_file
+from lockgate.oci.disk import hash_file
+from lockgate.oci.layout import Layout
 from oci.doubles import unprivileged
 
 

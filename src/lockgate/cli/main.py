@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "task": _Entry("lockgate.cli.task:task", "List, show, check and create tasks"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
+    "store": _Entry("lockgate.cli.store:store", "Check, measure and clean the local store"),
     "audit": _Entry("lockgate.cli.audit:audit", "Read, verify and export the audit log"),
     "replay": _Entry("lockgate.cli.replay:replay", "Run a past call again and compare the bytes"),
     "policy": _Entry("lockgate.cli.policy:policy", "Write, check, explain and test policies"),

@@ -47,15 +47,25 @@ Examples:
     "--if-missing", is_flag=True, help="Only look at sizes of what is here; hash nothing."
 )
 @click.option("--name", "own_name", metavar="N", help="Name for a GGUF file given by its path.")
+@click.option(
+    "--link", is_flag=True, help="Share the file given by its path instead of copying it."
+)
 @_json
 @click.pass_obj
 def pull(
-    session: Session, names: Sequence[str], *, if_missing: bool, own_name: str | None, as_json: bool
+    session: Session,
+    names: Sequence[str],
+    *,
+    if_missing: bool,
+    own_name: str | None,
+    link: bool,
+    as_json: bool,
 ) -> None:
     """Fetch models, or take a GGUF file of yours.
 
     What is here already is checked, and fetched again if it is damaged. A pull that was broken
-    off goes on where it stopped.
+    off goes on where it stopped. A file of yours is copied, or cloned where the file system can;
+    with --link it becomes read-only and is the store's own.
     """
     if own_name is not None and len(names) != 1:
         raise click.UsageError("--name takes exactly one path")
@@ -63,7 +73,7 @@ def pull(
     results = []
     for name in names:
         if own_name is not None:
-            result = store.pull_file(Path(name), own_name, progress)
+            result = store.pull_file(Path(name), own_name, progress, link=link)
         elif _is_path(name):
             raise click.UsageError(
                 f"a file needs a name: lockgate model pull {name} --name {Path(name).stem}"

@@ -29,6 +29,10 @@ class ModelFile:
     """Path inside the wheel, the repository or the folder, with `/`."""
     digest: Digest
     size: int
+    blake3: str = ""
+    """`blake3:<64 hex digits>`; known for what was packed here, never for the catalogue's."""
+    chunks: Digest | None = None
+    """Of the chunk table of a large file."""
 
     @property
     def title(self) -> str:

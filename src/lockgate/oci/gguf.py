@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from lockgate.errors import Corrupt
-from lockgate.oci.layout import storage
+from lockgate.oci.disk import storage
 
 _MAGIC: Final = b"GGUF"
 _VERSIONS: Final = (2, 3)

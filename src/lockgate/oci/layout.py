@@ -1,77 +1,58 @@
 """A local OCI image layout: files by digest, and an index that names some of them.
 
-Formats: OCI image-spec 1.1, `image-layout.md` and `image-index.md`. Beside them, `ingest/` holds
-what is not complete yet; nothing there is ever read as content.
+Formats: OCI image-spec 1.1, `image-layout.md` and `image-index.md`.
 """
 
-import errno
-import fcntl
-import hashlib
-import json
-import os
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
 
-from lockgate.domain.artifact import INDEX, Descriptor
-from lockgate.domain.digest import Digest, Json, canonical
-from lockgate.errors import Corrupt, LockgateError, StorageFailed
+from lockgate.domain.artifact import Descriptor, Manifest
+from lockgate.domain.digest import Digest, Json
+from lockgate.errors import Corrupt
+from lockgate.oci.blobs import Blobs
+from lockgate.oci.disk import replace_file, storage, translated
+from lockgate.oci.index import (
+    REF_NAME,
+    SUBJECT,
+    Document,
+    Entry,
+    Incomplete,
+    annotation,
+    descriptor,
+    encode_index,
+    parse_index,
+    reachable,
+    read_document,
+)
 
-CHUNK = 1 << 20
-REF_NAME = "org.opencontainers.image.ref.name"
-_SMALL = 4 << 20  # OCI distribution-spec: registries need not take manifests over 4 MiB
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """What belongs together, by digest."""
+
+    needed: frozenset[Digest]
+    pinned: frozenset[Digest]
+    """What only a release's pins lead to: it may be elsewhere, in the package for example."""
+    attached: frozenset[Digest]
+    """The manifests among these that have no name and live with their subject."""
+
+    @property
+    def all(self) -> frozenset[Digest]:
+        """Return both."""
+        return self.needed | self.pinned
 
 
-class Layout:
-    """The store below one folder. Safe for several processes; survives `kill -9` at any point.
+class Layout(Blobs):
+    """The store below one folder: what is listed is whole, and nothing else is ever shown.
 
-    Reading never writes, so a read-only store can be used.
+    Safe for several processes; survives `kill -9` at any point. Reading never writes.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-
-    @property
-    def ingest(self) -> Path:
-        """The folder for what is not complete yet; `prepare` makes it."""
-        return self._root / "ingest"
-
-    def blob(self, digest: Digest) -> Path:
-        """Return where the bytes with that digest are, or would be."""
-        return self._root / "blobs" / "sha256" / digest.hex
-
-    def has(self, digest: Digest, size: int) -> bool:
-        """Say whether a file of that size stands for the digest. Does not hash."""
-        try:
-            return self.blob(digest).stat().st_size == size
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise _translated(error, self.blob(digest)) from error
-
-    def read(self, digest: Digest) -> bytes:
-        """Return a small document.
-
-        Raises:
-            Corrupt: it is missing, too large, or does not match its digest.
-            StorageFailed: it cannot be read.
-
-        """
-        path = self.blob(digest)
-        try:
-            with path.open("rb") as file:
-                data = file.read(_SMALL + 1)
-        except FileNotFoundError as error:
-            raise Corrupt(f"`{path}` is missing from the store") from error
-        except OSError as error:
-            raise _translated(error, path) from error
-        if len(data) > _SMALL or Digest.of(data) != digest:
-            raise Corrupt(f"`{path}` does not match its name")
-        return data
+        super().__init__(root)
+        self._listed: tuple[bytes | None, Sequence[Entry]] = (None, ())
 
     def manifests(self) -> Mapping[str, Descriptor]:
         """Return the named manifests; nothing if there is no store yet.
@@ -82,278 +63,232 @@ class Layout:
         """
         found: dict[str, Descriptor] = {}
         for entry in self._entries():
-            name = _annotation(entry, REF_NAME)
+            name = annotation(entry, REF_NAME)
             if name is not None:
-                found[name] = _descriptor(entry, self._index_file)
+                found[name] = descriptor(entry, self._index_file)
         return found
 
-    def prepare(self) -> None:
-        """Make the folders and the marker of the layout.
+    def name(self, name: str, manifest: Descriptor) -> bool:
+        """Let `name` stand for `manifest`. Return False if a blob of it is missing."""
+        return self.publish({name: manifest})
+
+    def publish(self, named: Mapping[str, Descriptor], attached: Iterable[Digest] = ()) -> bool:
+        """Make manifests that are stored visible, all or none. False if a blob is missing.
+
+        What `attached` holds has a subject and gets no name. The check and the listing are one
+        step under the lock that `forget` holds too: nothing becomes visible without its files.
 
         Raises:
+            Corrupt: a document that is here is damaged.
             StorageFailed: the disk is full or read-only.
 
         """
-        with storage(self._root):
-            (self._root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-            self.ingest.mkdir(exist_ok=True)
-            marker = self._root / "oci-layout"
-            if not marker.exists():
-                _replace(marker, self.ingest, canonical({"imageLayoutVersion": "1.0.0"}))
-
-    def require_space(self, size: int) -> None:
-        """Refuse to begin what cannot end.
-
-        Raises:
-            StorageFailed: fewer than `size` bytes are free.
-
-        """
-        with storage(self._root):
-            state = os.statvfs(self._root)
-        free = state.f_bavail * state.f_frsize
-        if free < size:
-            raise StorageFailed(
-                f"`{self._root}` has {free:,} bytes free, {size:,} are needed", hint=_SPACE_HINT
-            )
-
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Wait until no other process holds the lock, and hold it.
-
-        The lock file goes away with the last holder; who waited on a file that is gone takes the
-        new one.
-
-        Raises:
-            StorageFailed: the file system cannot lock, or is read-only.
-
-        """
-        path = self.ingest / f"{name}.lock"
-        with storage(path):
-            file = _locked(path)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            file.close()
-
-    def put(self, data: bytes) -> Digest:
-        """Store a small document. Durable when it returns."""
-        digest = Digest.of(data)
-        if not self.has(digest, len(data)):
-            with storage(self.blob(digest)):
-                _replace(self.blob(digest), self.ingest, data, mode=0o444)
-        return digest
-
-    def adopt(self, path: Path, digest: Digest) -> None:
-        """Move a file of `ingest/` that is known to match `digest` to its place. Durable."""
-        target = self.blob(digest)
-        with storage(target):
-            path.chmod(0o444)
-            _sync(path)
-            path.replace(target)
-            _sync(target.parent)
-
-    def name(self, name: str, manifest: Descriptor) -> bool:
-        """Let `name` stand for `manifest`. Return False if a blob of it is missing.
-
-        The check and the naming are one step under the lock that `forget` holds too: a manifest
-        never becomes visible without its files.
-        """
-        with self.lock("index"):
-            needed = _references(json.loads(self.read(manifest.digest)))
-            if not all(self.blob(digest).exists() for digest in needed):
-                return False
-            entry: dict[str, Json] = {
+        added: list[dict[str, Json]] = [
+            {
                 "mediaType": manifest.media_type,
                 "digest": str(manifest.digest),
                 "size": manifest.size,
                 "annotations": {REF_NAME: name},
             }
-            gone, kept = self._parted(name)
-            self._write_index([*kept, entry])
-            self._sweep(gone, [*kept, entry])
+            for name, manifest in named.items()
+        ]
+        with self.lock("index"):
+            listed = {entry.get("digest") for entry in self._entries()}
+            for digest in attached:
+                data = self._read_or_none(digest)
+                if data is None:
+                    return False
+                entry = attachment(data)
+                if str(digest) not in listed:
+                    added.append(entry)
+            if not self._complete([Digest.parse(str(entry["digest"])) for entry in added]):
+                return False
+            self._replace_names(named, added)
         return True
 
     def forget(self, name: str) -> int:
-        """Take a name away, and the files that no other manifest uses. Return the bytes freed."""
-        with self.lock("index"):
-            gone, kept = self._parted(name)
-            # The index first: a crash in between leaves unused files, not a broken model.
-            self._write_index(kept)
-            return self._sweep(gone, kept)
+        """Take a name away, and what only it led to. Return the bytes freed.
 
-    def discard(self, path: Path) -> int:
-        """Delete a file of the store that is damaged or unfinished. Return the bytes freed."""
-        with storage(path):
-            if not path.exists():
-                return 0
-            size = path.stat().st_size
-            path.unlink()
-            return size
+        Attestations go with their subject, and files stay that another manifest uses.
+        """
+        with self.lock("index"):
+            return self._replace_names([name], [])
+
+    def attach(self, manifest: bytes) -> Descriptor:
+        """Store a manifest that has a `subject`, and list it. Its blobs are here already.
+
+        Once listed it lives as long as its subject is reachable. Attaching again changes nothing.
+
+        Raises:
+            Corrupt: it is not an image manifest, has no subject, or a blob of it is missing.
+            StorageFailed: the disk is full or read-only.
+
+        """
+        attachment(manifest)
+        digest = self.put(manifest)
+        if not self.publish({}, [digest]):
+            raise Corrupt(
+                f"a blob of the manifest {digest} is not in the store",
+                hint="attach again: another process may have removed it in between",
+            )
+        return _referrer(Manifest.parse(manifest), digest, len(manifest))
+
+    def referrers(self, subject: Digest, *, artifact_type: str = "") -> Sequence[Descriptor]:
+        """Return the attached manifests whose `subject` is that one, ordered by digest.
+
+        The index only says where to look: what a manifest is about stands in its own bytes.
+
+        Raises:
+            Corrupt: the index, or one of those manifests, is damaged or missing.
+
+        """
+        found: dict[Digest, Descriptor] = {}
+        for entry in self._entries():
+            hint = annotation(entry, SUBJECT)
+            if annotation(entry, REF_NAME) is not None or hint not in {None, str(subject)}:
+                continue
+            digest = descriptor(entry, self._index_file).digest
+            try:
+                data = self.read(digest)
+                manifest = Manifest.parse(data)
+            except Corrupt:
+                if hint is None:
+                    continue  # what another tool listed says nothing about this subject
+                raise
+            if manifest.subject is not None and manifest.subject.digest == subject:
+                found[digest] = _referrer(manifest, digest, len(data))
+        wanted = [at for at in found.values() if artifact_type in {"", at.artifact_type}]
+        return sorted(wanted, key=lambda at: at.digest)
+
+    def attached(self) -> Mapping[Digest, Digest]:
+        """Return the manifests that live as long as their subject, with it.
+
+        Raises:
+            Corrupt: the index, or one of them, is damaged or missing.
+
+        """
+        return self._attached(self._entries())
+
+    def roots(self) -> Sequence[tuple[str | None, Descriptor]]:
+        """Return what the index lists, with its name. Raises Corrupt if it is not an index."""
+        return [
+            (annotation(entry, REF_NAME), descriptor(entry, self._index_file))
+            for entry in self._entries()
+        ]
+
+    def unlist(self, gone: Container[Digest]) -> None:
+        """Take entries out of the index. The caller holds the lock `index`."""
+        entries = [(descriptor(at, self._index_file).digest, at) for at in self._entries()]
+        self._write_index(entry for digest, entry in entries if digest not in gone)
+
+    def closure(self, roots: Iterable[Digest]) -> Closure:
+        """Return what belongs together: all that `roots` lead to, and what is attached to it.
+
+        Raises:
+            Corrupt: a document is damaged or missing.
+
+        """
+        attached = self._attached(self._entries())
+        found = reachable(roots, attached, self._document)
+        return Closure(
+            needed=frozenset(at for at, required in found.items() if required),
+            pinned=frozenset(at for at, required in found.items() if not required),
+            attached=frozenset(at for at in attached if at in found),
+        )
 
     @property
     def _index_file(self) -> Path:
         return self._root / "index.json"
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def _entries(self) -> Sequence[Entry]:
         try:
             data = self._index_file.read_bytes()
         except FileNotFoundError:
-            return []
+            return ()
         except OSError as error:
-            raise _translated(error, self._index_file) from error
-        try:
-            entries = json.loads(data)["manifests"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise _broken(self._index_file) from error
-        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-            raise _broken(self._index_file)
-        return entries
+            raise translated(error, self._index_file) from error
+        # Comparing bytes is exact, and a hundred times cheaper than parsing a long index again.
+        if self._listed[0] != data:
+            self._listed = data, parse_index(data, self._index_file)
+        return self._listed[1]
 
     def _write_index(self, entries: Iterable[Json]) -> None:
-        index: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)}
         with storage(self._index_file):
-            _replace(self._index_file, self.ingest, canonical(index))
+            replace_file(self._index_file, self.ingest, encode_index(entries))
 
-    def _parted(self, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        entries = self._entries()
-        gone = [entry for entry in entries if _annotation(entry, REF_NAME) == name]
-        return gone, [entry for entry in entries if _annotation(entry, REF_NAME) != name]
+    def _replace_names(self, names: Container[str | None], entries: Sequence[Entry]) -> int:
+        """List `entries` instead of those called `names`; delete what nothing leads to now.
 
-    def _sweep(self, gone: Iterable[Mapping[str, Any]], kept: Iterable[Mapping[str, Any]]) -> int:
-        used, unused = self._closure(kept), self._closure(gone)
-        if used is None or unused is None:
-            return 0  # better some bytes too many than a file that another model needs
-        return sum(self.discard(self.blob(digest)) for digest in sorted(unused - used))
+        Return the bytes freed. The index goes first: a crash in between leaves unused files, not
+        a broken model.
+        """
+        before = self._entries()
+        others = [entry for entry in before if annotation(entry, REF_NAME) not in names]
+        kept = [*others, *entries]
+        unused: set[Digest] = set()
+        if len(others) < len(before):
+            # Where a document cannot be read, better some bytes too many than a missing file.
+            with suppress(Corrupt):
+                attached = self._attached(before)
+                used = self._reachable(kept, attached)
+                unused = {at for at in self._reachable(before, attached) if at not in used}
+        gone = {str(digest) for digest in unused}
+        self._write_index(entry for entry in kept if entry.get("digest") not in gone)
+        return sum(self.discard(self.blob(digest)) for digest in sorted(unused))
 
-    def _closure(self, entries: Iterable[Mapping[str, Any]]) -> set[Digest] | None:
-        """Return everything that the manifests lead to; None if that cannot be known."""
-        found: set[Digest] = set()
+    def _attached(self, entries: Iterable[Entry]) -> Mapping[Digest, Digest]:
+        """Return the manifests that live as long as their subject, with it."""
+        found: dict[Digest, Digest] = {}
         for entry in entries:
-            try:
-                digest = _descriptor(entry, self._index_file).digest
-                found |= {digest, *_references(json.loads(self.read(digest)))}
-            except (Corrupt, ValueError):
-                return None
+            if annotation(entry, REF_NAME) is None:
+                digest = descriptor(entry, self._index_file).digest
+                subject = read_document(self.read(digest)).subject
+                if subject is not None:
+                    found[digest] = subject
         return found
 
+    def _reachable(
+        self, entries: Iterable[Entry], attached: Mapping[Digest, Digest]
+    ) -> Mapping[Digest, bool]:
+        roots = []
+        for entry in entries:
+            digest = descriptor(entry, self._index_file).digest
+            if annotation(entry, REF_NAME) is not None or digest not in attached:
+                roots.append(digest)
+        return reachable(roots, attached, self._document)
 
-def hash_file(path: Path) -> tuple[Digest, int]:
-    """Return the digest and the size of a file, in bounded memory.
+    def _complete(self, roots: Iterable[Digest]) -> bool:
+        try:
+            found = reachable(roots, {}, self._document)
+        except Incomplete:
+            return False
+        return all(self.blob(at).exists() for at, required in found.items() if required)
 
-    Raises:
-        StorageFailed: it cannot be read.
+    def _document(self, digest: Digest) -> Document | None:
+        data = self._read_or_none(digest)
+        return None if data is None else read_document(data)
 
-    """
-    hasher, size = hashlib.sha256(), 0
-    with storage(path), path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            hasher.update(chunk)
-            size += len(chunk)
-    return Digest(hasher.hexdigest()), size
-
-
-@contextmanager
-def storage(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about `path` into StorageFailed."""
-    try:
-        yield
-    except OSError as error:
-        raise _translated(error, path) from error
-
-
-_SPACE_HINT = "free some space, or set `LOCKGATE_DATA_DIR` to a folder with more of it"
+    def _read_or_none(self, digest: Digest) -> bytes | None:
+        return self.read(digest) if self.blob(digest).exists() else None
 
 
-def _translated(error: OSError, path: Path) -> LockgateError:
-    reason = (error.strerror or str(error)).lower()
-    if error.errno in _FULL:
-        return StorageFailed(f"`{path}` cannot be written: {reason}", hint=_SPACE_HINT)
-    if error.errno in _REFUSED:
-        return StorageFailed(
-            f"`{path}` cannot be used: {reason}",
-            hint="change its permissions, or set `LOCKGATE_DATA_DIR` to a folder of yours",
-        )
-    return StorageFailed(f"`{path}`: {reason}", hint="see `lockgate doctor`")
-
-
-def _broken(path: Path) -> Corrupt:
-    return Corrupt(
-        f"`{path}` is not an OCI image index",
-        hint="move it away and pull again: files that are there already are not fetched again",
+def _referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
+    # OCI distribution-spec, "Listing Referrers": without `artifactType`, the config's media type.
+    return Descriptor(
+        media_type=manifest.media_type,
+        digest=digest,
+        size=size,
+        artifact_type=manifest.artifact_type or manifest.config.media_type,
+        annotations=manifest.annotations,
     )
 
 
-def _annotation(entry: Mapping[str, Any], key: str) -> str | None:
-    annotations = entry.get("annotations")
-    value = annotations.get(key) if isinstance(annotations, dict) else None
-    return value if isinstance(value, str) else None
-
-
-def _descriptor(entry: Mapping[str, Any], path: Path) -> Descriptor:
-    media_type, digest, size = (entry.get(k) for k in ("mediaType", "digest", "size"))
-    try:
-        if isinstance(media_type, str) and isinstance(digest, str) and isinstance(size, int):
-            return Descriptor(media_type=media_type, digest=Digest.parse(digest), size=size)
-    except LockgateError as error:
-        raise _broken(path) from error
-    raise _broken(path)
-
-
-def _references(value: object) -> set[Digest]:
-    """Return the digests of all descriptors in a manifest or an index, at any depth."""
-    found: set[Digest] = set()
-    pending = [value]
-    while pending:
-        at = pending.pop()
-        if isinstance(at, list):
-            pending.extend(at)
-        elif isinstance(at, dict):
-            pending.extend(at.values())
-            digest = at.get("digest")
-            if isinstance(digest, str) and digest.startswith("sha256:") and "size" in at:
-                found.add(Digest.parse(digest))
-    return found
-
-
-def _locked(path: Path) -> BinaryIO:
-    while True:
-        file = path.open("wb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _same(file, path):
-                return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-
-
-def _same(file: BinaryIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _replace(target: Path, ingest: Path, data: bytes, *, mode: int = 0o644) -> None:
-    partial = ingest / f"{target.name}.{os.getpid()}-{threading.get_ident()}"
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(mode)
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def attachment(data: bytes) -> dict[str, Json]:
+    """Return the entry for a manifest that has a subject. Raises Corrupt if it has none."""
+    manifest = Manifest.parse(data)
+    if manifest.subject is None:
+        raise Corrupt("the manifest has no `subject`, so it cannot be attached to one")
+    found = _referrer(manifest, Digest.of(data), len(data))
+    listed = {**found.annotations, SUBJECT: str(manifest.subject.digest)}
+    listed.pop(REF_NAME, None)  # it would be a name
+    return replace(found, annotations=listed).document

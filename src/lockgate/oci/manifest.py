@@ -14,11 +14,13 @@ from lockgate.domain.artifact import MANIFEST
 from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, LockgateError
 from lockgate.oci.catalogue import HfSource, Model, ModelFile, PypiSource, Source
+from lockgate.oci.index import BLAKE3
 
 ARTIFACT_TYPE = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 _WEIGHT = "application/vnd.cncf.model.weight.v1.raw"
 _WEIGHT_CONFIG = "application/vnd.cncf.model.weight.config.v1.raw"
+CHUNKS = "io.lockgate.chunks.digest"  # as in chunks.py, which needs the hash library
 _ROLE = "io.lockgate.role"
 _PATH = "org.cncf.model.filepath"
 _TITLE = "org.opencontainers.image.title"
@@ -154,6 +156,7 @@ def _layer(file: ModelFile) -> dict[str, Json]:
             _TITLE: file.title,
             "org.cncf.model.file.metadata+json": canonical(metadata).decode(),
             _ROLE: file.role,
+            **_present({BLAKE3: file.blake3, CHUNKS: str(file.chunks or "")}),
         },
     }
 
@@ -168,6 +171,8 @@ def _file(layer: Mapping[str, Any]) -> ModelFile:
         member=str(annotations[_PATH]),
         digest=Digest.parse(layer["digest"]),
         size=size,
+        blake3=str(annotations.get(BLAKE3, "")),
+        chunks=Digest.parse(annotations[CHUNKS]) if CHUNKS in annotations else None,
     )
 
 

@@ -17,9 +17,10 @@ from lockgate.oci.catalogue import (
     ModelFile,
     PypiSource,
 )
+from lockgate.oci.disk import hash_file
 from lockgate.oci.gguf import read_header
 from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification
-from lockgate.oci.layout import Layout, hash_file
+from lockgate.oci.layout import Layout
 from lockgate.oci.manifest import config_digest, pack, unpack
 from lockgate.oci.settings import ModelSettings
 from lockgate.ports import Progress
@@ -61,11 +62,17 @@ class ModelStore:
             return _result(model, fetched=False)
         return self._bring(model, progress, trust_sizes=if_missing)
 
-    def pull_file(self, path: Path, name: str, progress: Progress) -> PullResult:
+    def pull_file(
+        self, path: Path, name: str, progress: Progress, *, link: bool = False
+    ) -> PullResult:
         """Take a GGUF file of the user's into the store, under a name of its own.
 
+        With `link`, the store and the user share one read-only file. A file that did not change
+        since it was taken in is not read again.
+
         Raises:
-            UsageError: the name is not one, or belongs to the catalogue.
+            UsageError: the name is not one, or belongs to the catalogue; or the file changed
+                while it was read.
             NotFound: there is no such file.
             Corrupt: it is not a whole GGUF file.
             StorageFailed: the disk is full or read-only.
@@ -81,21 +88,10 @@ class ModelStore:
             )
         if not path.is_file():
             raise NotFound(f"`{path}` is not a file", hint="give the path of a GGUF file")
-        header = read_header(path)
-        digest, size = hash_file(path)
-        model = Model(
-            name=name,
-            source=FileSource(path=path.absolute().parent),
-            files=(ModelFile(role="weights", member=path.name, digest=digest, size=size),),
-            backend=_OWN_BACKEND,
-            title=header.title or name,
-            licence=header.licence,
-            architecture=header.architecture,
-            format="gguf",
-            quantisation=header.quantisation,
-            context_tokens=header.context_tokens,
-        )
-        return self._bring(model, progress, trust_sizes=False)
+        # Imported here because only packing needs the second hash function.
+        from lockgate.oci.packing import pack_file  # noqa: PLC0415
+
+        return pack_file(self._layout, path, name, link=link, progress=progress)
 
     def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         """Return read-only paths by role, to be mapped in place. Looks at sizes; hashes nothing.
@@ -121,10 +117,10 @@ class ModelStore:
             raise Corrupt(
                 f"the model `{model}` is damaged: {_listed(bad) or 'its manifest'} "
                 "is missing or has the wrong size",
-                hint=self._repair(model),
+                hint=self.repair(model),
             )
         why = "is here in an older version" if state is State.OUTDATED else "is not here"
-        raise ModelMissing(f"the model `{model}` {why}", hint=self._repair(model))
+        raise ModelMissing(f"the model `{model}` {why}", hint=self.repair(model))
 
     def _known(self, name: str) -> Digest | None:
         try:
@@ -235,7 +231,7 @@ class ModelStore:
         if isinstance(model.source, BuiltinSource):
             problems = _problems(model, self._package_paths(model, model.source))
         elif self._state(model, digest) in {State.MISSING, State.OUTDATED}:
-            raise ModelMissing(f"the model `{name}` is not here", hint=self._repair(name))
+            raise ModelMissing(f"the model `{name}` is not here", hint=self.repair(name))
         else:
             problems = _problems(model, self._paths(model))
             try:
@@ -268,6 +264,14 @@ class ModelStore:
             with self._layout.lock(path.stem):
                 freed += self._layout.discard(path)
         return freed
+
+    def in_catalogue(self, name: str) -> bool:
+        """Say whether a catalogue knows where the model comes from."""
+        return name in self._catalogue.models
+
+    def repair(self, name: str) -> str:
+        """Return the command that brings a model back."""
+        return f"lockgate model pull {name if self.in_catalogue(name) else f'PATH --name {name}'}"
 
     def _bring(self, model: Model, progress: Progress, *, trust_sizes: bool) -> PullResult:
         packed = pack(model)
@@ -382,10 +386,6 @@ class ModelStore:
             f"no model is called `{name[:80]}`",
             hint=f"did you mean `{close[0]}`?" if close else "see `lockgate model list`",
         )
-
-    def _repair(self, name: str) -> str:
-        what = name if name in self._catalogue.models else f"PATH --name {name}"
-        return f"lockgate model pull {what}"
 
 
 def _result(model: Model, *, fetched: bool) -> PullResult:

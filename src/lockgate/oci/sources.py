@@ -13,8 +13,9 @@ from lockgate.oci.catalogue import (
     ModelFile,
     PypiSource,
 )
+from lockgate.oci.disk import hash_file, storage
 from lockgate.oci.gguf import read_header
-from lockgate.oci.layout import Layout, hash_file, storage
+from lockgate.oci.layout import Layout
 from lockgate.oci.pypi import Wheel, find_wheel, read_config
 from lockgate.oci.settings import ModelSettings
 from lockgate.oci.transfer import Connection, Remote, Transfer

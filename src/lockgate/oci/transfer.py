@@ -15,7 +15,7 @@ import httpx2
 
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt, Denied, NotFound, Unavailable, UsageError
-from lockgate.oci.layout import storage
+from lockgate.oci.disk import storage
 from lockgate.ports import Progress
 
 _BLOCK: Final = 256 * 1024

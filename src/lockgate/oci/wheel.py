@@ -10,7 +10,7 @@ from typing import IO
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
 from lockgate.oci.catalogue import ModelFile
-from lockgate.oci.layout import CHUNK, storage
+from lockgate.oci.disk import CHUNK, storage
 
 
 def extract(archive: Path, file: ModelFile, target: Path) -> None:
