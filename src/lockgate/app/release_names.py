@@ -1,6 +1,7 @@
 """Names of releases, moved in one transaction with the audit event that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from lockgate.app.calls import new_id, os_user
@@ -59,6 +60,18 @@ async def running(state: State) -> Sequence[Promotion]:
         for promotion in await unit.promotions(limit=_MOST):
             newest.setdefault((promotion.environment, promotion.task), promotion)
     return list(newest.values())
+
+
+async def audited(
+    store: Callable[[], AbstractAsyncContextManager[State]],
+    action: str,
+    subject: str,
+    detail: dict[str, Json],
+    now: datetime,
+) -> None:
+    """Append one administrative event, in a transaction of its own."""
+    async with store() as state, state.begin() as unit:
+        await _audit(unit, action, subject, now, detail)
 
 
 async def _audit(

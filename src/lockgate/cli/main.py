@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, _Entry] = {
     "store": _Entry("lockgate.cli.store:store", "Check, measure and clean the local store"),
     "audit": _Entry("lockgate.cli.audit:audit", "Read, verify and export the audit log"),
     "replay": _Entry("lockgate.cli.replay:replay", "Run a past call again and compare the bytes"),
+    "key": _Entry("lockgate.cli.key:key", "Make and look after signing keys"),
+    "trust": _Entry("lockgate.cli.trust:trust", "Say whose keys count, and in which roles"),
     "policy": _Entry("lockgate.cli.policy:policy", "Write, check, explain and test policies"),
     "config": _Entry("lockgate.cli.config:config", "Check and show the configuration"),
     "doctor": _Entry("lockgate.cli.doctor:doctor", "Say what is missing and how to get it"),

@@ -50,6 +50,25 @@ class AuditSettings(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeySettings(_Table):
+    """The private keys of this machine."""
+
+    passphrase_env: EnvironmentVariable | None = None
+    """Name of the environment variable with the passphrase. Default: asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings(_Table):
+    """What may run here, and by whose word."""
+
+    file: Path | None = None
+    """`policy.toml`, relative to the configuration file. Default: the embedded policy, which asks
+    for nothing and says so in the audit log."""
+    environment: Name = "local"
+    """The environment that calls run in: the policy has rules for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings(_Table):
     """How sensitive inputs are."""
 
@@ -213,6 +232,8 @@ class Config(_Table):
     store: StoreSettings = field(default_factory=StoreSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     data: DataSettings = field(default_factory=DataSettings)
+    keys: KeySettings = field(default_factory=KeySettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
     models: Mapping[Name, ModelSettings] = field(default_factory=dict)
     """Models beside those of the catalogue, by name."""
     backends: Mapping[Name, BackendSettings] = field(default_factory=dict)

@@ -1,9 +1,20 @@
 """Who may say what: the keys that a trust root names, their roles, and where these hold."""
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Final, Self
+
+from lockgate.domain.digest import Json, canonical
+from lockgate.domain.instants import instant_of, instant_text
+from lockgate.errors import Corrupt, Denied
+
+API_VERSION: Final = "lockgate/v1"
+MAX_KEYS: Final = 1000
+MAX_BYTES: Final = 4 << 20
 
 
 class Role(StrEnum):
@@ -52,6 +63,22 @@ class TrustedKey:
             )
         return ""
 
+    @property
+    def document(self) -> dict[str, Json]:
+        """The key as JSON."""
+        found: dict[str, Json] = {
+            "fingerprint": self.fingerprint,
+            "pem": self.pem,
+            "holder": self.holder,
+            "roles": sorted(self.roles),
+            "scopes": list(self.scopes),
+        }
+        if self.expires is not None:
+            found["expires"] = instant_text(self.expires)
+        if self.revoked:
+            found["revoked"] = True
+        return found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRoot:
@@ -63,6 +90,47 @@ class TrustRoot:
     """How many different holders of ROOT keys must sign the next version."""
     keys: tuple[TrustedKey, ...]
 
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read the document that root keys sign.
+
+        Raises:
+            Corrupt: it is not the canonical document of a trust root.
+
+        """
+        if len(data) > MAX_BYTES:
+            raise Corrupt(f"a trust root has {len(data):,} bytes, at most {MAX_BYTES:,} allowed")
+        try:
+            document = json.loads(data)
+            found = cls(
+                version=_positive(document["version"]),
+                expires=instant_of(document["expires"]),
+                threshold=_positive(document["threshold"]),
+                keys=tuple(_key(key) for key in document["keys"][:MAX_KEYS]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise Corrupt(f"the trust root is malformed: {error!r}"[:200]) from error
+        if found.encode() != data:
+            raise Corrupt("the trust root has unknown members or is not canonical JSON")
+        return found
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes, which are what root keys sign."""
+        return canonical(
+            {
+                "apiVersion": API_VERSION,
+                "version": self.version,
+                "expires": instant_text(self.expires),
+                "threshold": self.threshold,
+                "keys": [key.document for key in sorted(self.keys, key=lambda k: k.fingerprint)],
+            }
+        )
+
+    def with_key(self, key: TrustedKey) -> Self:
+        """Return the next version, in which `key` stands for its fingerprint."""
+        kept = tuple(k for k in self.keys if k.fingerprint != key.fingerprint)
+        return replace(self, version=self.version + 1, keys=(*kept, key))
+
     def key(self, fingerprint: str) -> TrustedKey | None:
         """Return a key by its fingerprint."""
         return next((key for key in self.keys if key.fingerprint == fingerprint), None)
@@ -70,6 +138,84 @@ class TrustRoot:
     def holders(self, role: Role) -> Sequence[str]:
         """Return who has a role, each once, in order."""
         return sorted({key.holder for key in self.keys if role in key.roles})
+
+
+def accept(old: TrustRoot | None, new: TrustRoot, signers: Sequence[str], now: datetime) -> None:
+    """Let `new` follow `old`, as a TUF root follows another (TUF specification 5.3), or refuse.
+
+    `signers` are the fingerprints whose signatures over `new` were found right.
+
+    Raises:
+        Denied: it is older, skips a version, has expired, or too few root holders signed it.
+
+    """
+    if old is not None and new.version <= old.version:
+        raise Denied(
+            f"the trust root has version {new.version}, accepted here is {old.version} already",
+            hint="an older trust root may hold keys that were revoked since; ask for the newest",
+        )
+    if old is not None and new.version != old.version + 1:
+        raise Denied(
+            f"the trust root has version {new.version}, the next one is {old.version + 1}",
+            hint="accept the versions between, in order: each is signed by the one before",
+        )
+    _require_current(new, now)
+    _require_threshold(new, new, signers, now)
+    if old is not None:
+        _require_threshold(old, new, signers, now)
+
+
+def _require_current(root: TrustRoot, now: datetime) -> None:
+    if now >= root.expires:
+        raise Denied(
+            f"the trust root of version {root.version} expired at {instant_text(root.expires)}, "
+            f"it is {instant_text(now)}",
+            hint="let the holders of root keys sign a new version with `lockgate trust renew`",
+        )
+
+
+def _require_threshold(
+    judge: TrustRoot, new: TrustRoot, signers: Sequence[str], now: datetime
+) -> None:
+    """Count different holders whose ROOT keys, by what `judge` says of them, signed `new`."""
+    holders = set()
+    for fingerprint in signers:
+        key = judge.key(fingerprint)
+        if key is not None and not key.may(Role.ROOT, "*", now):
+            holders.add(key.holder)
+    if len(holders) < judge.threshold:
+        who = ", ".join(sorted(holders)) or "nobody"
+        raise Denied(
+            f"version {new.version} of the trust root is signed by {len(holders)} holder(s) of "
+            f"root keys of version {judge.version} ({who}), needed: {judge.threshold}",
+            hint="let another holder sign it with `lockgate trust sign FILE --key NAME`",
+        )
+
+
+def _key(value: Any) -> TrustedKey:
+    roles, scopes, expires = value["roles"], value["scopes"], value.get("expires")
+    if not scopes or not all(isinstance(scope, str) for scope in scopes):
+        raise ValueError("scopes")
+    texts = [value[name] for name in ("fingerprint", "pem", "holder")]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise ValueError("fingerprint, pem or holder")
+    if hashlib.sha256(texts[1].encode()).hexdigest() != texts[0]:
+        raise ValueError(f"the fingerprint {texts[0][:12]} is not that of its key")
+    return TrustedKey(
+        fingerprint=texts[0],
+        pem=texts[1],
+        holder=texts[2],
+        roles=frozenset(Role(role) for role in roles),
+        scopes=tuple(scopes),
+        expires=None if expires is None else instant_of(expires),
+        revoked=value.get("revoked") is True,
+    )
+
+
+def _positive(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{value!r} is not a positive integer")
+    return value
 
 
 def _matches(scope: str, task: str) -> bool:

@@ -1,0 +1,307 @@
+"""`lockgate trust`: whose word counts here."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lockgate.cli.output import data, data_json, table, words
+from lockgate.cli.passphrase import passphrase
+from lockgate.cli.session import Session
+from lockgate.domain.digest import Json
+from lockgate.domain.trust import Role, TrustRoot
+from lockgate.errors import NotFound, StorageFailed, UsageError
+
+SHORT = 12
+ROLES = [str(role) for role in Role]
+_LONGEST_DAYS = 3650
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _signing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write the next version to this file, for others to sign, and accept nothing.",
+        ),
+        click.option(
+            "--passphrase-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Read the passphrase from this file.  [default: `keys.passphrase_env`, or asked]",
+        ),
+        click.option(
+            "--sign", "signing", required=True, metavar="KEY", help="Root key that signs."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def trust() -> None:
+    """Say whose keys count, in which roles, for which tasks: one signed, versioned document."""
+
+
+@trust.command("init", epilog=_examples("lockgate trust init --sign root --holder ana"))
+@_signing_options
+@click.option("--holder", required=True, help="Who holds the key: a person or a machine.")
+@click.option("--days", type=click.IntRange(1, _LONGEST_DAYS), default=365, show_default=True)
+@click.pass_obj
+def init_trust(
+    session: Session,
+    signing: str,
+    passphrase_file: Path | None,
+    output: Path | None,
+    holder: str,
+    days: int,
+) -> None:
+    """Begin a trust root in which one key has the role `root` and no other."""
+    from lockgate.app.trust import trust_store, trusted_key
+
+    if trust_store(session.environment).data() is not None:
+        raise UsageError(
+            "this machine has a trust root already", hint="see it with `lockgate trust show`"
+        )
+    public = _public(session, signing)
+    root = TrustRoot(
+        version=1,
+        expires=_now() + timedelta(days=days),
+        threshold=1,
+        keys=(trusted_key(public, holder, [Role.ROOT], [], None),),
+    )
+    _finish(session, root, signing, passphrase_file, output)
+
+
+@trust.command(
+    "add",
+    epilog=_examples(
+        "lockgate trust add --key build --holder ci --role builder --sign root",
+        "lockgate trust add --pem bo.pub --holder bo --role approver --scope review --sign root",
+    ),
+)
+@_signing_options
+@click.option("--key", "name", help="A key of this machine.")
+@click.option(
+    "--pem", type=click.Path(path_type=Path, dir_okay=False), help="A file with a public key."
+)
+@click.option("--holder", required=True, help="Who holds the key: a person or a machine.")
+@click.option("--role", "roles", multiple=True, required=True, type=click.Choice(ROLES))
+@click.option("--scope", "scopes", multiple=True, help="Task that the roles hold for; `team-*`.")
+@click.option("--days", type=click.IntRange(1, _LONGEST_DAYS), help="When the key expires.")
+@click.option("--threshold", type=click.IntRange(1, 100), help="Root holders that must sign.")
+@click.pass_obj
+def add_key(session: Session, /, **given: Any) -> None:
+    """Let a key count in one or more roles; a key that is named already is changed."""
+    from dataclasses import replace
+
+    from lockgate.app.trust import required_root, trusted_key
+
+    if (given["name"] is None) == (given["pem"] is None):
+        raise UsageError("give one of `--key` and `--pem`")
+    public = _public(session, given["name"]) if given["name"] else _read(given["pem"])
+    expires = None if given["days"] is None else _now() + timedelta(days=given["days"])
+    key = trusted_key(public, given["holder"], given["roles"], given["scopes"], expires)
+    root = required_root(session.environment, _now()).with_key(key)
+    if given["threshold"] is not None:
+        root = replace(root, threshold=given["threshold"])
+    _finish(session, root, given["signing"], given["passphrase_file"], given["output"])
+
+
+@trust.command("revoke", epilog=_examples("lockgate trust revoke 1f2e3d4c5b6a --sign root"))
+@click.argument("fingerprint")
+@_signing_options
+@click.pass_obj
+def revoke_key(
+    session: Session,
+    fingerprint: str,
+    signing: str,
+    passphrase_file: Path | None,
+    output: Path | None,
+) -> None:
+    """Let the key FINGERPRINT count no more: not for what it signed before, either."""
+    from dataclasses import replace
+
+    from lockgate.app.trust import required_root
+
+    root = required_root(session.environment, _now())
+    found = [k for k in root.keys if k.fingerprint.startswith(fingerprint)]
+    if len(fingerprint) < SHORT or len(found) != 1:
+        raise NotFound(
+            f"the trust root has {len(found)} key(s) `{fingerprint[:64]}`",
+            hint=f"give at least {SHORT} digits of one; see `lockgate trust show`",
+        )
+    changed = root.with_key(replace(found[0], revoked=True))
+    _finish(session, changed, signing, passphrase_file, output)
+
+
+@trust.command("renew", epilog=_examples("lockgate trust renew --days 365 --sign root"))
+@_signing_options
+@click.option("--days", type=click.IntRange(1, _LONGEST_DAYS), default=365, show_default=True)
+@click.pass_obj
+def renew_trust(
+    session: Session, signing: str, passphrase_file: Path | None, output: Path | None, days: int
+) -> None:
+    """Let the trust root hold for longer, even after it has expired."""
+    from dataclasses import replace
+
+    from lockgate.app.trust import trust_store
+    from lockgate.signing.trust_file import decode
+
+    held = trust_store(session.environment).data()
+    if held is None:
+        raise NotFound(
+            "this machine has no trust root", hint="begin one with `lockgate trust init`"
+        )
+    root = decode(held)[0]
+    later = replace(root, version=root.version + 1, expires=_now() + timedelta(days=days))
+    _finish(session, later, signing, passphrase_file, output)
+
+
+@trust.command("sign", epilog=_examples("lockgate trust sign next.json --sign root-bo"))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--sign", "signing", required=True, metavar="KEY", help="Root key that signs.")
+@click.option("--passphrase-file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def sign_trust(session: Session, file: Path, signing: str, passphrase_file: Path | None) -> None:
+    """Add a signature to FILE, a version that somebody proposes."""
+    from lockgate.signing import trust_file
+
+    signed = trust_file.sign(_read(file), _signer(session, signing, passphrase_file))
+    _write(file, signed)
+    words(f"signed {file}; next: lockgate trust accept {file}")
+
+
+@trust.command("accept", epilog=_examples("lockgate trust accept trust.json"))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def accept_trust(session: Session, file: Path) -> None:
+    """Take FILE as the trust root of this machine, if it follows from the accepted one.
+
+    The first one is trusted as it comes: compare its keys with what their holders say.
+    """
+    _accept(session, _read(file))
+
+
+@trust.command("show", epilog=_examples("lockgate trust show", "lockgate trust show --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print the document as JSON.")
+@click.pass_obj
+def show_trust(session: Session, *, as_json: bool) -> None:
+    """Show whose keys count here."""
+    import json
+
+    from lockgate.app.trust import required_root
+
+    root = required_root(session.environment, _now())
+    if as_json:
+        data_json(json.loads(root.encode()))
+        return
+    data(
+        f"version {root.version}, holds until {root.expires:%Y-%m-%d}, "
+        f"{root.threshold} root holder(s) sign"
+    )
+    table(
+        ("FINGERPRINT", "HOLDER", "ROLES", "SCOPES", "STATE"),
+        [
+            (
+                key.fingerprint[:SHORT],
+                key.holder,
+                ", ".join(sorted(key.roles)),
+                ", ".join(key.scopes),
+                "revoked"
+                if key.revoked
+                else f"until {key.expires:%Y-%m-%d}"
+                if key.expires
+                else "counts",
+            )
+            for key in sorted(root.keys, key=lambda k: (k.holder, k.fingerprint))
+        ],
+    )
+
+
+@trust.command("export", epilog=_examples("lockgate trust export -o trust.json"))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File."
+)
+@click.pass_obj
+def export_trust(session: Session, output: Path) -> None:
+    """Write the trust root to a file, for `lockgate trust accept` on other machines."""
+    from lockgate.app.trust import required_root, trust_store
+
+    required_root(session.environment, _now())
+    held = trust_store(session.environment).data()
+    assert held is not None, "a required root was read from it"
+    _write(output, held)
+
+
+def _finish(
+    session: Session,
+    root: TrustRoot,
+    signing: str,
+    passphrase_file: Path | None,
+    output: Path | None,
+) -> None:
+    from lockgate.app.trust import propose
+
+    signed = propose(root, [_signer(session, signing, passphrase_file)])
+    if output is not None:
+        _write(output, signed)
+        words(f"version {root.version} is in {output}; next: lockgate trust sign {output}")
+        return
+    _accept(session, signed)
+
+
+def _accept(session: Session, signed: bytes) -> None:
+    from functools import partial
+
+    from lockgate.app.release_names import audited
+    from lockgate.app.trust import trust_store
+    from lockgate.domain.digest import Digest
+
+    root = trust_store(session.environment).accept(signed, _now())
+    detail: dict[str, Json] = {"version": root.version, "digest": str(Digest.of(root.encode()))}
+    session.run(partial(audited, session.store, "trust.accept", "trust", detail, _now()))
+    data(f"the trust root is version {root.version}, with {len(root.keys)} key(s)")
+
+
+def _public(session: Session, name: str) -> bytes:
+    from lockgate.app.trust import key_ring
+
+    return key_ring(session.environment).show(name).pem.encode()
+
+
+def _signer(session: Session, name: str, passphrase_file: Path | None) -> Any:
+    from lockgate.app.trust import key_ring
+
+    ring = key_ring(session.environment)
+    secret = passphrase(session, passphrase_file) if ring.show(name).encrypted else None
+    return ring.open(name, secret)
+
+
+def _read(path: Path) -> bytes:
+    from lockgate.signing.trust_file import MAX_BYTES
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise NotFound(f"`{path}` cannot be read: {error.strerror}") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise StorageFailed(f"`{path}` cannot be written: {error.strerror}") from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
