@@ -249,3 +249,31 @@ def _key(*parts: object) -> bytes:
 
 def _plain(value: object) -> object:
     return value.hex() if isinstance(value, bytes) else dict(value)  # type: ignore[call-overload]
+
+
+def estimate(suite: Suite) -> int:
+    """Return about how many cases a suite has, without reading the cases of its files."""
+    columns = sum(_allows(p.prompts, prompt) for p in suite.providers for prompt in suite.prompts)
+    entries = 0
+    for source in suite.sources:
+        if isinstance(source, CaseFile):
+            entries += _lines(source)
+            continue
+        combinations = 1
+        for value in {**suite.default.variables, **source.variables}.values():
+            if isinstance(value, list) and value and isinstance(value[0], str):
+                combinations *= len(value)
+        repeat = source.options.get("repeat")
+        entries += combinations * (repeat if isinstance(repeat, int) else suite.repeat)
+    return entries * columns
+
+
+def _lines(file: CaseFile) -> int:
+    count = 0
+    try:
+        with file.path.open("rb") as opened:
+            while data := opened.read(1 << 20):
+                count += data.count(b"\n")
+    except OSError:
+        return 0
+    return count

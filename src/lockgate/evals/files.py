@@ -5,8 +5,7 @@ the project's folder is read, through links or `..` either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lockgate.domain.digest import Json
@@ -28,6 +27,15 @@ class Files:
 
     folder: Path
     root: Path
+    _texts: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)
+    """What was read already: a variable's file is read once a run, not once a case."""
+
+    def text(self, path: Path) -> str:
+        """Return a file's text. Raises as `read_text`."""
+        found = self._texts.get(path)
+        if found is None:
+            found = self._texts[path] = read_text(path)
+        return found
 
     def resolve(self, reference: str) -> Path:
         """Return the path that `file://...` names.
@@ -81,19 +89,18 @@ class Files:
     def variable(self, reference: str) -> str:
         """Return what a variable that names a file stands for: its text; YAML as JSON."""
         path = self.resolve(reference)
-        text = read_text(path)
+        text = self.text(path)
         return stringify(plain(text)) if path.suffix in {".yaml", ".yml"} else trim(text)
 
     def value(self, reference: str) -> Json:
         """Return what an assertion's value that names a file stands for."""
         path = self.resolve(reference)
-        text = read_text(path)
+        text = self.text(path)
         return plain(text) if path.suffix in _DATA else trim(text)
 
 
-@cache
 def read_text(path: Path) -> str:
-    """Return a file's text, read once.
+    """Return a file's text.
 
     Raises:
         InvalidConfig: it cannot be read, is too large, or is not UTF-8.
