@@ -21,6 +21,9 @@ MAX_NODES = 2_000_000
 """Counted after aliases are followed: ten levels of ten aliases are too many."""
 _MAX_INTEGER = 400
 
+_PAIR = re.compile(
+    r"((?<!\\)(?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
@@ -76,6 +79,9 @@ def document(text: str, name: str, *, equal_keys: bool = False) -> tuple[Json, L
     if len(text) > MAX_BYTES:
         raise InvalidConfig(f"`{name}` is larger than {MAX_BYTES} bytes")
     lines = Lines()
+    if text.lstrip()[:1] in {"{", "["}:
+        # JSON writes characters beyond 16 bits as pairs of escapes; YAML 1.2 has `\U` for them.
+        text = _PAIR.sub(_joined, text)
     try:
         _bound_depth(text, name)
         loader = _Loader(text)
@@ -98,6 +104,11 @@ class _Loader(yaml.CSafeLoader):
         if kind is yaml.ScalarNode:
             return _PLAIN if implicit[0] else _STRING
         return super().resolve(kind, value, implicit)
+
+
+def _joined(found: re.Match[str]) -> str:
+    high, low = int(found[2], 16), int(found[3], 16)
+    return f"{found[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
 def _bound_depth(text: str, name: str) -> None:

@@ -37,12 +37,16 @@ class Page:
     """Names of the elements that would be made, wrappers only where they are written."""
     bare_text: bool = False
     """Whether text stands in the body itself."""
+    body: bool = False
+    """Whether `<body>` is written before anything that would start a body by itself."""
+    _started: bool = False
     _open: list[str] = field(default_factory=list)
     _formatting: list[str] = field(default_factory=list)
 
     def text(self, data: str) -> None:
         if not data.strip(_SPACE) or self.bare_text:
             return
+        self._started = self._started or not self._open
         if self._open and self._open[-1] in _TABLE_PARTS:
             table = max(at for at, name in enumerate(self._open) if name in _TABLE_PARTS)
             while table > 0 and self._open[table] != "table":
@@ -53,6 +57,9 @@ class Page:
 
     def start(self, name: str) -> None:
         self.elements.add(name)
+        if name == "body":
+            self.body = self.body or not self._started
+        self._started = self._started or name not in _HEAD | {"html", "head"}
         if name in _WRAPPERS:
             return
         if name in _ENDS_PARAGRAPH:

@@ -1,6 +1,5 @@
 """`is-html` and `contains-html`."""
 
-import re
 from functools import cache
 from typing import Any
 
@@ -22,7 +21,6 @@ _ELEMENTS = frozenset(
     "datalist optgroup option textarea output progress meter fieldset legend details summary dialog "
     "menu slot template".split()
 )
-_BODY = re.compile(r"<body[\s>/]")
 _SPACE = r"[\t\n\x0b\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]"
 _OPENING = rf"<[a-zA-Z][a-zA-Z0-9-]*(?:{_SPACE}[^>]*)?>"
 _CLOSING = rf"</[a-zA-Z][a-zA-Z0-9-]*{_SPACE}*>"
@@ -65,7 +63,7 @@ def _problem(text: str) -> str:
     if text[:5].lower() == "<?xml":
         return "the output is XML, not HTML"
     page = read_page(text)
-    if page.bare_text and not _BODY.search(text.lower()):
+    if page.bare_text and not page.body:
         return "text stands outside of the HTML elements"
     if not any(n in _ELEMENTS or n in _WRAPPERS or "-" in n for n in page.elements):
         return "the output has no known HTML element"
