@@ -16,9 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from promptfoo_cases import PLAIN, WORDS, sentence
-from promptfoo_recorded import TOOLS, recorded, reply
-
 from lockgate.errors import LockgateError
 from lockgate.evals.assertion import Response
 from lockgate.evals.expand import Case, Expansion
@@ -27,6 +24,8 @@ from lockgate.evals.load import load_suite
 from lockgate.evals.results import Journal, read_results
 from lockgate.evals.run import Runner
 from lockgate.evals.summary import Summary
+from promptfoo_cases import PLAIN, WORDS, sentence
+from promptfoo_recorded import TOOLS, recorded, reply
 
 DRIVER = r"""
 import fs from 'fs';

@@ -77,7 +77,7 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
 @click.pass_obj
-def eval_(session: Session, outputs: Sequence[Path], *, as_json: bool, **chosen: object) -> int:
+def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: object) -> int:
     """Run the suite in FILE, or TASK's own cases, and report what passed.
 
     A suite is a promptfooconfig.yaml, as promptfoo reads it.

@@ -135,7 +135,7 @@ class Expansion:
                         problem=problem,
                     )
 
-    def _id(  # noqa: PLR0913, PLR0917  the parts of an identity
+    def _id(
         self, provider: str, column: str, number: int, values: Mapping[str, Json], description: str
     ) -> str:
         key = _key(provider, column, number, values, description)[:_ID_BYTES]

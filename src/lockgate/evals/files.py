@@ -72,7 +72,7 @@ class Files:
             return [path]
         if Path(name).is_absolute():
             raise InvalidConfig(f"`{reference}`: a pattern is relative to the suite")
-        found = []
+        found: list[Path] = []
         for path in self.folder.glob(name):
             if len(found) >= MAX_MATCHES:
                 raise InvalidConfig(f"`{reference}` matches more than {MAX_MATCHES} files")

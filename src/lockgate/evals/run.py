@@ -79,7 +79,7 @@ class Runner:
                 self._write(item, journal, summary, progress)
             self._finished.clear()
 
-    async def _work(  # noqa: PLR0913, PLR0917  one worker's hands
+    async def _work(
         self,
         source: Iterator[Case | Broken],
         journal: Journal,

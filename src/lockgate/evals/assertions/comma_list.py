@@ -1,6 +1,7 @@
 r"""Texts with commas between, as `contains-any` takes them: `a, "b, c", d`.
 
-Quotes keep commas; inside them `\"`, `\\` and `""` stand for the character. Repeated commas count once.
+Quotes keep commas; inside them `\"`, `\\` and `""` stand for the character. Repeated commas count
+once.
 """
 
 from lockgate.evals.javascript import WHITE_SPACE, trim

@@ -11,15 +11,11 @@ _NAME = re.compile(r"[A-Za-z][^\s/>\0]*")
 _RAW = frozenset(
     {"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "noscript"}
 )
-_VOID = frozenset(
-    "area base br col embed hr img input link meta param source track wbr".split()  # noqa: SIM905
-)
+_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
 _HEAD = frozenset({"base", "link", "meta", "title", "style", "script", "noscript", "template"})
-_FORMATTING = frozenset(
-    "a b big code em font i nobr s small strike strong tt u".split()  # noqa: SIM905
-)
+_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
 _ENDS_PARAGRAPH = frozenset(
-    "address article aside blockquote center details dialog dir div dl fieldset figcaption figure "  # noqa: SIM905
+    "address article aside blockquote center details dialog dir div dl fieldset figcaption figure "
     "footer form h1 h2 h3 h4 h5 h6 header hgroup hr main menu nav ol p pre search section summary "
     "table ul li dd dt plaintext listing xmp".split()
 )

@@ -13,7 +13,7 @@ MAX_TEXT = 10 << 20
 _WRAPPERS = frozenset({"html", "head", "body"})
 # The elements of the HTML standard (section 4), without the obsolete ones.
 _ELEMENTS = frozenset(
-    "title base link meta style article section nav aside h1 h2 h3 h4 h5 h6 header footer address p "  # noqa: SIM905
+    "title base link meta style article section nav aside h1 h2 h3 h4 h5 h6 header footer address p "
     "hr pre blockquote ol ul li dl dt dd figure figcaption main div a em strong small s cite q dfn "
     "abbr ruby rt rp data time code var samp kbd sub sup i b u mark bdi bdo span br wbr img iframe "
     "embed object param picture source video audio track map area svg math script noscript canvas "

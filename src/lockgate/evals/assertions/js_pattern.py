@@ -109,7 +109,7 @@ class _Translation:
             return
         self._out.append(f"[{'^' if negated else ''}{''.join(parts)}]")
 
-    def _escape(self, *, in_class: bool) -> str:  # noqa: C901, PLR0911, PLR0912  one return an escape
+    def _escape(self, *, in_class: bool) -> str:  # noqa: C901, PLR0911  one return an escape
         text, at = self._text, self._at + 1
         if at >= len(text):
             raise ValueError("a backslash ends the pattern")

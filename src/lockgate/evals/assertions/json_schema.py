@@ -1,5 +1,6 @@
 """JSON Schema draft 7, as strict as Ajv's default: an unknown keyword or format is an error."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -72,8 +73,6 @@ def violations(schema: Json, value: Json) -> Sequence[str]:
 
 @lru_cache(maxsize=256)
 def _compiled(text: str) -> Any:
-    import json  # noqa: PLC0415
-
     schema = json.loads(text)
     _check(schema, 0)
     try:
@@ -87,7 +86,7 @@ def _compiled(text: str) -> Any:
         raise SchemaRefused(str(error).splitlines()[0][:MAX_MESSAGE]) from None
 
 
-def _refuse(uri: str) -> Json:
+def _refuse(uri: str) -> Any:
     raise ValueError(f"`{uri}` is another document")
 
 
@@ -101,17 +100,26 @@ def _check(schema: Json, depth: int) -> None:
     if depth > _DEEPEST:
         raise SchemaRefused("nested too deeply")
     for name, part in schema.items():
-        if name not in _KEYWORDS:
-            raise SchemaRefused(f"unknown keyword `{name}`")
-        if name == "format" and part not in _FORMATS:
-            raise SchemaRefused(f"unknown format `{part}`")
-        if name == "$schema" and part not in _DRAFT_7:
-            raise SchemaRefused(f"`$schema` is `{part}`, not draft 7")
-        if name in _SCHEMAS:
-            _check(part, depth + 1)
-        elif name in _SCHEMAS_BY_NAME and isinstance(part, Mapping):
-            for each in part.values():
-                _check(each, depth + 1)
-        elif name in _LISTS or name == "items":
-            for each in part if isinstance(part, list) else [part]:
-                _check(each, depth + 1)
+        _check_keyword(name, part)
+        for each in _inner(name, part):
+            _check(each, depth + 1)
+
+
+def _check_keyword(name: str, value: Json) -> None:
+    if name not in _KEYWORDS:
+        raise SchemaRefused(f"unknown keyword `{name}`")
+    if name == "format" and value not in _FORMATS:
+        raise SchemaRefused(f"unknown format `{value}`")
+    if name == "$schema" and value not in _DRAFT_7:
+        raise SchemaRefused(f"`$schema` is `{value}`, not draft 7")
+
+
+def _inner(name: str, value: Json) -> Sequence[Json]:
+    """Return the schemas that a keyword holds."""
+    if name in _SCHEMAS:
+        return [value]
+    if name in _SCHEMAS_BY_NAME and isinstance(value, Mapping):
+        return list(value.values())
+    if name in _LISTS or name == "items":
+        return value if isinstance(value, list) else [value]
+    return ()

@@ -1,14 +1,14 @@
-"""`is-json` and `contains-json`, with a JSON Schema (draft 7, as promptfoo takes them) or without."""
+"""`is-json` and `contains-json`, with a JSON Schema of draft 7 or without."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from lockgate.domain.digest import Json
+from lockgate.errors import InvalidConfig
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, verdict
 from lockgate.evals.assertions.json_schema import SchemaRefused, violations
 from lockgate.evals.assertions.output import text_output
 from lockgate.evals.javascript import parse
 from lockgate.evals.yaml_document import plain
-from lockgate.errors import InvalidConfig
 
 MAX_EMBEDDED = 100_000
 """Characters of one JSON text inside an output, as in promptfoo."""

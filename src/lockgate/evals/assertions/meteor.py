@@ -6,6 +6,7 @@ third stage of the paper, WordNet's synonyms, is left out: its 30 MB are not par
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, number
@@ -63,9 +64,7 @@ def _score(
     weighted = alpha * precision + (1 - alpha) * recall
     if weighted == 0:
         return 0.0
-    chunks = 1 + sum(
-        (b[0] - a[0], b[1] - a[1]) != (1, 1) for a, b in zip(pairs, pairs[1:], strict=False)
-    )
+    chunks = 1 + sum((b[0] - a[0], b[1] - a[1]) != (1, 1) for a, b in pairwise(pairs))
     penalty: float = gamma * (chunks / len(pairs)) ** beta
     return (1 - penalty) * (precision * recall / weighted)
 

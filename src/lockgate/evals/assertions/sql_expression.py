@@ -1,4 +1,4 @@
-"""Expressions of SQL: SQL-92's section 6.11 to 8.12, with MySQL's and PostgreSQL's common additions."""
+"""Expressions of SQL-92 (sections 6.11 to 8.12), with common additions of MySQL and PostgreSQL."""
 
 from lockgate.evals.assertions.sql_reader import Reader
 
@@ -7,7 +7,7 @@ _BINARY = frozenset({"+", "-", "*", "/", "%", "||", "->", "->>"})
 _BINARY_MYSQL = frozenset({"&", "|", "^", "<<", ">>", ":=", "DIV", "MOD"})
 _PREFIXES = frozenset({"-", "+", "!", "~"})
 _UNITS = frozenset(
-    "MICROSECOND SECOND MINUTE HOUR DAY WEEK MONTH QUARTER YEAR DAY_HOUR DAY_MINUTE DAY_SECOND "  # noqa: SIM905
+    "MICROSECOND SECOND MINUTE HOUR DAY WEEK MONTH QUARTER YEAR DAY_HOUR DAY_MINUTE DAY_SECOND "
     "HOUR_MINUTE HOUR_SECOND MINUTE_SECOND YEAR_MONTH".split()
 )
 _BARE_CALLS = frozenset({"LEFT", "RIGHT", "IF", "REPLACE", "INSERT", "VALUES", "DATE", "MOD"})
@@ -55,9 +55,9 @@ class Expressions(Reader):
         """Take IS, IN, LIKE or BETWEEN if one of them is next."""
         if self.accept("IS"):
             self.accept("NOT")
-            if self.accept("DISTINCT", "FROM"):
-                self._sum()
-            elif not self.one_of("NULL", "TRUE", "FALSE", "UNKNOWN"):
+            if self.accept("DISTINCT", "FROM") or not self.one_of(
+                "NULL", "TRUE", "FALSE", "UNKNOWN"
+            ):
                 self._sum()
             return True
         start = self.at
@@ -111,9 +111,9 @@ class Expressions(Reader):
         while self.peek().kind == "sign" and self.peek().text in _PREFIXES:
             self.at += 1
         token = self.peek()
-        if token.kind in {"text", "number", "parameter"}:
-            self.at += 1
-        elif token.kind == "double" and self.mysql and not self.is_next(".", ahead=1):
+        if token.kind in {"text", "number", "parameter"} or (
+            token.kind == "double" and self.mysql and not self.is_next(".", ahead=1)
+        ):
             self.at += 1
         elif self.is_next("("):
             self.in_brackets(lambda: self.deeper(self._query_or_list))
@@ -181,12 +181,16 @@ class Expressions(Reader):
             self._argument_list(name.upper())
             self.expect(")")
         if self.accept("FILTER"):
-            self.in_brackets(lambda: (self.expect("WHERE"), self.expression()))
+            self.in_brackets(self._filter)
         if self.accept("OVER"):
             if self.is_next("("):
                 self.in_brackets(self.window)
             else:
                 self.name()
+
+    def _filter(self) -> None:
+        self.expect("WHERE")
+        self.expression()
 
     def _argument_list(self, name: str) -> None:
         if name == "EXTRACT":
@@ -201,16 +205,11 @@ class Expressions(Reader):
             self.query()
             return
         self.list_of(self.expression)
-        if name in {"TRIM", "SUBSTRING"} and not (self.mysql and name == "SUBSTRING"):
+        if name == "TRIM":
             if self.accept("FROM"):
                 self.expression()
-            if self.accept("FOR"):
-                self.expression()
-        if name == "CONVERT":
-            if self.accept("USING"):
-                self.name()
-            elif self.is_next("UNSIGNED", "SIGNED"):
-                self.at += 1
+        elif name == "CONVERT" and self.accept("USING"):
+            self.name()
         if self.accept("ORDER", "BY"):
             self.list_of(self.ordered)
         if self.mysql and self.accept("SEPARATOR"):

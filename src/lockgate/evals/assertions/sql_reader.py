@@ -8,7 +8,7 @@ from lockgate.evals.assertions.sql_tokens import END, SqlError, Token
 MAX_DEPTH = 100
 T = TypeVar("T")
 _RESERVED = frozenset(
-    "ADD ALL ALTER AND AS ASC BETWEEN BY CASE CREATE CROSS DELETE DESC DISTINCT DROP ELSE EXCEPT "  # noqa: SIM905
+    "ADD ALL ALTER AND AS ASC BETWEEN BY CASE CREATE CROSS DELETE DESC DISTINCT DROP ELSE EXCEPT "
     "EXISTS FALSE FROM FULL GROUP HAVING IN INNER INSERT INTERSECT INTO IS JOIN LEFT LIKE LIMIT NOT "
     "NULL ON OR ORDER OUTER RIGHT SELECT SET TABLE THEN TRUE UNION UPDATE USING VALUES WHEN WHERE "
     "WITH".split()
@@ -68,7 +68,7 @@ class Reader:
         ):
             self.at += 1
             return token.raw
-        self.fail("expected a name")
+        return self.fail("expected a name")
 
     def is_name(self) -> bool:
         token = self.peek()

@@ -126,7 +126,12 @@ class _Statements(Expressions):
         if self.accept("HAVING"):
             self.expression()
         if self.accept("WINDOW"):
-            self.list_of(lambda: (self.name(), self.expect("AS"), self.in_brackets(self.window)))
+            self.list_of(self._named_window)
+
+    def _named_window(self) -> None:
+        self.name()
+        self.expect("AS")
+        self.in_brackets(self.window)
 
     def _item(self) -> None:
         if self.accept("*"):

@@ -1,6 +1,6 @@
 """`is-sql` and `contains-sql`, with lists of tables and columns that may be used or without.
 
-Read by a parser of our own for the common core of the dialects: what promptfoo's own parser takes of
+Read by a parser of our own for the common core of the dialects: what promptfoo's parser takes of
 MySQL (the default) or PostgreSQL, and nothing of the exotic rest.
 """
 
@@ -18,7 +18,7 @@ from lockgate.evals.javascript import trim
 _MODIFIERS = frozenset({"ALL", "DISTINCT"})
 _MYSQL = frozenset({"mysql", "mariadb"})
 _MODIFIERS_MYSQL = frozenset(
-    "DISTINCTROW HIGH_PRIORITY STRAIGHT_JOIN SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_CACHE "  # noqa: SIM905
+    "DISTINCTROW HIGH_PRIORITY STRAIGHT_JOIN SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_CACHE "
     "SQL_CALC_FOUND_ROWS SQL_NO_CACHE SQL_SMALL_RESULT".split()
 )
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*([^\r\n]*)\Z")
