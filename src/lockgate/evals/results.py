@@ -5,6 +5,7 @@ early leaves `FILE.part`; the next one reads it, keeps the results whose `input`
 asks only for the others.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -146,6 +147,8 @@ class Journal:
         self._old = path and path.with_name(f"{path.name}.old")
         self._file: IO[bytes] | None = None
         self._source: IO[bytes] | None = None
+        self._lock_path = path and path.with_name(f"{path.name}.lock")
+        self._locked: IO[bytes] | None = None
         self._known: dict[bytes, int] = {}
 
     def __enter__(self) -> Self:
@@ -153,6 +156,7 @@ class Journal:
             return self
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock()
             _append(self._part, self._old)
             if self._old.exists():
                 self._source = self._old.open("rb")
@@ -164,11 +168,29 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in (self._file, self._source):
+        if self._locked is not None and self._lock_path is not None:
+            with suppress(OSError):
+                self._lock_path.unlink(missing_ok=True)
+        for file in (self._file, self._source, self._locked):
             if file is not None:
                 with suppress(OSError):  # a full disk has been told at the write
                     file.close()
-        self._file = self._source = None
+        self._file = self._source = self._locked = None
+
+    def _lock(self) -> None:
+        """Keep other processes off the file; the system lets go of it if this one dies."""
+        assert self._lock_path is not None
+        locked = self._lock_path.open("ab")
+        try:
+            fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_at(locked, self._lock_path):
+                raise BlockingIOError  # its last owner removed it between the two lines above
+        except BlockingIOError:
+            locked.close()
+            raise StorageFailed(
+                f"another run writes `{self._path}`", hint="wait for it, or give another file"
+            ) from None
+        self._locked = locked
 
     @property
     def resumed(self) -> int:
@@ -206,11 +228,17 @@ class Journal:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
-            self.__exit__()
             self._part.replace(self._path)
             self._old.unlink(missing_ok=True)
         except OSError as error:
             raise _failed(self._path, error) from error
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _append(part: Path, old: Path) -> None:

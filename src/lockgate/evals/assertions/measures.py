@@ -119,6 +119,8 @@ def _perplexity(assertion: Assertion, context: Context) -> float:
     total = 0.0
     for value in found:  # in this order and unscaled: promptfoo's rounding
         total += value
+    if math.isnan(total):  # it compares with nothing, so that `not-` would pass
+        raise invalid(assertion, "got a log probability that is NaN")
     try:
         return math.exp(-(total / len(found)))
     except OverflowError:

@@ -1,6 +1,7 @@
 """Reports by the end of their file's name."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -68,5 +69,6 @@ def write_report(path: Path, report: Report) -> None:
                 file.write(piece)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise StorageFailed(f"`{path}` cannot be written: {error.strerror}") from error
