@@ -86,7 +86,9 @@ def main() -> None:
     print(f"start                       {start:8.2f} CPU-s       (wanted: at most 0.40)")
     print(f"cases, 4 assertions each    {rate:8.0f} a CPU-second (wanted: at least 5,000)")
     print(f"memory, {count:,} cases     {memory:8.0f} MiB         (wanted: at most 150)")
-    print(f"with five reports           {reported - whole:8.2f} CPU-s more, {reported_memory:.0f} MiB")
+    print(
+        f"with five reports           {reported - whole:8.2f} CPU-s more, {reported_memory:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -166,10 +166,40 @@ XML_TEXTS = (
     "<!DOCTYPE a><a/>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "<root><item/><other/></root>", "<a",
     "<root><item><name>n</name></item></root>", "<A></a>", " <a/> ", "<a b='<'/>", "<1a/>",
 )  # fmt: skip
+XML_PARTS = (
+    *(
+        "<a>",
+        "</a>",
+        "<b>",
+        "</b>",
+        "<b/>",
+        "<a x='1'>",
+        "x",
+        " ",
+        "&amp;",
+        "&",
+        "<root>",
+        "</root>",
+        "<item>",
+    ),
+    *(
+        "</item>",
+        "<!-- c -->",
+        "<![CDATA[y]]>",
+        "<?pi x?>",
+        '<?xml version="1.0"?>',
+        "<",
+        ">",
+        "<n:a>",
+        "</n:a>",
+    ),
+)
 
 
 def xml(rng: random.Random) -> Pair:
     text = rng.choice(XML_TEXTS)
+    if rng.random() < 0.3:
+        text = "".join(rng.choice(XML_PARTS) for _ in range(rng.randint(1, 7)))
     kind = rng.choice(("is-xml", "contains-xml"))
     if kind == "contains-xml" and rng.random() < 0.7:
         text = rng.choice(
@@ -199,10 +229,65 @@ HTML_TEXTS = (
     "<html>x</html>", "<body>x", "<div", "a < b > c", '<a href="x>y">t</a>', "<p><b>x</p>y", "<?xml?><a/>",
     "<img src='x'/>", "<P CLASS='a'>T</P>", "text <em>and</em> more", "&nbsp; &copy;", "<head></head>x", "</div>",
 )  # fmt: skip
+HTML_PARTS = (
+    *(
+        "<p>",
+        "</p>",
+        "<div>",
+        "</div>",
+        "<b>",
+        "</b>",
+        "<ul>",
+        "<li>",
+        "</ul>",
+        "<br>",
+        "<span class='a'>",
+    ),
+    *(
+        "</span>",
+        "text",
+        " ",
+        "\n",
+        "<table>",
+        "<tr>",
+        "<td>",
+        "</td>",
+        "</tr>",
+        "</table>",
+        "<custom>",
+        "<x-y>",
+    ),
+    *(
+        "<!-- c -->",
+        "&amp;",
+        '<a href="#">',
+        "</a>",
+        "<h1>",
+        "</h1>",
+        "<img src=x>",
+        "<",
+        ">",
+        "<body>",
+        "<html>",
+    ),
+    *(
+        "</body>",
+        "<title>",
+        "</title>",
+        "<script>",
+        "</script>",
+        "<style>",
+        "</style>",
+        "<!DOCTYPE html>",
+    ),
+)
 
 
 def html(rng: random.Random) -> Pair:
-    return rng.choice(HTML_TEXTS), {"type": rng.choice(("is-html", "contains-html"))}
+    text = rng.choice(HTML_TEXTS)
+    if rng.random() < 0.4:
+        text = "".join(rng.choice(HTML_PARTS) for _ in range(rng.randint(1, 7)))
+    return text, {"type": rng.choice(("is-html", "contains-html"))}
 
 
 def refusal(rng: random.Random) -> Pair:

@@ -65,9 +65,7 @@ def run(
 
     async def work() -> None:
         with Journal(path) as journal:
-            await runner.run(
-                Expansion(suite, files, release=release), journal, summary, Counting()
-            )
+            await runner.run(Expansion(suite, files, release=release), journal, summary, Counting())
             journal.finish()
 
     asyncio.run(work())

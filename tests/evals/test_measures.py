@@ -32,9 +32,7 @@ def test_characters_beyond_16_bits_count_twice_as_in_javascript() -> None:
     assert edit_distance("a\U0001f600", "b\U0001f601") == 2
 
 
-@pytest.mark.parametrize(
-    ("threshold", "passed"), [(None, True), (5, True), (4, False), (0, False)]
-)
+@pytest.mark.parametrize(("threshold", "passed"), [(None, True), (5, True), (4, False), (0, False)])
 def test_levenshtein_takes_five_edits_without_a_threshold(
     threshold: float | None, passed: bool
 ) -> None:

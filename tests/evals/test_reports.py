@@ -184,7 +184,9 @@ def test_a_name_that_is_no_report_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_degraded_run_says_so_everywhere(tmp_path: Path) -> None:
-    suite = load(tmp_path, "prompts: [p]\nproviders: [echo]\ntests: [{vars: {x: a}}, {vars: {x: b}}]")
+    suite = load(
+        tmp_path, "prompts: [p]\nproviders: [echo]\ntests: [{vars: {x: a}}, {vars: {x: b}}]"
+    )
 
     async def rules(case: Case) -> Response:
         return Response(output="x", degraded=("the model is missing",))
@@ -216,4 +218,3 @@ def test_a_base_that_is_no_results_file_is_a_clear_error(tmp_path: Path) -> None
 
     with pytest.raises(UsageError, match="line 1 is not a result"):
         text("markdown", replace(made, base=lambda: read_results(wrong)))
-

@@ -204,6 +204,8 @@ def test_a_recorded_answer_needs_no_provider(tmp_path: Path) -> None:
 
 
 def test_echo_is_the_prompt(tmp_path: Path) -> None:
-    suite = load(tmp_path, "prompts: ['{\"a\": \"{{x}}\"}']\nproviders: [echo]\ntests: [{vars: {x: b}}]")
+    suite = load(
+        tmp_path, 'prompts: [\'{"a": "{{x}}"}\']\nproviders: [echo]\ntests: [{vars: {x: b}}]'
+    )
 
     assert run(suite, echo)[1][0].output == '{\n  "a": "b"\n}'

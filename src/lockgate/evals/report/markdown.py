@@ -45,7 +45,9 @@ def _against(report: Report) -> Iterator[str]:
     shown = " | ".join(str(counts[n]) for n in ("fixed", "better", "worse", "new", "gone", "same"))
     yield f"| cases | {shown} |\n\n"
     total = report.summary.total
-    if found.base_total and total:
+    if found.base_total and counts["gone"] == found.base_total:
+        yield "No case of this run is in the base: it is of another suite.\n"
+    elif found.base_total and total:
         before, now = found.base_passed / found.base_total, report.summary.passed / total
         yield f"Passed: {before:.1%} before, {now:.1%} now ({now - before:+.1%}).\n"
     for title, changes in (
