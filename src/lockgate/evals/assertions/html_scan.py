@@ -20,7 +20,13 @@ _ENDS_PARAGRAPH = frozenset(
     "table ul li dd dt plaintext listing xmp".split()
 )
 _TABLE_PARTS = frozenset({"table", "tbody", "thead", "tfoot", "tr"})
+_ONLY_IN_TABLES = frozenset(
+    {"caption", "col", "colgroup", "tbody", "td", "tfoot", "th", "thead", "tr", "frame"}
+)
 _WRAPPERS = frozenset({"html", "head", "body"})
+_ORDER = {"html": 1, "head": 2, "body": 3}
+_TEXT = 3
+"""Text, and elements of the body, bring the body with them."""
 _ATTRIBUTE_STOP = re.compile(r"[>=]")
 _SPACE = " \t\n\f\r"
 
@@ -35,14 +41,18 @@ class Page:
     """Whether text stands in the body itself."""
     body: bool = False
     """Whether `<body>` is written before anything that would start a body by itself."""
+    _begun: int = 0
+    """The furthest of `_ORDER` that is there, written or not."""
     _started: bool = False
+    """Whether the body is there."""
     _open: list[str] = field(default_factory=list)
     _formatting: list[str] = field(default_factory=list)
 
     def text(self, data: str) -> None:
         if not data.strip(_SPACE) or self.bare_text:
             return
-        self._started = self._started or not self._open
+        if not self._open:
+            self._begun, self._started = _TEXT, True
         if self._open and self._open[-1] in _TABLE_PARTS:
             table = max(at for at, name in enumerate(self._open) if name in _TABLE_PARTS)
             while table > 0 and self._open[table] != "table":
@@ -52,12 +62,15 @@ class Page:
         self.bare_text = not self._open and not self._formatting
 
     def start(self, name: str) -> None:
-        self.elements.add(name)
-        if name == "body":
-            self.body = self.body or not self._started
-        self._started = self._started or name not in _HEAD | {"html", "head"}
         if name in _WRAPPERS:
+            self._wrap(name)
             return
+        in_head = name in _HEAD and not self._started
+        self._begun = max(self._begun, _ORDER["head"] if in_head else _TEXT)
+        self._started = self._started or not in_head
+        if name in _ONLY_IN_TABLES and "table" not in self._open:
+            return
+        self.elements.add(name)
         if name in _ENDS_PARAGRAPH:
             self._close("p", within=("button", "td", "th", "caption", "object", "template"))
         if name in {"li", "option"} and name in self._open:
@@ -68,13 +81,26 @@ class Page:
         if name in _FORMATTING:
             self._formatting.append(name)
 
+    def _wrap(self, name: str) -> None:
+        """Count a wrapper that is written before the parser would make one by itself."""
+        place = _ORDER[name]
+        if self._begun >= place:
+            return
+        self._begun = place
+        self.elements.add(name)
+        if name == "body":
+            self.body = self._started = True
+
     def end(self, name: str) -> None:
+        if name in {"body", "html", "br"}:
+            self._begun, self._started = _TEXT, True
         if name in _FORMATTING and name in self._formatting:
             self._formatting.remove(name)
         if name in self._open:
             self._close(name)
-        elif name in {"p", "br"}:  # made although only its end stands there
-            self.elements.add(name)
+        elif name == "br" or (name == "p" and self._started):
+            self.elements.add(name)  # made although only its end stands there
+            self._started = True
 
     def _close(self, name: str, within: tuple[str, ...] = ()) -> None:
         for at in range(len(self._open) - 1, -1, -1):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lockgate.evals.assertions.element_tree import Tree, Value
 
@@ -24,28 +24,16 @@ class _Tag:
     name: str = ""
 
 
-@dataclass(slots=True)
-class _Element:
-    name: str
-    start: int
-    parent: int | None
-    end: int = 0
-    children: list["_Element"] = field(default_factory=list)
-
-
 def elements_in(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans to look at: rows of siblings as one, then the outermost elements."""
+    """Yield the spans to look at: outermost elements, siblings with what is between as one."""
     closed = _closed(text)
     starts = {start for start, _, _ in closed}
-    outer = [(s, e, p) for s, e, p in closed if p is None or p not in starts]
-    rows: dict[int | None, list[tuple[int, int]]] = {}
-    for start, end, parent in outer:
-        rows.setdefault(parent, []).append((start, end))
-    for spans in rows.values():
-        if len(spans) > 1:
-            yield min(s for s, _ in spans), max(e for _, e in spans)
-    for start, end, _ in sorted(outer)[:MAX_ELEMENTS]:
-        yield start, end
+    rows: dict[int | None, tuple[int, int]] = {}
+    for start, end, parent in closed:
+        if parent is None or parent not in starts:
+            low, high = rows.get(parent, (start, end))
+            rows[parent] = min(low, start), max(high, end)
+    yield from sorted(rows.values())[:MAX_ELEMENTS]
 
 
 def lenient_tree(text: str) -> Value:
