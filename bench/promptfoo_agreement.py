@@ -79,7 +79,7 @@ export async function resolve(specifier, context, next) {
 }`), import.meta.url);
 """
 """promptfoo 0.121.20 imports `natural` by names that Node does not find in it, so that each METEOR
-assertion is an error there. The hook gives it those names: without them nothing could be compared."""
+assertion is an error there. The hook gives it those names: else nothing could be compared."""
 
 
 class Silent:
@@ -184,7 +184,7 @@ async def ours(config: dict[str, Any], folder: Path) -> list[dict[str, Any]] | s
         suite = load_suite(path, root=folder)
     except LockgateError as error:
         return error.message
-    files = Files(folder, folder.resolve())
+    files = Files(folder, suite.folder)
 
     async def respond(case: Case) -> Response:
         if case.provider.id == "echo":
@@ -265,7 +265,8 @@ def differences(mine: Any, other: Any) -> list[str]:
     for at, (a, b) in enumerate(zip(mine, other, strict=True)):
         if a["success"] != b["success"] or a["error"] != b["error"]:
             found.append(
-                f"case {at}: {verdict(a)} ({a['reason']:.90}), theirs {verdict(b)} ({b['reason']:.90})"
+                f"case {at}: {verdict(a)} ({a['reason']:.90}), "
+                f"theirs {verdict(b)} ({b['reason']:.90})"
             )
         elif not a["error"] and [p[0] for p in a["parts"]] != [bool(p[0]) for p in b["parts"]]:
             found.append(f"case {at}: parts {a['parts']}, theirs {b['parts']}")

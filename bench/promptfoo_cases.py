@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of texts
 """Configurations for `promptfoo_agreement.py`: random, and the same for the same seed.
 
 Outputs and values are drawn close to each other, so that both verdicts are likely, and close to the
@@ -216,8 +217,9 @@ def xml(rng: random.Random) -> Pair:
                 ["a.b.0"],
                 ["root.item.name"],
                 "a.b.1",
+                {"requiredElements": ["root.item"]},
+                "b",
             )
-            + ({"requiredElements": ["root.item"]}, "b")
         )
     return text, made
 
@@ -332,8 +334,18 @@ def word_count(rng: random.Random) -> Pair:
     text = rng.choice((sentence(rng), "", " ", "a\u00a0b", "a\ufeffb", "a\x85b"))
     number = len(text.split())
     value = rng.choice(
-        (number, str(number), number + 1, {"min": number}, {"max": number}, {"min": 0, "max": 3})
-        + ({"min": 5}, {"min": 3, "max": 1}, "x", {})
+        (
+            number,
+            str(number),
+            number + 1,
+            {"min": number},
+            {"max": number},
+            {"min": 0, "max": 3},
+            {"min": 5},
+            {"min": 3, "max": 1},
+            "x",
+            {},
+        )
     )
     return text, {"type": "word-count", "value": value}
 

@@ -1,4 +1,4 @@
-"""Configurations whose provider plays a response back: tool calls, finish reasons, probabilities."""
+"""Configurations whose provider plays responses back: tool calls, finish reasons, probabilities."""
 
 import json
 import random

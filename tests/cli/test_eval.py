@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a failure mode a row
 """`lockgate eval`: what can go wrong, one row a failure mode, and what the program does then."""
 
 import fcntl
@@ -109,7 +110,7 @@ class Mode:
     broken: int = 0
     """Entries that could not be read, each with its place."""
     says: str = ""
-    around: Callable[[Path], AbstractContextManager[None]] = lambda folder: nullcontext()  # noqa: E731
+    around: Callable[[Path], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
 def config(text: str) -> dict[str, str | bytes]:

@@ -39,6 +39,7 @@ def test_a_type_with_a_typo_is_refused_with_its_line_and_the_type_that_was_meant
         ("{assert: [{type: llm-rubric, value: good}]}", "needs a judge"),
         ("{assert: [{type: 'trajectory:tool-used'}]}", "needs a trace"),
         ("{assert: [{type: contains, value: a, transform: 'output.x()'}]}", "`transform`"),
+        ("{assert: [{$ref: '#/tests/0'}]}", "goes round in a circle"),
         ("{assert: [{type: equals, threshold: .nan}]}", "not a finite number"),
         ("{assert: [{type: equals, weight: heavy}]}", "`weight` is not a number"),
         ("{assert: [{value: a}]}", "no `type`"),
@@ -157,8 +158,10 @@ def test_a_case_file_with_broken_lines_runs_the_others(tmp_path: Path) -> None:
 
 def test_a_csv_file_gives_variables_and_expectations(tmp_path: Path) -> None:
     rows = (
-        "\ufeffx,__expected,__expected2,__metric,__threshold,__description,__config:__expected2:threshold\n"
-        'a,equals:a,not-levenshtein(1):abc,m,,first,0\n"b, c",b,"contains-any:""b, c"",z",m,0.5,,1\n'
+        "\ufeffx,__expected,__expected2,__metric,__threshold,__description,"
+        "__config:__expected2:threshold\n"
+        "a,equals:a,not-levenshtein(1):abc,m,,first,0\n"
+        '"b, c",b,"contains-any:""b, c"",z",m,0.5,,1\n'
         "too,few\nd,javascript:1,,,,,1\n"
     )
     summary, results, _ = run(load(tmp_path, f"{HEAD}tests: cases.csv", cases_csv=rows))
@@ -264,3 +267,21 @@ tests:
 
     assert outcomes(results) == ["passed", "error"]
     assert "does not fit the output" in results[1].reason
+
+
+def test_assertions_may_stand_elsewhere_and_have_their_own_transform(tmp_path: Path) -> None:
+    suite = load(
+        tmp_path,
+        """
+prompts: ['{{x}}']
+providers: [echo]
+assertionTemplates:
+  named: {type: equals, value: y, transform: JSON.parse(output).name}
+  schema: {type: is-json, value: {$ref: '#/definitions/none', definitions: {}}}
+tests:
+  - vars: {x: '{"name": "y"}'}
+    assert: [{$ref: '#/assertionTemplates/named'}, {type: is-json}]
+""",
+    )
+
+    assert outcomes(run(suite)[1]) == ["passed"]

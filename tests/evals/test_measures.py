@@ -34,7 +34,7 @@ def test_characters_beyond_16_bits_count_twice_as_in_javascript() -> None:
 
 @pytest.mark.parametrize(("threshold", "passed"), [(None, True), (5, True), (4, False), (0, False)])
 def test_levenshtein_takes_five_edits_without_a_threshold(
-    threshold: float | None, passed: bool
+    threshold: float | None, *, passed: bool
 ) -> None:
     assert ask("levenshtein", "12345", "", threshold=threshold).passed is passed
 
@@ -52,7 +52,7 @@ def test_levenshtein_takes_five_edits_without_a_threshold(
         ("a b", {"max": 1}, False),
     ],
 )
-def test_words_are_counted_between_spaces(output: str, value: Json, passed: bool) -> None:
+def test_words_are_counted_between_spaces(output: str, value: Json, *, passed: bool) -> None:
     assert ask("word-count", output, value).passed is passed
     assert ask("not-word-count", output, value).passed is not passed
 

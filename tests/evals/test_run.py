@@ -60,12 +60,15 @@ def test_a_cancelled_run_keeps_every_finished_case_and_the_next_asks_only_for_th
 ) -> None:
     suite = many(tmp_path, 40)
     asked: list[str] = []
+    enough = asyncio.Event()
 
     async def until_thirty(case: Case) -> Response:
         number = int(case.sent[1:])
         if number in {3, 30}:  # the third case holds up the order while others finish
             await asyncio.Event().wait()
         asked.append(case.sent)
+        if len(asked) == 29:
+            enough.set()
         return Response(output=case.sent)
 
     async def cancelled() -> None:
@@ -75,8 +78,7 @@ def test_a_cancelled_run_keeps_every_finished_case_and_the_next_asks_only_for_th
             work = asyncio.ensure_future(
                 runner.run(Expansion(suite, files), journal, Summary(), Counting())
             )
-            while len(asked) < 29:
-                await asyncio.sleep(0)
+            await enough.wait()
             work.cancel()
             await work
 

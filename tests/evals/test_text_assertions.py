@@ -30,7 +30,7 @@ from .bench import ask
     ],
 )
 def test_text_is_compared_as_promptfoo_does(
-    type_: str, output: str, value: Json, passed: bool
+    type_: str, output: str, value: Json, *, passed: bool
 ) -> None:
     graded = ask(type_, output, value)
 
@@ -75,7 +75,7 @@ def test_a_value_that_makes_no_sense_is_an_error_also_for_not(type_: str, value:
         (r"x$", "x\n", False),
     ],
 )
-def test_patterns_mean_what_javascript_means(pattern: str, output: str, passed: bool) -> None:
+def test_patterns_mean_what_javascript_means(pattern: str, output: str, *, passed: bool) -> None:
     assert ask("regex", output, pattern).passed is passed
 
 
@@ -106,7 +106,7 @@ def test_a_hostile_pattern_takes_linear_time() -> None:
         ("The weather is fine", False),
     ],
 )
-def test_refusals_are_recognised_by_whole_words(text: str, refuses: bool) -> None:
+def test_refusals_are_recognised_by_whole_words(text: str, *, refuses: bool) -> None:
     assert ask("is-refusal", text).passed is refuses
     assert ask("not-is-refusal", text).passed is not refuses
 

@@ -215,7 +215,7 @@ def _kept(environment: Environment, shown: str, files: Files) -> Path:
 async def _answering(
     loaded: Loaded, environment: Environment, tasks: Mapping[str, Task], options: EvalOptions
 ) -> AsyncGenerator[tuple[Respond, Embed]]:
-    """Give the functions that answer cases and embed texts; no engine is opened for `echo` alone."""
+    """Give what answers cases and what embeds texts; for `echo` alone no engine is opened."""
     from lockgate.app.backends import Backends, Cassettes
     from lockgate.app.models import model_store
 
@@ -327,7 +327,7 @@ def _input(task: Task, case: Case) -> JsonObject:
     if "text" in names:
         return {"text": case.sent}
     raise InvalidInput(
-        f"the task `{task.spec.name}` takes {', '.join(sorted(names))}, and the case has none of them",
+        f"`{task.spec.name}` takes {', '.join(sorted(names))}, and the case has none of them",
         hint="give variables those names, or write the input as a JSON prompt",
     )
 

@@ -48,7 +48,7 @@ def read_cases(file: CaseFile) -> Iterator[TestCase | Broken]:
 
 
 def _json_lines(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
-    number = row = 0
+    number = 0
     while line := opened.readline(MAX_LINE + 1):
         number += 1
         place = Place(path=file.shown, line=number)
@@ -59,7 +59,6 @@ def _json_lines(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
             continue
         if not line.strip():
             continue
-        row += 1
         try:
             line.encode("utf-8")
             item = test_of_line(line)
@@ -68,7 +67,7 @@ def _json_lines(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
         except (ValueError, TypeError) as error:
             yield Broken(place, f"not a case: {error}")
         else:
-            yield _read(file, item, place, row)
+            yield _read(file, item, place)
 
 
 def _document(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
@@ -78,7 +77,7 @@ def _document(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
         text = text.replace("\t", "  ")
     value, lines = document(text, file.shown)
     found = value if isinstance(value, list) else [] if value is None else [value]
-    for row, item in enumerate(found, 1):
+    for item in found:
         place = Place(path=file.shown, line=lines.of(item) or 1)
         if isinstance(item, str) and item.startswith("file://"):
             yield Broken(place, f"`{item}`: a file of cases does not name others")
@@ -86,7 +85,7 @@ def _document(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
             yield Broken(place, "not an object")
         else:
             problems = Problems(file.shown, lines, base=place.line)
-            yield _finished(read_test(item, file.shown, problems), problems, place, row)
+            yield _finished(read_test(item, file.shown, problems), problems, place)
 
 
 def _csv(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
@@ -118,7 +117,7 @@ def _csv(file: CaseFile, opened: IO[str]) -> Iterator[TestCase | Broken]:
             continue
         problems = Problems(file.shown, base=start)
         case = read_row(dict(zip(header, cells, strict=True)), file.shown, row, problems)
-        yield _finished(case, problems, place, row)
+        yield _finished(case, problems, place)
 
 
 def _checked(opened: IO[str]) -> Iterator[str]:
@@ -126,12 +125,12 @@ def _checked(opened: IO[str]) -> Iterator[str]:
         yield line.replace("\0", "\ufffd")
 
 
-def _read(file: CaseFile, item: Mapping[str, Json], place: Place, row: int) -> TestCase | Broken:
+def _read(file: CaseFile, item: Mapping[str, Json], place: Place) -> TestCase | Broken:
     problems = Problems(file.shown, base=place.line)
-    return _finished(read_test(item, file.shown, problems), problems, place, row)
+    return _finished(read_test(item, file.shown, problems), problems, place)
 
 
-def _finished(case: TestCase, problems: Problems, place: Place, row: int) -> TestCase | Broken:
+def _finished(case: TestCase, problems: Problems, place: Place) -> TestCase | Broken:
     """Return the case, or say that it is broken.
 
     A type that is not there breaks its case only: the suite itself has been checked before.

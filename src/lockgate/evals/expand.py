@@ -26,7 +26,7 @@ class Case:
     id: str
     """Hex. Pairs the same case of two runs: independent of the prompt's text and of assertions."""
     input: str
-    """Hex. Changes with everything that the result depends on: an old result is kept only for it."""
+    """Hex. Changes with all that the result depends on: an old result is kept only for it."""
     name: str
     place: Place
     provider: Provider
@@ -229,17 +229,16 @@ def _title(values: Mapping[str, Json]) -> str:
 
 
 def _assertions_key(assertions: Sequence[Assertion]) -> bytes:
-    return (
-        _key(
-            [
-                [a.type, a.inverse, a.value, a.threshold, a.weight, a.metric, a.options]
-                + [_assertions_key(a.parts).hex()]
-                for a in assertions
-            ]
-        )
-        if assertions
-        else b"-"
-    )
+    if not assertions:
+        return b"-"
+    asked = [
+        [
+            *(a.type, a.inverse, a.value, a.threshold, a.weight, a.metric, a.options),
+            _assertions_key(a.parts).hex(),
+        ]
+        for a in assertions
+    ]
+    return _key(asked)
 
 
 def _key(*parts: object) -> bytes:

@@ -60,7 +60,7 @@ def _parsed(text: str) -> Node:
     return node
 
 
-def _evaluated(node: Node, names: Mapping[str, float]) -> float:
+def _evaluated(node: Node, names: Mapping[str, float]) -> float:  # noqa: PLR0911  one an operator
     kind, content = node
     if isinstance(content, float):
         return content
@@ -138,7 +138,7 @@ class _Reader:
         token = self.take()
         if token[0].isdigit() or (token[0] == "." and len(token) > 1):
             return ("number", float(token))
-        if token == "(":
+        if token == "(":  # noqa: S105  a token of the formula
             node = self.sum()
             self.take(")")
             return node

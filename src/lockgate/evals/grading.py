@@ -10,6 +10,7 @@ from lockgate.evals.assertions import registry
 from lockgate.evals.files import SCHEME, Files
 from lockgate.evals.javascript import number_text
 from lockgate.evals.template import render
+from lockgate.evals.transform import transformed
 
 _INFINITE = float("inf")
 
@@ -101,12 +102,19 @@ def ask(assertion: Assertion, context: Context, files: Files) -> tuple[Graded, A
     """Return the verdict, and the assertion with its value filled in."""
     if assertion.templated:
         assertion = filled(assertion, context.variables, files)
-    graded = registry.grade(assertion.type)(assertion, context.response.output, context)
+    graded = registry.grade(assertion.type)(assertion, seen(assertion, context), context)
     if not -_INFINITE < graded.score < _INFINITE:
         raise InvalidInput(f"the assertion `{assertion.name}` gave the score {graded.score}")
     if assertion.weight == 0 and not graded.passed:
         graded = Graded(True, graded.score, graded.reason)
     return graded, assertion
+
+
+def seen(assertion: Assertion, context: Context) -> Json:
+    """Return the output as the assertion sees it: after a transform of its own."""
+    code = assertion.options.get("transform")
+    output = context.response.output
+    return transformed(code, output) if isinstance(code, str) else output
 
 
 def filled(assertion: Assertion, variables: Mapping[str, Json], files: Files) -> Assertion:

@@ -42,7 +42,7 @@ def code_units(text: str) -> Sequence[str] | Sequence[int]:
     return [data[at] | data[at + 1] << 8 for at in range(0, len(data), 2)]
 
 
-def number_text(value: float) -> str:
+def number_text(value: float) -> str:  # noqa: PLR0911  one a form
     """Write a number as `String(value)` does."""
     if isinstance(value, int):
         if abs(value) <= _SAFE_INTEGER:

@@ -11,6 +11,7 @@ from lockgate.evals.case_files import form_of
 from lockgate.evals.fields import Problems, items, mapping, number, text, whole
 from lockgate.evals.files import SCHEME, Files, read_text
 from lockgate.evals.prompts import read_prompts, read_providers
+from lockgate.evals.references import dereferenced
 from lockgate.evals.suite import CaseFile, DerivedMetric, Gate, Place, Suite, TestCase
 from lockgate.evals.test_cases import read_test
 from lockgate.evals.yaml_document import document
@@ -36,6 +37,8 @@ def load_suite(path: Path, *, root: Path) -> Suite:
     value, lines = document(read_text(path.resolve()), name)
     if not isinstance(value, Mapping):
         raise InvalidConfig(f"`{name}` is not a YAML object", hint=_HINT)
+    value = dereferenced(value, name)
+    assert isinstance(value, Mapping)
     problems = Problems(name, lines, base=1, hint=_HINT)
     shown = files.shown(path.resolve()) if path.resolve().is_relative_to(files.root) else name
     return _Reading(files, shown, problems).suite(value)

@@ -10,6 +10,7 @@ from lockgate.evals.assertions.comma_list import comma_list
 from lockgate.evals.fields import Problems, number, text
 from lockgate.evals.javascript import trim
 from lockgate.evals.template import is_template
+from lockgate.evals.transform import transform_problem
 
 _KNOWN = frozenset({"type", "value", "threshold", "weight", "metric", "assert"})
 _LISTS = frozenset({"contains-all", "contains-any", "icontains-all", "icontains-any"})
@@ -76,8 +77,9 @@ def _assertion(item: Json, problems: Problems, *, nested: bool) -> Assertion | N
     if name not in registry.names() or (inverse and name == registry.ASSERT_SET):
         _refuse(item, named, problems)
         return None
-    if item.get("transform"):
-        problems.add(item, "`transform` of an assertion is code; put it into the test's `options`")
+    code = item.get("transform")
+    if code is not None and (problem := transform_problem(code)):
+        problems.add(item, f"`transform`: {problem}")
     parts: tuple[Assertion, ...] = ()
     if name == registry.ASSERT_SET:
         if nested:

@@ -183,13 +183,14 @@ class Journal:
         locked = self._lock_path.open("ab")
         try:
             fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not _is_at(locked, self._lock_path):
-                raise BlockingIOError  # its last owner removed it between the two lines above
+            mine = _is_at(locked, self._lock_path)  # its last owner may have removed it since
         except BlockingIOError:
+            mine = False
+        if not mine:
             locked.close()
             raise StorageFailed(
                 f"another run writes `{self._path}`", hint="wait for it, or give another file"
-            ) from None
+            )
         self._locked = locked
 
     @property

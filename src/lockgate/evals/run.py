@@ -12,7 +12,7 @@ from lockgate.evals.assertions.similarity import compared_texts
 from lockgate.evals.case_files import Broken
 from lockgate.evals.expand import Case
 from lockgate.evals.files import Files
-from lockgate.evals.grading import Grading, filled, grade_case, similar_assertions
+from lockgate.evals.grading import Grading, filled, grade_case, seen, similar_assertions
 from lockgate.evals.results import Fault, Journal, Outcome, Result
 from lockgate.evals.summary import Summary
 from lockgate.evals.transform import transformed
@@ -182,7 +182,7 @@ class Runner:
         wanted: dict[str, None] = {}
         for assertion in similar_assertions(assertions):
             asked = filled(assertion, context.variables, self.files)
-            wanted.update(dict.fromkeys(compared_texts(asked, context.response.output)))
+            wanted.update(dict.fromkeys(compared_texts(asked, seen(asked, context))))
         if not wanted or self.embed is None:
             return
         texts = list(wanted)

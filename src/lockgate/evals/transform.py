@@ -28,8 +28,8 @@ def transform_problem(code: Json) -> str:
     if isinstance(code, str) and _steps(code) is not None:
         return ""
     return (
-        f"`{str(code)[:80]}` is code: write a path such as `JSON.parse(output).answer`, or do it in "
-        "the task"
+        f"`{str(code)[:80]}` is code: write a path such as `JSON.parse(output).answer`, "
+        "or do it in the task"
     )
 
 

@@ -182,7 +182,7 @@ def _key(key: object, node: yaml.Node) -> str:
     return key if isinstance(key, str) else str(node.value)
 
 
-def _scalar(node: yaml.ScalarNode, reading: _Reading) -> Any:  # noqa: PLR0911  one return a type
+def _scalar(node: yaml.ScalarNode, reading: _Reading) -> Any:
     text: str = node.value
     if node.tag == _STRING:
         return text
@@ -190,23 +190,27 @@ def _scalar(node: yaml.ScalarNode, reading: _Reading) -> Any:  # noqa: PLR0911  
         raise InvalidConfig(f"`{reading.name}`, line {_line(node)}: unknown tag `{node.tag}`")
     if text in _NULLS:
         return None
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    number = _number(text)
+    if number is None and len(text) > _MAX_INTEGER and _INTEGER.match(text):
+        raise InvalidConfig(f"`{reading.name}`, line {_line(node)}: a number is too long")
+    return text if number is None else number
+
+
+def _number(text: str) -> int | float | None:
+    """Return the number that a plain scalar is; None if it is none."""
     if _INTEGER.match(text):
-        if len(text) > _MAX_INTEGER:
-            raise InvalidConfig(f"`{reading.name}`, line {_line(node)}: a number is too long")
-        return int(text)
+        return int(text) if len(text) <= _MAX_INTEGER else None
     if _OCTAL.match(text):
-        return int(text[2:], 8)
+        return int(text, 8)
     if _HEX.match(text):
-        return int(text[2:], 16)
+        return int(text, 16)
     if _FLOAT.match(text):
         return float(text)
     if _INFINITE.match(text):
         return -math.inf if text[0] == "-" else math.inf
-    return math.nan if text in _NAN else text
+    return math.nan if text in _NAN else None
 
 
 def _line(node: yaml.Node) -> int:

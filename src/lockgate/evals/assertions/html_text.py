@@ -13,15 +13,18 @@ MAX_TEXT = 10 << 20
 _WRAPPERS = frozenset({"html", "head", "body"})
 # The elements of the HTML standard (section 4), without the obsolete ones.
 _ELEMENTS = frozenset(
-    "title base link meta style article section nav aside h1 h2 h3 h4 h5 h6 header footer address p "
-    "hr pre blockquote ol ul li dl dt dd figure figcaption main div a em strong small s cite q dfn "
-    "abbr ruby rt rp data time code var samp kbd sub sup i b u mark bdi bdo span br wbr img iframe "
-    "embed object param picture source video audio track map area svg math script noscript canvas "
-    "ins del table caption colgroup col tbody thead tfoot tr td th form label input button select "
-    "datalist optgroup option textarea output progress meter fieldset legend details summary dialog "
-    "menu slot template".split()
+    "title base link meta style article section nav aside h1 h2 h3 h4 h5 h6 header footer "
+    "address p hr pre blockquote ol ul li dl dt dd figure figcaption main div a em strong small "
+    "s cite q dfn abbr ruby rt rp data time code var samp kbd sub sup i b u mark bdi bdo span "
+    "br wbr img iframe embed object param picture source video audio track map area svg math "
+    "script noscript canvas ins del table caption colgroup col tbody thead tfoot tr td th form "
+    "label input button select datalist optgroup option textarea output progress meter fieldset "
+    "legend details summary dialog menu slot template".split()
 )
-_SPACE = r"[\t\n\x0b\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]"
+_SPACE = (
+    r"[\t\n\x0b\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+    r"\x{feff}]"
+)
 _OPENING = rf"<[a-zA-Z][a-zA-Z0-9-]*(?:{_SPACE}[^>]*)?>"
 _CLOSING = rf"</[a-zA-Z][a-zA-Z0-9-]*{_SPACE}*>"
 _SIGNS = (
@@ -32,8 +35,10 @@ _SIGNS = (
     (1, rf"{_SPACE}[a-zA-Z-]+={_SPACE}*[\"'][^\"']*[\"']"),
     (
         2,
-        r"(?i)<(html|head|body|div|span|p|a|img|h[1-6]|ul|ol|li|table|tr|td|th|form|input|button"
-        r"|script|style|link|meta|br|hr)\b",
+        (
+            r"(?i)<(html|head|body|div|span|p|a|img|h[1-6]|ul|ol|li|table|tr|td|th|form|input"
+            r"|button|script|style|link|meta|br|hr)\b"
+        ),
     ),
 )
 _ENOUGH = 2

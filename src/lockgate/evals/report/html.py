@@ -12,20 +12,24 @@ MAX_ROWS = 2_000
 _MAX_OUTPUT = 4_000
 _BINS = 10
 _WIDTH, _HEIGHT, _BAR = 640, 160, 18
+_LEFT, _LONGEST = 200, 380
+_BLUE = "#3566b8"
 _COLOURS = {Outcome.PASSED: "#2e7d32", Outcome.FAILED: "#c62828", Outcome.ERROR: "#8d6e00"}
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1b1b;background:#fff}
-table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
+body{color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%}
+td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;padding:.5rem;margin:.3rem 0}
-.passed{color:#2e7d32}.failed{color:#c62828}.error{color:#8d6e00}svg text{font:12px system-ui,sans-serif;fill:currentColor}
-@media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}pre{background:#242424}td,th{border-color:#444}}
+.passed{color:#2e7d32}.failed{color:#c62828}.error{color:#8d6e00}
+svg text{font:12px system-ui,sans-serif;fill:currentColor}
+@media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}pre{background:#242424}}
 """
 # Nothing may be loaded, whatever an output that slipped through would ask for.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def html(report: Report) -> Iterator[str]:
-    """Yield the page: totals, charts, metrics, then the cases that did not pass, then the others."""
+    """Yield the page: totals, charts, metrics, the cases that did not pass, the others."""
     summary = report.summary
     scores: Counter[int] = Counter()
     kinds: dict[str, Counter[bool]] = {}
@@ -38,8 +42,9 @@ def html(report: Report) -> Iterator[str]:
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     yield '<meta name="viewport" content="width=device-width"><style>'
     yield f"{_STYLE}</style></head><body>\n<h1>{title}</h1>\n"
-    yield f"<p><strong>{summary.status}</strong>: {summary.passed} of {summary.total} case(s) passed, "
-    yield f"{summary.failed} failed, {summary.errors} error(s). <code>{escape(report.suite)}</code></p>\n"
+    yield f"<p><strong>{summary.status}</strong>: {summary.passed} of {summary.total} case(s) "
+    yield f"passed, {summary.failed} failed, {summary.errors} error(s). "
+    yield f"<code>{escape(report.suite)}</code></p>\n"
     if warnings := [*report.warnings(), *report.notices]:
         yield "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in warnings) + "</ul>\n"
     yield "<h2>Scores</h2>\n" + _histogram(scores)
@@ -61,7 +66,8 @@ def _rows(report: Report) -> Iterator[str]:
             if (result.outcome is Outcome.PASSED) is not wanted:
                 continue
             if not left:
-                yield f'<tr><td colspan="4">and more: {report.summary.total} case(s) in all</td></tr>\n'
+                total = report.summary.total
+                yield f'<tr><td colspan="4">and more: {total} case(s) in all</td></tr>\n'
                 return
             left -= 1
             yield _row(result)
@@ -93,15 +99,11 @@ def _histogram(scores: Mapping[int, int]) -> str:
         count = scores.get(at, 0)
         height = round(count / most * (_HEIGHT - 40))
         top = _HEIGHT - 20 - height
-        parts.append(
-            f'<rect x="{at * step + 4}" y="{top}" width="{step - 8}" height="{height}" fill="#3566b8"/>'
-            f'<text x="{at * step + step // 2}" y="{_HEIGHT - 5}" text-anchor="middle">{at / _BINS:.1f}</text>'
-            f'<text x="{at * step + step // 2}" y="{top - 3}" text-anchor="middle">{count or ""}</text>'
-        )
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" aria-label="Scores">'
-        f"{''.join(parts)}</svg>\n"
-    )
+        middle = at * step + step // 2
+        parts.append(_rectangle(at * step + 4, top, step - 8, height, _BLUE))
+        parts.append(_label(middle, _HEIGHT - 5, f"{at / _BINS:.1f}", "middle"))
+        parts.append(_label(middle, top - 3, str(count or ""), "middle"))
+    return _picture("Scores", _HEIGHT, parts)
 
 
 def _bars(kinds: Mapping[str, Mapping[bool, int]]) -> str:
@@ -109,17 +111,28 @@ def _bars(kinds: Mapping[str, Mapping[bool, int]]) -> str:
     parts = []
     for at, (kind, counts) in enumerate(sorted(kinds.items())):
         top = at * (_BAR + 6)
-        passed = round(counts.get(True, 0) / most * 380)
-        failed = round(counts.get(False, 0) / most * 380)
-        parts.append(
-            f'<text x="0" y="{top + 13}">{escape(kind)}</text>'
-            f'<rect x="200" y="{top}" width="{passed}" height="{_BAR}" fill="{_COLOURS[Outcome.PASSED]}"/>'
-            f'<rect x="{200 + passed}" y="{top}" width="{failed}" height="{_BAR}" fill="{_COLOURS[Outcome.FAILED]}"/>'
-            f'<text x="{206 + passed + failed}" y="{top + 13}">{counts.get(True, 0)} / {sum(counts.values())}</text>'
-        )
-    height = len(kinds) * (_BAR + 6)
+        total = sum(counts.values())
+        passed = round(counts.get(True, 0) / most * _LONGEST)
+        failed = round(counts.get(False, 0) / most * _LONGEST)
+        parts.append(_label(0, top + 13, kind))
+        parts.append(_rectangle(_LEFT, top, passed, _BAR, _COLOURS[Outcome.PASSED]))
+        parts.append(_rectangle(_LEFT + passed, top, failed, _BAR, _COLOURS[Outcome.FAILED]))
+        counted = f"{counts.get(True, 0)} / {total}"
+        parts.append(_label(_LEFT + 6 + passed + failed, top + 13, counted))
+    return _picture("Assertions", len(kinds) * (_BAR + 6), parts)
+
+
+def _rectangle(left: int, top: int, width: int, height: int, colour: str) -> str:
+    return f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="{colour}"/>'
+
+
+def _label(left: int, top: int, text: str, anchor: str = "start") -> str:
+    return f'<text x="{left}" y="{top}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _picture(title: str, height: int, parts: Sequence[str]) -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img" aria-label="Assertions">'
+        f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img" aria-label="{title}">'
         f"{''.join(parts)}</svg>\n"
     )
 

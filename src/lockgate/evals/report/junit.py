@@ -38,8 +38,9 @@ def junit(report: Report) -> Iterator[str]:
 
 def _case(result: Result) -> str:
     name = f"{result.name} [{result.id[:_SHORT_ID]}]"
+    owner = f"{result.path}.{result.provider}"
     head = (
-        f"  <testcase name={_attribute(name)} classname={_attribute(f'{result.path}.{result.provider}')}"
+        f"  <testcase name={_attribute(name)} classname={_attribute(owner)}"
         f' file={_attribute(result.path)} line="{result.line}"'
     )
     if result.outcome is Outcome.PASSED:

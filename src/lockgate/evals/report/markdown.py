@@ -18,14 +18,15 @@ def markdown(report: Report) -> Iterator[str]:
     if report.description:
         yield f"{_cell(report.description)}\n\n"
     rate = summary.passed / summary.total if summary.total else 0.0
-    yield f"`{_code(report.suite)}`: {summary.passed} of {summary.total} case(s) passed ({rate:.1%})"
+    yield f"`{_code(report.suite)}`: {summary.passed} of {summary.total} case(s) passed "
+    yield f"({rate:.1%})"
     yield f", {summary.failed} failed, {summary.errors} error(s).\n"
     for warning in report.warnings()[:_SHOWN]:
         yield f"\n> [!WARNING]\n> {_cell(warning)}\n"
     if report.base is not None:
         yield from _against(report)
     yield from _metrics(report)
-    failed = [r for r in islice(_not_passed(report), _SHOWN)]
+    failed = list(islice(_not_passed(report), _SHOWN))
     if failed:
         more = summary.failed + summary.errors - len(failed)
         yield "\n### Not passed\n\n| case | provider | score | reason |\n|---|---|---:|---|\n"
@@ -41,7 +42,8 @@ def _against(report: Report) -> Iterator[str]:
     found = compare(report.results(), report.base())
     counts = found.counts
     yield "\n### Against the base\n\n"
-    yield "| | fixed | better | worse | new | gone | unchanged |\n|---|---:|---:|---:|---:|---:|---:|\n"
+    yield "| | fixed | better | worse | new | gone | unchanged |\n"
+    yield "|---|---:|---:|---:|---:|---:|---:|\n"
     shown = " | ".join(str(counts[n]) for n in ("fixed", "better", "worse", "new", "gone", "same"))
     yield f"| cases | {shown} |\n\n"
     total = report.summary.total

@@ -1,6 +1,6 @@
 """Measures `lockgate eval`: cases a CPU-second, CPU time to start, memory for a long suite.
 
-    python bench/evals.py [--count 100000]
+    python bench/eval_speed.py [--count 100000]
 
 Each case is a line of its own with four assertions, answered by `echo`; one process, no network.
 """
