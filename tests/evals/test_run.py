@@ -211,3 +211,25 @@ def test_echo_is_the_prompt(tmp_path: Path) -> None:
     )
 
     assert run(suite, echo)[1][0].output == '{\n  "a": "b"\n}'
+
+
+@pytest.mark.parametrize(
+    ("type_", "vector"),
+    [
+        *((t, [float("nan"), 1.0]) for t in ("similar", "not-similar", "not-similar:euclidean")),
+        *((t, [1.0]) for t in ("similar", "not-similar", "similar:dot", "similar:euclidean")),
+        *((t, [0.0, 0.0]) for t in ("similar", "not-similar:cosine")),
+    ],
+)
+def test_a_judge_that_answers_nonsense_makes_the_case_an_error(
+    tmp_path: Path, type_: str, vector: list[float]
+) -> None:
+    suite = load(
+        tmp_path,
+        f"prompts: [p]\nproviders: [echo]\ntests: [{{assert: [{{type: '{type_}', value: q}}]}}]",
+    )
+
+    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [vector if text == "p" else [1.0, 0.0] for text in texts]
+
+    assert outcomes(run(suite, embed=embed)[1]) == ["error"]

@@ -12,7 +12,8 @@ from lockgate.evals.yaml_document import plain
 
 MAX_EMBEDDED = 100_000
 """Characters of one JSON text inside an output, as in promptfoo."""
-_MAX_TRIES = 1_000
+_MAX_LOOKED_AT = 1_000_000
+"""Characters that are looked at in all: braces that never close would cost the square of them."""
 
 
 def is_json(assertion: Assertion, output: Json, context: Context) -> Graded:
@@ -52,10 +53,10 @@ def embedded_objects(text: str) -> Iterator[Json]:
 
     Each brace closes at its partner by count; a text that ends too early gets what is missing.
     """
-    at = tries = 0
-    while (at := text.find("{", at)) >= 0 and tries < _MAX_TRIES:
-        tries += 1
+    at = looked_at = 0
+    while (at := text.find("{", at)) >= 0 and looked_at < _MAX_LOOKED_AT:
         end, missing = _closing(text, at)
+        looked_at += end - at
         value = _relaxed(text[at:end] + "}" * missing)
         if value is None:
             at += 1
