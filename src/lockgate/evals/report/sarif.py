@@ -36,33 +36,7 @@ def sarif(report: Report) -> Iterator[str]:
         rule = _rule_of(result)
         rules.setdefault(rule, _rule(rule))
         results.append(_result(result, rule))
-    notifications: list[Json] = [
-        {
-            "level": "error",
-            "message": {"text": f"line {b.place.line}: {b.problem}"[:_MAX_MESSAGE]},
-            "locations": [_place(b.place.path, b.place.line)],
-        }
-        for b in summary.broken[:MAX_KEPT]
-    ]
-    told = len(summary.broken)
-    notifications += [
-        {"level": "warning", "message": {"text": text[:_MAX_MESSAGE]}}
-        for text in [*report.warnings()[told:], *report.notices]
-    ]
-    if summary.errors:
-        faults = ", ".join(f"{count} {fault}" for fault, count in sorted(summary.faults.items()))
-        notifications.append(
-            {
-                "level": "error",
-                "message": {"text": f"{summary.errors} case(s) ended in an error: {faults}"},
-            }
-        )
-    if not summary.total:
-        notifications.append({"level": "error", "message": {"text": "no case ran"}})
-    if left_out:
-        notifications.append(
-            {"level": "warning", "message": {"text": f"{left_out} more result(s) are left out"}}
-        )
+    notifications = _notifications(report, left_out)
     index = {rule: at for at, rule in enumerate(sorted(rules))}
     for entry in results:
         assert isinstance(entry, dict)
@@ -91,6 +65,39 @@ def sarif(report: Report) -> Iterator[str]:
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     yield json.dumps(log, ensure_ascii=False, indent=1, sort_keys=True)
     yield "\n"
+
+
+def _notifications(report: Report, left_out: int) -> list[Json]:
+    """Say what kept the run from being whole (section 3.20.21)."""
+    summary = report.summary
+    notifications: list[Json] = [
+        {
+            "level": "error",
+            "message": {"text": f"line {b.place.line}: {b.problem}"[:_MAX_MESSAGE]},
+            "locations": [_place(b.place.path, b.place.line)],
+        }
+        for b in summary.broken[:MAX_KEPT]
+    ]
+    told = len(summary.broken)
+    notifications += [
+        {"level": "warning", "message": {"text": text[:_MAX_MESSAGE]}}
+        for text in [*report.warnings()[told:], *report.notices]
+    ]
+    if summary.errors:
+        faults = ", ".join(f"{count} {fault}" for fault, count in sorted(summary.faults.items()))
+        notifications.append(
+            {
+                "level": "error",
+                "message": {"text": f"{summary.errors} case(s) ended in an error: {faults}"},
+            }
+        )
+    if not summary.total:
+        notifications.append({"level": "error", "message": {"text": "no case ran"}})
+    if left_out:
+        notifications.append(
+            {"level": "warning", "message": {"text": f"{left_out} more result(s) are left out"}}
+        )
+    return notifications
 
 
 def _rule_of(result: Result) -> str:
