@@ -50,6 +50,7 @@ docs-fix: setup ## Renew the generated blocks of the docs
 bench: ## Time the program beside its peers, and test the classifier (needs ../shared/data)
 	@tools/setup.sh bench
 	$(BIN)/python bench/speed.py
+	$(BIN)/python bench/eval_speed.py
 	$(BIN)/python bench/commit_types.py
 
 lock: ## Renew the lock files (needs uv)

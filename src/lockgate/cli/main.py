@@ -27,6 +27,7 @@ class _Entry(NamedTuple):
 COMMANDS: Mapping[str, _Entry] = {
     "run": _Entry("lockgate.cli.run:run", "Run a task"),
     "task": _Entry("lockgate.cli.task:task", "List, show, check and create tasks"),
+    "eval": _Entry("lockgate.cli.eval:eval_", "Run an evaluation suite and report it"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
     "store": _Entry("lockgate.cli.store:store", "Check, measure and clean the local store"),

@@ -1,0 +1,141 @@
+"""`lockgate eval`: run a suite, report it, and say with the exit code how it ended."""
+
+import signal
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lockgate.cli.output import data, words
+from lockgate.cli.session import Session
+from lockgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from lockgate.app.evals import EvalOptions
+    from lockgate.evals.report.document import Report
+
+_SHOWN = 20
+EPILOG = """\b
+Examples:
+  lockgate eval
+  lockgate eval suites/triage.yaml --engine model -o eval.sarif -o eval.junit.xml
+  lockgate eval review --engine rules
+  lockgate eval --results new.jsonl --base main.jsonl -o comment.md
+
+\b
+Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a provider did not answer,
+104 a judge did not answer, 105 degraded: what ran passed, but not everything ran."""
+
+
+@click.command("eval", epilog=EPILOG)
+@click.argument("target", required=False, default="", metavar="[TASK|FILE]")
+@click.option(
+    "--engine",
+    type=click.Choice(["rules", "model"]),
+    help="What answers in tasks.  [default: as the task says]",
+)
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="ID",
+    help="In place of the suite's providers.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Report, by its ending: .json .jsonl .xml (JUnit) .sarif .md .html. Repeat it for more.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep each case's result here, and go on from it after an interruption.",
+)
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Results to compare with, in .md reports.",
+)
+@click.option(
+    "-j", "--concurrency", type=click.IntRange(1, 256), help="Cases at once.  [default: 4]"
+)
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep each inference's result in this folder.",
+)
+@click.option(
+    "--playback",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Take each inference's result from this folder; no model is needed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
+@click.pass_obj
+def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: object) -> int:
+    """Run the suite in FILE, or TASK's own cases, and report what passed.
+
+    A suite is a promptfooconfig.yaml, as promptfoo reads it.
+    """
+    from lockgate.app.evals import EvalOptions
+    from lockgate.evals.report.forms import form_of, text_of, write_report
+
+    for path in outputs:
+        form_of(path)  # a name that is no report is told before the work
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise UsageError("two reports would go to one file")
+    options = EvalOptions(**chosen)  # type: ignore[arg-type]
+    report = session.run(partial(_run, session, options))
+    for path in outputs:
+        write_report(path, report)
+    if as_json:
+        click.echo("".join(text_of("json", report)), nl=False)
+    else:
+        _show(report)
+    if not session.quiet:
+        for warning in [*report.warnings()[:_SHOWN], *report.notices]:
+            words(f"warning: {warning}")
+    return report.summary.exit_code
+
+
+async def _run(session: Session, options: "EvalOptions") -> "Report":
+    import asyncio
+
+    from lockgate.app.evals import evaluate
+
+    loop = asyncio.get_running_loop()
+    current = asyncio.current_task()
+    assert current is not None
+    # A CI job is stopped with SIGTERM: end like Ctrl-C, with every finished case written.
+    loop.add_signal_handler(signal.SIGTERM, current.cancel)
+    try:
+        return await evaluate(session.loaded, session.environment, options, session.progress())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _show(report: "Report") -> None:
+    from lockgate.evals.results import Outcome
+
+    summary = report.summary
+    wrong = (r for r in report.results() if r.outcome is not Outcome.PASSED)
+    for result in islice(wrong, _SHOWN):
+        data(f"{result.outcome.upper():<6} {result.path}:{result.line} {result.name}")
+        data(f"       {result.reason}")
+    more = summary.failed + summary.errors - _SHOWN
+    if more > 0:
+        data(f"and {more} more")
+    for name, value in summary.metrics().items():
+        data(f"{name}: {value:.4f}")
+    resumed = f", {summary.resumed} from before" if summary.resumed else ""
+    data(
+        f"{summary.status}: {summary.passed} of {summary.total} case(s) passed, "
+        f"{summary.failed} failed, {summary.errors} error(s){resumed}"
+    )

@@ -1,0 +1,1 @@
+"""Evaluation suites: what promptfoo reads, graded without a network."""

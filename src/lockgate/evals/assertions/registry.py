@@ -1,0 +1,88 @@
+"""The assertion types by name. A family is imported when a suite first names one of its types."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from typing import cast
+
+from lockgate.evals.assertion import Grade
+
+ASSERT_SET = "assert-set"
+NEGATION = "not-"
+SIMILAR = frozenset({"similar", "similar:cosine", "similar:dot", "similar:euclidean"})
+
+_FAMILIES: Mapping[str, str] = {
+    "text": "equals contains icontains contains-any contains-all icontains-any icontains-all "
+    "starts-with",
+    "pattern": "regex",
+    "json_text": "is-json contains-json",
+    "xml_text": "is-xml contains-xml",
+    "html_text": "is-html contains-html",
+    "sql_text": "is-sql contains-sql",
+    "refusal": "is-refusal",
+    "measures": "word-count levenshtein latency cost finish-reason perplexity perplexity-score",
+    "overlap": "rouge-n bleu gleu",
+    "meteor": "meteor",
+    "tools": "is-valid-openai-tools-call is-valid-function-call tool-call-f1 guardrails",
+}
+_ALIASES: Mapping[str, str] = {"is-valid-openai-function-call": "is-valid-function-call"}
+_OTHERS: Mapping[str, str] = {
+    "javascript": "code; write it as `regex`, `is-json` with a schema, or a task's check",
+    "python": "code; write it as a task's check",
+    "ruby": "code; write it as a task's check",
+    "webhook": "a request to a server",
+    **dict.fromkeys(
+        "llm-rubric g-eval factuality answer-relevance context-recall context-relevance "
+        "context-faithfulness conversation-relevance model-graded-closedqa "
+        "model-graded-factuality classifier moderation pi agent-rubric search-rubric select-best "
+        "max-score human".split(),
+        "a judge",
+    ),
+    **dict.fromkeys(
+        "trace-error-spans trace-span-count trace-span-duration skill-used "
+        "trajectory:goal-success trajectory:tool-args-match trajectory:step-count "
+        "trajectory:tool-sequence trajectory:tool-used".split(),
+        "a trace",
+    ),
+}
+
+
+def names() -> frozenset[str]:
+    """Return the types that are graded here, without `not-`."""
+    return frozenset({*_where(), *_ALIASES, *SIMILAR, ASSERT_SET})
+
+
+def unsupported(name: str) -> str | None:
+    """Say what a type of promptfoo's that is not graded here would need; None for other names."""
+    return _OTHERS.get(name)
+
+
+def nearest(name: str) -> str | None:
+    """Return the known type that `name` most looks like."""
+    known = [*names(), *(f"{NEGATION}{each}" for each in names()), *_OTHERS]
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+@cache
+def grade(name: str) -> Grade:
+    """Return the function of a type.
+
+    Raises:
+        KeyError: there is no such type; the loader of suites has looked before.
+
+    """
+    if name in SIMILAR:
+        module, function = "similarity", "similar"
+    else:
+        name = _ALIASES.get(name, name)
+        module, function = _where()[name], name.replace("-", "_")
+    # Each name comes from the table above.
+    found = getattr(import_module(f"lockgate.evals.assertions.{module}"), function)
+    return cast("Grade", found)
+
+
+@cache
+def _where() -> Mapping[str, str]:
+    return {name: module for module, names in _FAMILIES.items() for name in names.split()}

@@ -1,0 +1,278 @@
+"""Cases from a suite: defaults, variables' combinations, repetitions, providers, prompts."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lockgate.domain.digest import Json
+from lockgate.errors import InvalidConfig, InvalidInput
+from lockgate.evals.assertion import Assertion
+from lockgate.evals.case_files import Broken, read_cases
+from lockgate.evals.files import SCHEME, Files
+from lockgate.evals.suite import CaseFile, Place, Prompt, Provider, Suite, TestCase
+from lockgate.evals.template import render_prompt, resolve
+
+MAX_COMBINATIONS = 100_000
+"""Combinations of one case's variables."""
+MAX_CASE_REPEAT = 10_000
+_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One prompt for one provider, and what must hold of the answer."""
+
+    id: str
+    """Hex. Pairs the same case of two runs: independent of the prompt's text and of assertions."""
+    input: str
+    """Hex. Changes with all that the result depends on: an old result is kept only for it."""
+    name: str
+    place: Place
+    provider: Provider
+    prompt: Prompt
+    sent: str
+    """The prompt with the variables filled in."""
+    variables: Mapping[str, Json]
+    assertions: tuple[Assertion, ...]
+    threshold: float | None = None
+    transform: str = ""
+    provider_output: Json = None
+    problem: str = ""
+    """Why it cannot be asked; nothing if it can."""
+
+
+class Expansion:
+    """Makes the cases of a suite one by one, so that a million need no memory."""
+
+    def __init__(self, suite: Suite, files: Files, *, release: str = "") -> None:
+        """Take a suite. `release` names what answers; a result for another one is no result."""
+        self._suite = suite
+        self._files = files
+        self._seen: dict[bytes, int] = {}
+        self._columns = [
+            (provider, str(at), prompt)
+            for provider in suite.providers
+            for at, prompt in enumerate(suite.prompts)
+            if _allows(provider.prompts, prompt)
+        ]
+        self._fixed = _key(release, [[p.id, p.config, p.transform] for p in suite.providers])
+        self._default_assertions = _assertions_key(suite.default.assertions)
+
+    def __iter__(self) -> Iterator[Case | Broken]:
+        """Yield the cases, and in their places the entries that are broken.
+
+        Raises:
+            InvalidConfig: a file of cases cannot be read at all.
+
+        """
+        self._seen.clear()
+        for source in self._suite.sources:
+            if isinstance(source, CaseFile):
+                for found in read_cases(source):
+                    if isinstance(found, Broken):
+                        yield found
+                    else:
+                        yield from self._cases(found)
+            else:
+                yield from self._cases(source)
+
+    def _cases(self, test: TestCase) -> Iterator[Case | Broken]:
+        suite = self._suite
+        default = suite.default
+        options = {**default.options, **test.options} if test.options else default.options
+        variables = {**default.variables, **test.variables}
+        try:
+            combinations = (
+                [variables] if options.get("disableVarExpansion") else self._combinations(variables)
+            )
+            repeat = _repeat(
+                test.options.get("repeat", default.options.get("repeat")), suite.repeat
+            )
+        except InvalidConfig as error:
+            yield Broken(test.place, error.message)
+            return
+        inherited = () if options.get("disableDefaultAsserts") is True else default.assertions
+        assertions = (*inherited, *test.assertions)
+        asked = (self._default_assertions if inherited else b"") + _assertions_key(test.assertions)
+        threshold = default.threshold if test.threshold is None else test.threshold
+        providers = test.providers if test.providers is not None else default.providers
+        prompts = test.prompts if test.prompts is not None else default.prompts
+        transform = options.get("transform") or options.get("postprocess") or ""
+        prefix, suffix = str(options.get("prefix") or ""), str(options.get("suffix") or "")
+        for number in range(repeat):
+            for values in combinations:
+                sent_variables, problem = self._resolved(values)
+                for provider, column, prompt in self._columns:
+                    if not _named(providers, provider) or not _allows(prompts, prompt):
+                        continue
+                    sent = ""
+                    if not problem:
+                        sent, problem = _sent(f"{prefix}{prompt.raw}{suffix}", sent_variables)
+                    id_ = self._id(provider.name, column, number, values, test.description)
+                    yield Case(
+                        id=id_,
+                        input=_key(
+                            self._fixed,
+                            provider.id,
+                            sent,
+                            asked,
+                            threshold,
+                            transform,
+                            sent_variables,
+                            test.provider_output,
+                        ).hex()[: 2 * _ID_BYTES],
+                        name=test.description or _title(values) or prompt.label,
+                        place=test.place,
+                        provider=provider,
+                        prompt=prompt,
+                        sent=sent,
+                        variables=sent_variables,
+                        assertions=assertions,
+                        threshold=threshold,
+                        transform=str(transform),
+                        provider_output=test.provider_output,
+                        problem=problem,
+                    )
+
+    def _id(
+        self, provider: str, column: str, number: int, values: Mapping[str, Json], description: str
+    ) -> str:
+        key = _key(provider, column, number, values, description)[:_ID_BYTES]
+        count = self._seen.get(key, 0)
+        self._seen[key] = count + 1
+        return (key if not count else _key(key, count)[:_ID_BYTES]).hex()
+
+    def _resolved(self, values: Mapping[str, Json]) -> tuple[Mapping[str, Json], str]:
+        """Return the variables with files read and names in them replaced, or why that fails."""
+        try:
+            read = {
+                name: self._files.variable(value)
+                if isinstance(value, str) and value.startswith(SCHEME)
+                else value
+                for name, value in values.items()
+            }
+            return resolve(read), ""
+        except (InvalidConfig, InvalidInput) as error:
+            return dict(values), error.message
+
+    def _combinations(self, variables: Mapping[str, Json]) -> Sequence[Mapping[str, Json]]:
+        """Return each combination of the values that are lists of texts or patterns of files."""
+        combinations: list[dict[str, Json]] = [{}]
+        for name, value in variables.items():
+            values: Sequence[Json] = [value]
+            if isinstance(value, str) and value.startswith(SCHEME):
+                folder = self._files.folder
+                found = self._files.matching(value)
+                values = [f"{SCHEME}{_relative(path, folder)}" for path in found]
+            elif isinstance(value, list) and value and isinstance(value[0], str):
+                values = value
+            if len(combinations) * len(values) > MAX_COMBINATIONS:
+                raise InvalidConfig(f"the variables have more than {MAX_COMBINATIONS} combinations")
+            if len(values) == 1:
+                for each in combinations:
+                    each[name] = values[0]
+            else:
+                combinations = [{**each, name: item} for each in combinations for item in values]
+        return combinations
+
+
+def _relative(path: object, folder: object) -> str:
+    text, base = str(path), f"{folder}/"
+    return text.removeprefix(base)
+
+
+def _sent(raw: str, variables: Mapping[str, Json]) -> tuple[str, str]:
+    try:
+        return render_prompt(raw, variables), ""
+    except InvalidInput as error:
+        return "", error.message
+
+
+def _repeat(value: Json, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_CASE_REPEAT:
+        raise InvalidConfig(f"`repeat` is {value}, not a whole number from 1 to {MAX_CASE_REPEAT}")
+    return value
+
+
+def _allows(labels: tuple[str, ...] | None, prompt: Prompt) -> bool:
+    """Match labels and ids: whole, with a final `*`, or as a group before a colon."""
+    if labels is None:
+        return True
+    names = [name for name in (prompt.label, prompt.id) if name]
+    return any(
+        name == wanted
+        or name.startswith(f"{wanted}:")
+        or (wanted.endswith("*") and name.startswith(wanted[:-1]))
+        for wanted in labels
+        for name in names
+    )
+
+
+def _named(wanted: tuple[str, ...] | None, provider: Provider) -> bool:
+    if wanted is None:
+        return True
+    names = {provider.id, provider.label}
+    return any(
+        name in names
+        or (name.endswith("*") and any(n.startswith(name[:-1]) for n in names if n))
+        or provider.id.startswith(f"{name}:")
+        for name in wanted
+    )
+
+
+def _title(values: Mapping[str, Json]) -> str:
+    shown = ", ".join(f"{name}={value}" for name, value in values.items())
+    return shown if len(shown) <= 80 else f"{shown[:79]}…"  # noqa: PLR2004
+
+
+def _assertions_key(assertions: Sequence[Assertion]) -> bytes:
+    if not assertions:
+        return b"-"
+    asked = [
+        [
+            *(a.type, a.inverse, a.value, a.threshold, a.weight, a.metric, a.options),
+            _assertions_key(a.parts).hex(),
+        ]
+        for a in assertions
+    ]
+    return _key(asked)
+
+
+def _key(*parts: object) -> bytes:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _plain(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else dict(value)  # type: ignore[call-overload]
+
+
+def estimate(suite: Suite) -> int:
+    """Return about how many cases a suite has, without reading the cases of its files."""
+    columns = sum(_allows(p.prompts, prompt) for p in suite.providers for prompt in suite.prompts)
+    entries = 0
+    for source in suite.sources:
+        if isinstance(source, CaseFile):
+            entries += _lines(source)
+            continue
+        combinations = 1
+        for value in {**suite.default.variables, **source.variables}.values():
+            if isinstance(value, list) and value and isinstance(value[0], str):
+                combinations *= len(value)
+        repeat = source.options.get("repeat")
+        entries += combinations * (repeat if isinstance(repeat, int) else suite.repeat)
+    return entries * columns
+
+
+def _lines(file: CaseFile) -> int:
+    count = 0
+    try:
+        with file.path.open("rb") as opened:
+            while data := opened.read(1 << 20):
+                count += data.count(b"\n")
+    except OSError:
+        return 0
+    return count

@@ -1,0 +1,143 @@
+"""A run as one HTML file with charts: no script, no request to anywhere."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+
+from lockgate.evals.javascript import stringify
+from lockgate.evals.report.document import Report
+from lockgate.evals.results import Outcome, Result
+
+MAX_ROWS = 2_000
+_MAX_OUTPUT = 4_000
+_BINS = 10
+_WIDTH, _HEIGHT, _BAR = 640, 160, 18
+_LEFT, _LONGEST = 200, 380
+_BLUE = "#3566b8"
+_COLOURS = {Outcome.PASSED: "#2e7d32", Outcome.FAILED: "#c62828", Outcome.ERROR: "#8d6e00"}
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
+body{color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%}
+td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;padding:.5rem;margin:.3rem 0}
+.passed{color:#2e7d32}.failed{color:#c62828}.error{color:#8d6e00}
+svg text{font:12px system-ui,sans-serif;fill:currentColor}
+@media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}pre{background:#242424}}
+"""
+# Nothing may be loaded, whatever an output that slipped through would ask for.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def html(report: Report) -> Iterator[str]:
+    """Yield the page: totals, charts, metrics, the cases that did not pass, the others."""
+    summary = report.summary
+    scores: Counter[int] = Counter()
+    kinds: dict[str, Counter[bool]] = {}
+    for result in report.results():
+        scores[min(_BINS - 1, max(0, int(result.score * _BINS)))] += 1
+        for assertion in result.assertions:
+            kinds.setdefault(str(assertion["type"]), Counter())[bool(assertion["passed"])] += 1
+    title = escape(report.description or report.suite)
+    yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+    yield '<meta name="viewport" content="width=device-width"><style>'
+    yield f"{_STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+    yield f"<p><strong>{summary.status}</strong>: {summary.passed} of {summary.total} case(s) "
+    yield f"passed, {summary.failed} failed, {summary.errors} error(s). "
+    yield f"<code>{escape(report.suite)}</code></p>\n"
+    if warnings := [*report.warnings(), *report.notices]:
+        yield "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in warnings) + "</ul>\n"
+    yield "<h2>Scores</h2>\n" + _histogram(scores)
+    if kinds:
+        yield "<h2>Assertions</h2>\n" + _bars(kinds)
+    if metrics := summary.metrics():
+        rows = [(escape(name), f"{value:.4f}") for name, value in metrics.items()]
+        yield "<h2>Metrics</h2>\n" + _table(("metric", "value"), rows)
+    yield "<h2>Cases</h2>\n<table><thead><tr><th>case</th><th>provider</th><th>score</th>"
+    yield "<th>outcome</th></tr></thead><tbody>\n"
+    yield from _rows(report)
+    yield "</tbody></table></body></html>\n"
+
+
+def _rows(report: Report) -> Iterator[str]:
+    left = MAX_ROWS
+    for wanted in (False, True):
+        for result in report.results():
+            if (result.outcome is Outcome.PASSED) is not wanted:
+                continue
+            if not left:
+                total = report.summary.total
+                yield f'<tr><td colspan="4">and more: {total} case(s) in all</td></tr>\n'
+                return
+            left -= 1
+            yield _row(result)
+
+
+def _row(result: Result) -> str:
+    place = f"{result.path}:{result.line}"
+    output = result.output if isinstance(result.output, str) else stringify(result.output, 2)
+    listed = "".join(
+        f"<li class={'passed' if a['passed'] else 'failed'}>{escape(str(a['type']))}: "
+        f"{escape(str(a.get('reason') or a['score']))}</li>"
+        for a in result.assertions
+    )
+    detail = (
+        f"<details><summary>{escape(result.name)}</summary><p>{escape(result.reason)}</p>"
+        f"<ul>{listed}</ul><pre>{escape(output[:_MAX_OUTPUT])}</pre></details>"
+    )
+    return (
+        f"<tr><td>{detail}<small>{escape(place)}</small></td><td>{escape(result.provider)}</td>"
+        f"<td>{result.score:.2f}</td><td class={result.outcome}>{result.outcome}</td></tr>\n"
+    )
+
+
+def _histogram(scores: Mapping[int, int]) -> str:
+    most = max(scores.values(), default=0) or 1
+    step = _WIDTH // _BINS
+    parts = []
+    for at in range(_BINS):
+        count = scores.get(at, 0)
+        height = round(count / most * (_HEIGHT - 40))
+        top = _HEIGHT - 20 - height
+        middle = at * step + step // 2
+        parts.append(_rectangle(at * step + 4, top, step - 8, height, _BLUE))
+        parts.append(_label(middle, _HEIGHT - 5, f"{at / _BINS:.1f}", "middle"))
+        parts.append(_label(middle, top - 3, str(count or ""), "middle"))
+    return _picture("Scores", _HEIGHT, parts)
+
+
+def _bars(kinds: Mapping[str, Mapping[bool, int]]) -> str:
+    most = max(sum(counts.values()) for counts in kinds.values())
+    parts = []
+    for at, (kind, counts) in enumerate(sorted(kinds.items())):
+        top = at * (_BAR + 6)
+        total = sum(counts.values())
+        passed = round(counts.get(True, 0) / most * _LONGEST)
+        failed = round(counts.get(False, 0) / most * _LONGEST)
+        parts.append(_label(0, top + 13, kind))
+        parts.append(_rectangle(_LEFT, top, passed, _BAR, _COLOURS[Outcome.PASSED]))
+        parts.append(_rectangle(_LEFT + passed, top, failed, _BAR, _COLOURS[Outcome.FAILED]))
+        counted = f"{counts.get(True, 0)} / {total}"
+        parts.append(_label(_LEFT + 6 + passed + failed, top + 13, counted))
+    return _picture("Assertions", len(kinds) * (_BAR + 6), parts)
+
+
+def _rectangle(left: int, top: int, width: int, height: int, colour: str) -> str:
+    return f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="{colour}"/>'
+
+
+def _label(left: int, top: int, text: str, anchor: str = "start") -> str:
+    return f'<text x="{left}" y="{top}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _picture(title: str, height: int, parts: Sequence[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img" aria-label="{title}">'
+        f"{''.join(parts)}</svg>\n"
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>\n"
