@@ -98,6 +98,8 @@ class Header:
     licence: str
     quantisation: str
     context_tokens: int | None
+    chat_template: str = ""
+    """`tokenizer.chat_template`: Jinja by strangers. Not to be rendered unseen."""
 
 
 def read_header(path: Path, *, shown: str | None = None) -> Header:
@@ -131,12 +133,14 @@ def read_header(path: Path, *, shown: str | None = None) -> Header:
     architecture = _text(keys.get("general.architecture"))
     context = keys.get(f"{architecture}.context_length")
     file_type = keys.get("general.file_type")
+    template = keys.get("tokenizer.chat_template")
     return Header(
         architecture=architecture,
         title=_text(keys.get("general.name")),
         licence=_text(keys.get("general.license")),
         quantisation=_FILE_TYPES.get(file_type, "") if isinstance(file_type, int) else "",
         context_tokens=context if isinstance(context, int) else None,
+        chat_template=template if isinstance(template, str) else "",
     )
 
 

@@ -1,0 +1,148 @@
+"""Makes, signs and gathers attestations."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from lockgate import __version__
+from lockgate.app.models import models_dir
+from lockgate.config.environment import Environment
+from lockgate.domain.artifact import Kind, Manifest
+from lockgate.domain.digest import Digest, JsonObject
+from lockgate.domain.predicates import approval, bom, provenance
+from lockgate.domain.predicates.resource import Resource
+from lockgate.domain.release import Pin, Release
+from lockgate.domain.statement import Attestation, Statement, Subject
+from lockgate.domain.trust import TrustRoot
+from lockgate.errors import LockgateError
+
+if TYPE_CHECKING:
+    from lockgate.oci.layout import Layout
+    from lockgate.signing.keys import Signer
+
+BUILDER = f"https://lockgate.io/builder/{__version__}"
+
+
+def layout_of(environment: Environment) -> "Layout":
+    """Return the local store."""
+    from lockgate.oci.layout import Layout
+
+    return Layout(models_dir(environment))
+
+
+def attach(layout: "Layout", statement: Statement, signer: "Signer") -> Digest:
+    """Sign a statement about an artifact that is here; return the bundle's digest.
+
+    Raises:
+        Corrupt: the artifact is not here, or damaged.
+        StorageFailed: the disk is full or read-only.
+
+    """
+    from lockgate.oci.attestations import AttestationStore
+    from lockgate.signing.attest import referrer, sign
+
+    store = AttestationStore(layout)
+    data = sign(statement, signer)
+    subject = store.subject(statement.subjects[0].digest)
+    return store.add(data, referrer(data, statement, subject))
+
+
+def gather(
+    layout: "Layout", subjects: Iterable[Digest], trust: TrustRoot | None
+) -> tuple[tuple[Attestation, ...], tuple[str, ...]]:
+    """Return what trusted keys say about artifacts, and what was refused and why."""
+    from lockgate.oci.attestations import AttestationStore
+    from lockgate.signing.attest import verified
+
+    keys = {} if trust is None else {key.fingerprint: key.pem for key in trust.keys}
+    store = AttestationStore(layout)
+    found: list[Attestation] = []
+    refused: list[str] = []
+    for subject in subjects:
+        for bundle in store.about(subject):
+            if isinstance(bundle, str):
+                refused.append(bundle)
+                continue
+            try:
+                found.append(verified(bundle, keys))
+            except LockgateError as error:
+                refused.append(f"{Digest.of(bundle)}: {error.message}")
+    return tuple(found), tuple(refused)
+
+
+def release_provenance(digest: Digest, release: Release, at: datetime | None) -> Statement:
+    """Return how a release was made: its code and its pins are the materials."""
+    code = release.code
+    known = code.get("digest", "").startswith("sha256:")
+    materials = [
+        Resource(
+            name=f"{code.get('distribution', '')} {code.get('version', '')}".strip(),
+            uri=f"pkg:pypi/{code.get('distribution')}@{code.get('version')}",
+            digest=Digest.parse(code["digest"]) if known else None,
+        ),
+        *(Resource(name=pin.name, digest=pin.digest) for pin in release.pins),
+    ]
+    made = provenance.Provenance(
+        build_type=provenance.BuildType.RELEASE,
+        builder=BUILDER,
+        parameters={"task": release.task, "version": release.version},
+        materials=tuple(materials),
+        finished=at,
+    )
+    return _statement(release.task, digest, provenance.PREDICATE_TYPE, made.document)
+
+
+def artifact_provenance(layout: "Layout", pin: Pin, at: datetime | None) -> Statement:
+    """Return where a pinned artifact came from: its source and its files.
+
+    Raises:
+        Corrupt: it is not here, or damaged.
+
+    """
+    manifest = Manifest.parse(layout.read(pin.digest))
+    made = provenance.Provenance(
+        build_type=provenance.BuildType.IMPORT,
+        builder=BUILDER,
+        parameters={
+            "source": _source(layout, manifest),
+            "revision": manifest.annotations.get("org.opencontainers.image.version", ""),
+            "files": [layer.annotations.get(_TITLE, "") for layer in manifest.layers],
+        },
+        materials=tuple(
+            Resource(name=layer.annotations.get(_TITLE, ""), digest=layer.digest)
+            for layer in manifest.layers
+        ),
+        finished=at,
+    )
+    return _statement(pin.name, pin.digest, provenance.PREDICATE_TYPE, made.document)
+
+
+def model_bom(layout: "Layout", pin: Pin) -> Statement:
+    """Return the bill of materials of a pinned model. Raises Corrupt as above."""
+    from lockgate.oci.bom import bill_of_materials
+
+    assert pin.kind is Kind.MODEL, "only models have one"
+    document = bill_of_materials(layout, pin.digest)
+    return _statement(pin.name, pin.digest, bom.PREDICATE_TYPE, document)
+
+
+def release_approval(release: Release, digest: Digest, said: approval.Approval) -> Statement:
+    """Return what a person says about a release."""
+    return _statement(release.task, digest, approval.PREDICATE_TYPE, said.document)
+
+
+_TITLE = "org.opencontainers.image.title"
+
+
+def _statement(name: str, digest: Digest, kind: str, predicate: JsonObject) -> Statement:
+    return Statement(
+        subjects=(Subject(name=name, digest=digest),), predicate_type=kind, predicate=predicate
+    )
+
+
+def _source(layout: "Layout", manifest: Manifest) -> str:
+    import json
+
+    config = json.loads(layout.read(manifest.config.digest))
+    described = config.get("descriptor") if isinstance(config, dict) else None
+    return str(described.get("sourceURL", "")) if isinstance(described, dict) else ""
