@@ -1,6 +1,8 @@
 import json
 import multiprocessing
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from lockgate.domain.artifact import EMPTY_BYTES, EMPTY_CONFIG, MANIFEST, Descriptor, Manifest
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
+from lockgate.oci.integrity import check
 from lockgate.oci.layout import Layout
 from oci.artifacts import BUNDLE, attestation, named, release
 
@@ -174,3 +177,19 @@ def test_processes_that_attach_at_the_same_time_lose_nothing(layout: Layout) -> 
         worker.join()
     found = {at.annotations["io.lockgate.predicate"] for at in layout.referrers(one.digest)}
     assert found == {str(number) for number in range(25)}
+
+
+def test_skopeo_reads_a_layout_with_attachments_and_keeps_them(layout: Layout) -> None:
+    skopeo = shutil.which("skopeo")
+    if skopeo is None:
+        assert not os.environ.get("CI"), "skopeo has to be installed"
+        pytest.skip("needs skopeo")
+    one = named(layout, "one", b"1")
+    at = layout.attach(attestation(layout, one, b"a"))
+    release(layout, "release/t/1", one)
+    copy = [skopeo, "copy", "--quiet", f"oci:{layout.root}:release/t/1", f"oci:{layout.root}:two"]
+    subprocess.run(copy, check=True)
+    names = layout.manifests()
+    assert names["two"].digest == names["release/t/1"].digest
+    assert layout.referrers(one.digest) == [at]
+    assert list(check(layout).damages) == []

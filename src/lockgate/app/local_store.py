@@ -1,5 +1,6 @@
 """The store on this disk as a whole: what is in it, what refers to it, how to repair it."""
 
+from lockgate.app.models import models_dir
 from lockgate.config.environment import Environment
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
@@ -14,7 +15,7 @@ _PROMOTIONS = 1000
 
 def local_layout(environment: Environment) -> Layout:
     """Return the layout that holds models and everything that releases pin."""
-    return Layout(environment.data_dir / "models")
+    return Layout(models_dir(environment))
 
 
 async def referred(state: State) -> frozenset[Digest]:
