@@ -91,8 +91,9 @@ def test_verify_names_the_file_both_digests_and_the_repair(
     ("data", "repair"),
     [
         (b"catalogued", "lockgate model pull smollm2"),
-        (b"pinned", "then pull or import the release of `triage` again"),
-        (b"bill", "then pull or import the release again"),
+        (b"pinned", "then pull or import `triage` again"),
+        (b"bill", "then pull or import `m` again"),
+        (b"approval", "then pull or import `triage` again"),
         (b"garbage", "lockgate store gc --older-than 0"),
     ],
 )
@@ -100,7 +101,8 @@ def test_the_repair_fits_what_is_damaged(
     capsys: pytest.CaptureFixture[str], layout: Layout, data: bytes, repair: str
 ) -> None:
     named(layout, "smollm2", b"catalogued")
-    release(layout, "triage", model(layout, b"pinned"))
+    top = release(layout, "triage", model(layout, b"pinned"))
+    layout.attach(attestation(layout, top, b"approval"))
     blob(layout, b"garbage")
     damage(layout, data)
     (found,) = values(capsys, "verify", status=1)["damages"]
