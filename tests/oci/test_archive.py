@@ -2,12 +2,10 @@ import io
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from lockgate.errors import Corrupt, Denied, LockgateError, NotFound, StorageFai
 from lockgate.oci.archive import export, import_
 from lockgate.oci.layout import Layout
 from oci.artifacts import attestation, model, named, release
+from oci.doubles import files_of_at_most
 from oci.samples import noise
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -138,6 +137,13 @@ def test_a_name_that_stands_for_something_else_is_kept(there: Layout, file: Path
     assert dict(there.manifests()) == {"triage": mine}
     import_(there, file, replace_names=True)
     assert there.manifests()["triage"] != mine
+
+
+def test_an_archive_gives_no_name_that_was_not_asked_for(there: Layout, file: Path) -> None:
+    with pytest.raises(Denied, match="has the name `triage`, expected names that begin with `re"):
+        import_(there, file, prefix="release/")
+    assert nothing(there)
+    import_(there, file, prefix="tri")
 
 
 def test_importing_repairs_what_is_damaged(there: Layout, file: Path) -> None:
@@ -307,17 +313,6 @@ def test_a_malformed_extended_header_is_refused(
     written(evil, [("x", tarfile.XHDTYPE, records), ("oci-layout", b"0", b"{}")])
     with pytest.raises(Corrupt):
         import_(there, evil)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """A disk that is full after that many bytes of a file: the kernel answers EFBIG."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_nothing_visible_and_says_so(

@@ -12,7 +12,7 @@ from lockgate.oci import ingest
 from lockgate.oci.chunks import ChunkTable
 from lockgate.oci.ingest import Way, ingest_file
 from lockgate.oci.layout import Layout
-from oci.doubles import unprivileged
+from oci.doubles import files_of_at_most, unprivileged
 from oci.samples import noise
 
 MIB = 1 << 20
@@ -176,3 +176,11 @@ def test_a_store_without_space_says_so_before_it_copies(layout: Layout, tmp_path
     with pytest.raises(StorageFailed, match="8,796,093,022,208 are needed"):
         ingest_file(layout, path)
     assert leftovers(layout) == []
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(layout: Layout, tmp_path: Path) -> None:
+    path = written(tmp_path / "file", noise(5 * MIB))
+    with files_of_at_most(MIB), pytest.raises(StorageFailed, match="cannot be written: file too"):
+        ingest_file(layout, path)
+    assert leftovers(layout) == []
+    assert layout.blobs() == []

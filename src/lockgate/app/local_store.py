@@ -1,9 +1,10 @@
 """The store on this disk as a whole: what is in it, what refers to it, how to repair it."""
 
+from lockgate.app.models import models_dir
 from lockgate.config.environment import Environment
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
-from lockgate.oci.integrity import Damage
+from lockgate.oci.integrity import ATTACHED, UNNAMED, Damage
 from lockgate.oci.layout import Layout
 from lockgate.oci.models import ModelStore
 from lockgate.oci.usage import kind_of_stored
@@ -14,7 +15,7 @@ _PROMOTIONS = 1000
 
 def local_layout(environment: Environment) -> Layout:
     """Return the layout that holds models and everything that releases pin."""
-    return Layout(environment.data_dir / "models")
+    return Layout(models_dir(environment))
 
 
 async def referred(state: State) -> frozenset[Digest]:
@@ -31,14 +32,14 @@ async def referred(state: State) -> frozenset[Digest]:
 
 def repair_command(layout: Layout, models: ModelStore, damage: Damage) -> str:
     """Return what brings a damaged file back."""
-    names = [name for name in damage.names if not name.startswith("(")]
     if not damage.names:
         return "lockgate store gc --older-than 0"
-    for name in names:
+    for name in damage.names:
         if models.in_catalogue(name) or _kind(layout, name) == "model":
             return models.repair(name)
-    what = f" of `{names[0]}`" if names else ""
-    return f"rm -f {damage.path}, then pull or import the release{what} again"
+    name = damage.names[0].removesuffix(ATTACHED)
+    what = "what it belongs to" if name == UNNAMED else f"`{name}`"
+    return f"rm -f {damage.path}, then pull or import {what} again"
 
 
 def _kind(layout: Layout, name: str) -> str:

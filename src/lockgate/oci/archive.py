@@ -108,17 +108,20 @@ def import_(
     layout: Layout,
     path: Path,
     *,
+    prefix: str = "",
     replace_names: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> Imported:
     """Take in all that an archive holds, or nothing.
 
-    Every byte is hashed before anything gets its place, and names come last, in one step.
+    Every byte is hashed before anything gets its place, and names come last, in one step. Names
+    have to begin with `prefix`: an archive of releases must not say what a model's name means.
 
     Raises:
         NotFound: there is no such file.
         Corrupt: it is no such archive, or a byte of it is not what its digest says.
-        Denied: a name stands for something else here, and `replace_names` is not set.
+        Denied: a name does not begin with `prefix`; or it stands for something else here, and
+            `replace_names` is not set.
         StorageFailed: the disk is full or read-only; nothing became visible.
 
     """
@@ -129,6 +132,7 @@ def import_(
         file = path.open("rb", buffering=0)
     with file:
         contents = read_contents(file, path)
+        _require_names(contents, prefix)
         if not replace_names:
             _require_free(layout, contents)
         size = sum(member.size for member in contents.blobs.values())
@@ -144,6 +148,15 @@ def import_(
                 )
             # Another process removed a blob between its arrival and its naming.
     raise StorageFailed("blobs were removed while they were imported", hint="import again")
+
+
+def _require_names(contents: Contents, prefix: str) -> None:
+    for name in contents.named:
+        if not name.startswith(prefix):
+            raise Denied(
+                f"the archive has the name `{name}`, expected names that begin with `{prefix}`",
+                hint="nothing was taken in; see whether the file is of the kind that you mean",
+            )
 
 
 def _require_free(layout: Layout, contents: Contents) -> None:

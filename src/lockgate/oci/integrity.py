@@ -24,6 +24,8 @@ from lockgate.errors import Corrupt
 from lockgate.oci.index import DOCUMENTS, PINS, read_document
 from lockgate.oci.layout import Layout
 
+UNNAMED: Final = "(unnamed)"
+ATTACHED: Final = " (attached)"
 _BLOCK: Final = 1 << 20
 
 
@@ -37,7 +39,8 @@ class Damage:
     found: str
     """What it has; `missing`, or what else is wrong."""
     names: Sequence[str]
-    """What leads to it; nothing if it is garbage."""
+    """What leads to it, ending in ` (attached)` where only attestations do; nothing if it is
+    garbage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +77,10 @@ def check(
 
     """
     expected = _Expected()
-    for name, root in layout.roots():
-        _walk(layout, root.digest, name or "(attached)", expected)
+    roots = layout.roots()
+    for name, root in sorted(roots, key=lambda at: at[0] is None):
+        for label in [name] if name else _subject_names(layout, root.digest, expected):
+            _walk(layout, root.digest, label, expected)
     paths = {path.name: path for path in layout.blobs()}
     damages = [
         _damage(layout.blob(digest), expected, digest, "missing")
@@ -97,6 +102,15 @@ def check(
                 damages.append(damage)
     damages.sort(key=lambda damage: (damage.digest, damage.found))
     return Checked(files=len(paths), size=size, damages=damages)
+
+
+def _subject_names(layout: Layout, digest: Digest, expected: _Expected) -> Collection[str]:
+    """Return what leads to the subject of a manifest that has no name, and say so in each."""
+    found: set[str] = set()
+    with suppress(Corrupt):
+        subject = read_document(layout.read(digest)).subject
+        found = expected.names.get(subject, found) if subject else found
+    return [f"{name.removesuffix(ATTACHED)}{ATTACHED}" for name in sorted(found)] or [UNNAMED]
 
 
 def _walk(layout: Layout, root: Digest, name: str, expected: _Expected) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
+from lockgate.oci.integrity import UNNAMED
 from lockgate.oci.layout import Layout
 
-UNNAMED = "(unnamed)"
 _KIND = "io.lockgate.kind"
 
 
