@@ -270,7 +270,9 @@ def test_an_interrupted_run_ends_with_130_and_goes_on_later(
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "lockgate", "eval", "--results", "r.jsonl", *arguments]
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    python = ["env", "--default-signal=INT", sys.executable]
+    return [*python, "-m", "lockgate", "eval", "--results", "r.jsonl", *arguments]
 
 
 @pytest.mark.parametrize("task", ["review", "release-notes"])

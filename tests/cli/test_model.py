@@ -155,7 +155,16 @@ def test_a_truncated_file_is_refused(workplace: Path, capsys: pytest.CaptureFixt
 
 
 def test_an_interrupted_pull_leaves_nothing_visible_and_no_lock(workplace: Path) -> None:
-    command = [sys.executable, "-m", "lockgate", "model", "pull", "hub"]
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "lockgate",
+        "model",
+        "pull",
+        "hub",
+    ]
     with serve() as site:
         released, reached = threading.Event(), threading.Event()
         site.files[hub_path("a/b", "w.gguf")] = GGUF

@@ -257,7 +257,9 @@ def test_an_interrupted_call_ends_with_130_and_leaves_its_event(
 
 
 def _command(*arguments: str) -> Sequence[str]:
-    return [sys.executable, "-m", "lockgate", "run", TASK, "full.log", *arguments]
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    python = ["env", "--default-signal=INT", sys.executable]
+    return [*python, "-m", "lockgate", "run", TASK, "full.log", *arguments]
 
 
 def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
