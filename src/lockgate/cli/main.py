@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, _Entry] = {
     "eval": _Entry("lockgate.cli.eval:eval_", "Run an evaluation suite and report it"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
+    "promote": _Entry("lockgate.cli.promote:promote", "Let a release run in an environment"),
+    "rollback": _Entry("lockgate.cli.promote:rollback", "Let an earlier release run again"),
     "store": _Entry("lockgate.cli.store:store", "Check, measure and clean the local store"),
     "audit": _Entry("lockgate.cli.audit:audit", "Read, verify and export the audit log"),
     "replay": _Entry("lockgate.cli.replay:replay", "Run a past call again and compare the bytes"),

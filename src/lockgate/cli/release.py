@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockgate.cli.output import data, data_json, table, words
+from lockgate.cli.release_signing import approve, attest, verify
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Digest, Json
 from lockgate.errors import NotFound
@@ -161,6 +162,10 @@ def tag_release(session: Session, reference: str, alias: str) -> None:
 def untag_release(session: Session, task: str, alias: str) -> None:
     """Take ALIAS of TASK away. The release stays."""
     session.run(partial(_untag, session, task, alias))
+
+
+for _command in (attest, approve, verify):
+    release.add_command(_command)
 
 
 async def _build(

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from lockgate.cli.output import data, data_json, table, words
-from lockgate.cli.passphrase import passphrase
 from lockgate.cli.session import Session
+from lockgate.cli.signer import signer
 from lockgate.domain.digest import Json
 from lockgate.domain.trust import Role, TrustRoot
 from lockgate.errors import NotFound, StorageFailed, UsageError
@@ -173,7 +173,7 @@ def sign_trust(session: Session, file: Path, signing: str, passphrase_file: Path
     """Add a signature to FILE, a version that somebody proposes."""
     from lockgate.signing import trust_file
 
-    signed = trust_file.sign(_read(file), _signer(session, signing, passphrase_file))
+    signed = trust_file.sign(_read(file), signer(session, signing, passphrase_file))
     _write(file, signed)
     words(f"signed {file}; next: lockgate trust accept {file}")
 
@@ -249,7 +249,7 @@ def _finish(
 ) -> None:
     from lockgate.app.trust import propose
 
-    signed = propose(root, [_signer(session, signing, passphrase_file)])
+    signed = propose(root, [signer(session, signing, passphrase_file)])
     if output is not None:
         _write(output, signed)
         words(f"version {root.version} is in {output}; next: lockgate trust sign {output}")
@@ -274,14 +274,6 @@ def _public(session: Session, name: str) -> bytes:
     from lockgate.app.trust import key_ring
 
     return key_ring(session.environment).show(name).pem.encode()
-
-
-def _signer(session: Session, name: str, passphrase_file: Path | None) -> Any:
-    from lockgate.app.trust import key_ring
-
-    ring = key_ring(session.environment)
-    secret = passphrase(session, passphrase_file) if ring.show(name).encrypted else None
-    return ring.open(name, secret)
 
 
 def _read(path: Path) -> bytes:

@@ -1,7 +1,8 @@
 """What the store holds of a release, as a gate needs to know it. Every digest is taken again.
 
 A file that has not changed since it was hashed is not read again (`digest_cache`): device, inode,
-size and both times are the same, and nobody can set a file's change time.
+size and both times are the same, and nobody can set a file's change time. With `trust_unchanged`
+false, every byte is read.
 """
 
 from collections.abc import Iterator
@@ -26,8 +27,9 @@ _TITLE = "org.opencontainers.image.title"
 class Inspector:
     """Looks at releases and artifacts in one layout."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, trust_unchanged: bool = True) -> None:
         self._layout = layout
+        self._trust_unchanged = trust_unchanged
         self._digests = DigestCache(layout.root / DIGESTS)
 
     def release(self, digest: Digest) -> tuple[ReleaseFacts, Release]:
@@ -108,7 +110,7 @@ class Inspector:
 
     def _hashed(self, path: Path) -> tuple[Digest, int]:
         state = path.stat()
-        known = self._digests.get(state)
+        known = self._digests.get(state) if self._trust_unchanged else None
         if known is None:
             with path.open("rb", buffering=0) as file:
                 known = hash_stream(file, limit=state.st_size + 1)

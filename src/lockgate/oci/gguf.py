@@ -26,6 +26,8 @@ _MOST_TENSORS: Final = 1 << 20
 _MOST_DIMENSIONS: Final = 4
 _DEEPEST: Final = 4
 _LONGEST_KEPT: Final = 256
+_TEMPLATE: Final = "tokenizer.chat_template"
+_LONGEST_TEMPLATE: Final = 1 << 20
 _DEFAULT_ALIGNMENT: Final = 32
 
 # ggml type id: values a block, bytes a block (ggml `ggml-common.h`).
@@ -128,12 +130,12 @@ def read_header(path: Path, *, shown: str | None = None) -> Header:
             )
         if tensors > _MOST_TENSORS or count > _MOST_KEYS:
             raise reader.implausible()
-        keys = {reader.string(): reader.value() for _ in range(count)}
+        keys = dict(reader.pair() for _ in range(count))
         reader.require_tensors(tensors, keys.get("general.alignment"))
     architecture = _text(keys.get("general.architecture"))
     context = keys.get(f"{architecture}.context_length")
     file_type = keys.get("general.file_type")
-    template = keys.get("tokenizer.chat_template")
+    template = keys.get(_TEMPLATE)
     return Header(
         architecture=architecture,
         title=_text(keys.get("general.name")),
@@ -153,6 +155,7 @@ class _Reader:
         self._shown = shown
         self._file = file
         self._size = size
+        self._longest = _LONGEST_KEPT
 
     def implausible(self) -> Corrupt:
         return Corrupt(
@@ -184,10 +187,18 @@ class _Reader:
             raise self._cut_off(end)
         self._file.seek(length, 1)
 
+    def pair(self) -> tuple[str, object]:
+        """Read a key and its value; of long values, only the chat template is kept whole."""
+        name = self.string()
+        self._longest = _LONGEST_TEMPLATE if name == _TEMPLATE else _LONGEST_KEPT
+        value = self.value()
+        self._longest = _LONGEST_KEPT
+        return name, value
+
     def string(self) -> str:
         """Read a string; of a long one, only the beginning."""
         (length,) = self.values("<Q")
-        kept = min(length, _LONGEST_KEPT)
+        kept = min(length, self._longest)
         text = self._bytes(kept).decode("utf-8", "replace")
         self._skip(length - kept)
         return text

@@ -1,0 +1,123 @@
+"""Gathers what a gate looks at. The gate itself reads nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from lockgate.app.attesting import gather, layout_of
+from lockgate.config import settings
+from lockgate.config.environment import Environment
+from lockgate.config.load import Loaded
+from lockgate.domain.artifact import Kind
+from lockgate.domain.digest import Digest
+from lockgate.domain.gate.evidence import Evidence, Intent, Running, Surroundings
+from lockgate.domain.policy_document import EMBEDDED, PolicyDocument
+from lockgate.domain.release import Release
+from lockgate.domain.trust import TrustRoot
+from lockgate.ports import State
+
+AUDIT_FIELDS = (
+    "task",
+    "outcome",
+    "release",
+    "engine",
+    "degraded",
+    "data_class",
+    "input",
+    "output",
+    "verdicts",
+    "usage",
+    "duration_us",
+    "actor",
+)
+"""What each audit event of a call records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of the gate."""
+
+    release: Digest
+    environment: str
+    intent: Intent
+    policy: PolicyDocument
+    trust: TrustRoot | None
+    now: datetime
+
+
+def policy_of(loaded: Loaded) -> PolicyDocument:
+    """Return the policy that the configuration names; the embedded one by default.
+
+    Raises:
+        InvalidConfig: the file has problems; every one is listed.
+
+    """
+    chosen = loaded.config.policy.file
+    if chosen is None:
+        return EMBEDDED
+    from lockgate.config.policy_file import load_policy
+
+    return load_policy(loaded.resolve(chosen))
+
+
+async def evidence_for(
+    question: Question, loaded: Loaded, environment: Environment, state: State
+) -> Evidence:
+    """Look at a release, all that it pins, what is said about them, and where it is to run.
+
+    Raises:
+        Corrupt: the release's own documents cannot be read.
+
+    """
+    from lockgate.oci.facts import Inspector
+
+    layout = layout_of(environment)
+    inspector = Inspector(layout)
+    facts, release = inspector.release(question.release)
+    pins = tuple(pin for pin in release.pins if pin.kind is not None)
+    subjects = (question.release, *(pin.digest for pin in pins))
+    attestations, refused = gather(layout, subjects, question.trust)
+    running, reached = await _stages(question, release.task, state)
+    return Evidence(
+        environment=question.environment,
+        release=facts,
+        pins=tuple(inspector.pin(pin) for pin in pins),
+        attestations=attestations,
+        refused=refused,
+        surroundings=Surroundings(
+            running=None
+            if running is None
+            else Running(
+                release=running, attestations=gather(layout, [running], question.trust)[0]
+            ),
+            previous_promoted_at=reached,
+            destinations=tuple(_destinations(loaded, release)),
+            data_classes=(str(loaded.config.data.default_class),),
+            logging_fields=AUDIT_FIELDS,
+            retention_days=loaded.config.audit.payload_retention_days,
+        ),
+        intent=question.intent,
+    )
+
+
+async def _stages(
+    question: Question, task: str, state: State
+) -> tuple[Digest | None, datetime | None]:
+    """Return what runs in the environment, and since when the release is in the stage before."""
+    rules = question.policy.rules(task, question.environment)
+    async with state.begin() as unit:
+        here = await unit.promotions(environment=question.environment, task=task)
+        reached = None
+        if rules is not None and rules.after:
+            for promotion in await unit.promotions(environment=rules.after, task=task):
+                if promotion.release == question.release:
+                    reached = promotion.at
+    return (here[0].release if here else None), reached
+
+
+def _destinations(loaded: Loaded, release: Release) -> Iterator[str]:
+    for name in sorted({pin.backend for pin in release.pins if pin.kind in {None, Kind.MODEL}}):
+        backend = loaded.config.backend(name)
+        if isinstance(backend, settings.OpenAIBackend):
+            yield urlsplit(backend.url).hostname or backend.url

@@ -1,0 +1,152 @@
+"""`lockgate promote` and `lockgate rollback`: let a release take over, if the gate allows it."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lockgate.cli.output import data, data_json, words
+from lockgate.cli.session import Session
+from lockgate.cli.signer import passphrase_file_option, signer
+from lockgate.domain.digest import Digest
+from lockgate.domain.promotion import checked_name
+
+if TYPE_CHECKING:
+    from lockgate.app.promotion import Outcome
+    from lockgate.domain.gate.decision import Decision
+    from lockgate.domain.gate.evidence import Intent
+
+EXIT_REFUSED = 1
+SHORT = 12
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.command(
+    epilog=_examples(
+        "lockgate promote review:candidate --to staging --sign gate",
+        "lockgate promote review@staging --to production --explain",
+    )
+    + "\n\n\b\nExit status: 0 allowed, 1 refused, or not yet."
+)
+@click.argument("reference", metavar="RELEASE")
+@click.option("--to", "environment", required=True, help="The environment to run it in.")
+@click.option("--reason", default="", help="For the audit log.")
+@click.option("--sign", "key", metavar="KEY", help="The gate's key, which signs the verdict.")
+@click.option("--explain", is_flag=True, help="Print the whole decision and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
+@passphrase_file_option
+@click.pass_obj
+def promote(session: Session, /, reference: str, **given: Any) -> int:
+    """Let RELEASE take over its task in an environment, if the policy's gate allows it.
+
+    Every rule is asked, and every refusal says what was found, what is required, and what to do.
+    """
+    checked_name(given["environment"], "an environment")
+    return _report(session.run(partial(_promote, session, reference, given)), given)
+
+
+@click.command(
+    epilog=_examples(
+        "lockgate rollback review --in production --reason 'slower' --sign gate",
+        "lockgate rollback review --in production --release 1f2e3d4c5b6a --reason 'wrong notes'",
+    )
+    + "\n\n\b\nExit status: 0 rolled back, 1 refused."
+)
+@click.argument("task")
+@click.option("--in", "environment", required=True, help="The environment.")
+@click.option("--release", "reference", help="What to go back to.  [default: what ran before]")
+@click.option("--reason", required=True, help="For the audit log.")
+@click.option("--sign", "key", metavar="KEY", help="The gate's key, which signs the verdict.")
+@click.option("--explain", is_flag=True, help="Print the whole decision and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
+@passphrase_file_option
+@click.pass_obj
+def rollback(session: Session, /, task: str, **given: Any) -> int:
+    """Let an earlier release of TASK run again: on its verdict of then, or by break-glass."""
+    checked_name(given["environment"], "an environment")
+    return _report(session.run(partial(_rollback, session, task, given)), given)
+
+
+async def _promote(session: Session, reference: str, given: dict[str, Any]) -> "Outcome":
+    from lockgate.app.release_build import find_release, release_store
+    from lockgate.domain.gate.evidence import Intent
+
+    async with session.store() as state:
+        digest = await find_release(reference, release_store(session.environment), state)
+    return await _move(session, digest, Intent.PROMOTE, given)
+
+
+async def _rollback(session: Session, task: str, given: dict[str, Any]) -> "Outcome":
+    from lockgate.app.promotion import previous_release
+    from lockgate.app.release_build import find_release, release_store
+    from lockgate.domain.gate.evidence import Intent
+
+    async with session.store() as state:
+        if given["reference"]:
+            releases = release_store(session.environment)
+            digest = await find_release(given["reference"], releases, state)
+        else:
+            digest = await previous_release(state, task, given["environment"])
+    return await _move(session, digest, Intent.ROLLBACK, given)
+
+
+async def _move(
+    session: Session, digest: Digest, intent: "Intent", given: dict[str, Any]
+) -> "Outcome":
+    from lockgate.app.evidence import Question, policy_of
+    from lockgate.app.promotion import apply, ask
+    from lockgate.app.trust import trust_store
+
+    now = datetime.now(UTC)
+    question = Question(
+        release=digest,
+        environment=given["environment"],
+        intent=intent,
+        policy=policy_of(session.loaded),
+        trust=trust_store(session.environment).load(now),
+        now=now,
+    )
+    async with session.store() as state:
+        outcome = await ask(question, session.loaded, session.environment, state)
+        if given["explain"]:
+            return outcome
+        key: Path | None = given["passphrase_file"]
+        opened = None
+        if given["key"] and outcome.decision.allowed:
+            opened = signer(session, given["key"], key)
+        return await apply(
+            question, outcome, session.environment, state, reason=given["reason"], signer=opened
+        )
+
+
+def _report(outcome: "Outcome", given: dict[str, Any]) -> int:
+    decision = outcome.decision
+    status = 0 if decision.allowed else EXIT_REFUSED
+    if given["as_json"]:
+        data_json({"digest": str(decision.digest), **decision.document})
+        return status
+    if given["explain"] or not decision.allowed:
+        _explain(decision, everything=given["explain"])
+    if outcome.done:
+        data(
+            f"{decision.task}: {decision.release.hex[:SHORT]} runs in {decision.environment}, "
+            f"before: {outcome.previous.hex[:SHORT] if outcome.previous else 'nothing'}"
+        )
+    else:
+        data(f"{decision.verdict}: {decision.task} {decision.release} to {decision.environment}")
+    words(f"decision {decision.digest}")
+    return status
+
+
+def _explain(decision: "Decision", *, everything: bool) -> None:
+    for finding in decision.findings if everything else decision.refusals:
+        data(f"{finding.outcome!s:<6} {int(finding.rule)} {finding.name}: {finding.message}")
+        if finding.hint:
+            data(f"         -> {finding.hint}")
+    for note in decision.notes:
+        data(f"note     {note}")
