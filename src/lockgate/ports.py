@@ -22,6 +22,7 @@ from lockgate.domain.inference import (
 )
 from lockgate.domain.promotion import Alias, Promotion
 from lockgate.domain.redact import Redaction, Sanitised
+from lockgate.domain.release import Release
 from lockgate.domain.task import TaskSpec
 from lockgate.domain.verdict import Verdict
 
@@ -173,6 +174,20 @@ class Task(Protocol):
 
     def gate(self, answer: Answer, options: Options) -> Verdict | None:
         """Say whether the answer passes what the options demand (`--fail-on`); None: no gate."""
+        ...
+
+
+class Admission(Protocol):
+    """Says whether a release may run here."""
+
+    def admit(self, release: Release) -> JsonObject:
+        """Return what the audit log is to note of it: environment, what is required, policy.
+
+        Raises:
+            Denied: the environment's policy does not admit the release.
+            Corrupt: what it rests on was changed.
+
+        """
         ...
 
 

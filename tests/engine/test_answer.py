@@ -160,6 +160,18 @@ class Scripted:
 
 
 @dataclass
+class Policy:
+    """Implements `ports.Admission`."""
+
+    admits: bool
+
+    def admit(self, release: Release) -> JsonObject:
+        if not self.admits:
+            raise Denied(f"{release.task} was never promoted", hint="promote it")
+        return {"environment": "here"}
+
+
+@dataclass
 class House:
     """An engine on fakes, and the fakes."""
 
@@ -187,6 +199,7 @@ def house(
     classes: frozenset[DataClass] = frozenset(DataClass),
     budget: Budget | None = None,
     retention: timedelta = timedelta(days=1),
+    admits: bool = True,
 ) -> House:
     store, backend, ticks = MemoryStore(), Scripted(reply, classes=classes), iter(range(10**6))
     backends: Mapping[str, Backend] = {"fake": backend}
@@ -202,6 +215,7 @@ def house(
 
     answering = Answering(
         plans={"echo": plan},
+        admission=Policy(admits=admits),
         guard=NoFindings(),
         validator=NoFindings(),
         retriever=NoFindings(),
@@ -291,6 +305,23 @@ def test_refused_calls_raise_and_leave_an_event(
 
     assert made.detail["outcome"] == error.code
     assert made.backend.seen == []
+
+
+def test_a_release_that_the_policy_does_not_admit_never_runs() -> None:
+    made = house(admits=False)
+
+    with pytest.raises(Denied, match="echo was never promoted"):
+        made.ask()
+
+    assert made.backend.seen == []
+    assert (made.detail["outcome"], made.detail["admission"]) == ("denied", None)
+    assert made.detail["release"] is not None
+
+
+def test_what_admitted_a_release_is_in_the_log() -> None:
+    made = house()
+    made.ask()
+    assert made.detail["admission"] == {"environment": "here"}
 
 
 def test_an_invalid_input_is_refused_without_quoting_a_secret_in_the_log() -> None:

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lockgate import __version__
-from lockgate.app.models import models_dir
-from lockgate.config.environment import Environment
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.predicates import approval, bom, provenance
@@ -21,13 +19,6 @@ if TYPE_CHECKING:
     from lockgate.signing.keys import Signer
 
 BUILDER = f"https://lockgate.io/builder/{__version__}"
-
-
-def layout_of(environment: Environment) -> "Layout":
-    """Return the local store."""
-    from lockgate.oci.layout import Layout
-
-    return Layout(models_dir(environment))
 
 
 def attach(layout: "Layout", statement: Statement, signer: "Signer") -> Digest:

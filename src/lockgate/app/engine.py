@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from lockgate.app.admission import admission_of
 from lockgate.app.backends import Backends, Cassettes
 from lockgate.app.models import model_store
-from lockgate.app.releases import Plans
+from lockgate.app.releases import Plans, promoted_releases
 from lockgate.app.state import open_store
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
@@ -44,8 +45,11 @@ async def open_engine(
         backends = Backends(loaded, environment, models, cassettes or Cassettes())
         stack.callback(backends.close)
         guard = SecretGuard()
+        admission = admission_of(loaded, environment, _now)
+        promoted = await promoted_releases(admission, environment, store)
         answering = Answering(
-            plans=Plans(loaded, models, checks=(NoSecretsCheck(guard),)),
+            plans=Plans(loaded, models, checks=(NoSecretsCheck(guard),), promoted=promoted),
+            admission=admission,
             guard=guard,
             validator=JsonSchemaValidator(),
             retriever=LexicalRetriever(),

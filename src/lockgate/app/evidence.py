@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from lockgate.app.attesting import gather, layout_of
+from lockgate.app.attesting import gather
+from lockgate.app.models import layout_of
 from lockgate.config import settings
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded

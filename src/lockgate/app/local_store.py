@@ -1,7 +1,5 @@
 """The store on this disk as a whole: what is in it, what refers to it, how to repair it."""
 
-from lockgate.app.models import models_dir
-from lockgate.config.environment import Environment
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
 from lockgate.oci.integrity import ATTACHED, UNNAMED, Damage
@@ -11,11 +9,6 @@ from lockgate.oci.usage import kind_of_stored
 from lockgate.ports import State
 
 _PROMOTIONS = 1000
-
-
-def local_layout(environment: Environment) -> Layout:
-    """Return the layout that holds models and everything that releases pin."""
-    return Layout(models_dir(environment))
 
 
 async def referred(state: State) -> frozenset[Digest]:

@@ -9,7 +9,9 @@ from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 
 if TYPE_CHECKING:
+    from lockgate.oci.layout import Layout
     from lockgate.oci.models import ModelStore
+    from lockgate.oci.releases import ReleaseStore
 
 
 HF_ENDPOINT = "https://huggingface.co"
@@ -18,6 +20,20 @@ HF_ENDPOINT = "https://huggingface.co"
 def models_dir(environment: Environment) -> Path:
     """Return the folder of the OCI image layout with models and releases."""
     return environment.data_dir / "models"
+
+
+def layout_of(environment: Environment) -> "Layout":
+    """Return the layout that holds models, releases and all that these pin."""
+    from lockgate.oci.layout import Layout
+
+    return Layout(models_dir(environment))
+
+
+def release_store(environment: Environment) -> "ReleaseStore":
+    """Return the releases of this machine."""
+    from lockgate.oci.releases import ReleaseStore
+
+    return ReleaseStore(layout_of(environment))
 
 
 def model_store(loaded: Loaded, environment: Environment) -> "ModelStore":

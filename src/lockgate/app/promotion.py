@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lockgate.app.attesting import attach, layout_of
+from lockgate.app.attesting import attach
 from lockgate.app.calls import new_id, os_user
 from lockgate.app.evidence import Question, evidence_for
+from lockgate.app.models import layout_of
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.audit import Entry

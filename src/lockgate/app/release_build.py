@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lockgate.app.models import model_store, models_dir
+from lockgate.app.models import model_store, release_store
 from lockgate.app.releases import release_of
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
@@ -17,14 +17,6 @@ from lockgate.ports import State
 
 if TYPE_CHECKING:
     from lockgate.oci.releases import ReleaseStore
-
-
-def release_store(environment: Environment) -> "ReleaseStore":
-    """Return the releases of this machine."""
-    from lockgate.oci.layout import Layout
-    from lockgate.oci.releases import ReleaseStore
-
-    return ReleaseStore(Layout(models_dir(environment)))
 
 
 def build(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lockgate import __version__
 from lockgate.app.tasks import BUILT_IN, find_task, task_folders, task_names
 from lockgate.config import settings
+from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest, JsonObject
@@ -16,7 +17,8 @@ from lockgate.domain.release import Pin, Release
 from lockgate.domain.task import TaskSpec
 from lockgate.domain.usage import Budget
 from lockgate.engine.answer import Plan
-from lockgate.ports import Check
+from lockgate.errors import Denied
+from lockgate.ports import Admission, Check, State
 
 if TYPE_CHECKING:
     from lockgate.oci.models import ModelStore
@@ -98,7 +100,15 @@ def _sources(folder: Path) -> Iterator[tuple[str, bytes]]:
 class Plans(Mapping[str, Plan]):
     """How each task is served, made when it is asked for."""
 
-    def __init__(self, loaded: Loaded, models: "ModelStore", *, checks: tuple[Check, ...]) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        models: "ModelStore",
+        *,
+        checks: tuple[Check, ...],
+        promoted: Mapping[str, Release] | None = None,
+    ) -> None:
+        self._promoted = promoted or {}
         self._loaded = loaded
         self._models = models
         self._checks = checks
@@ -111,17 +121,61 @@ class Plans(Mapping[str, Plan]):
         chosen = self._loaded.config.task(spec.name)
         return Plan(
             task=task,
-            release=release_of(self._loaded, self._models, spec),
+            release=self._release(spec),
             budget=_budget(spec.budget, chosen.budget),
             on_unavailable=chosen.on_unavailable or spec.on_unavailable,
             checks=self._checks,
         )
+
+    def _release(self, spec: TaskSpec) -> Release:
+        """Return the promoted release if there is one, else that of the configuration.
+
+        Raises:
+            Denied: other code is installed than the promoted release was made of.
+
+        """
+        found = self._promoted.get(spec.name)
+        if found is None:
+            return release_of(self._loaded, self._models, spec)
+        installed = _code(self._loaded, spec.name)
+        if dict(found.code) != installed:
+            raise Denied(
+                f"the promoted release of `{spec.name}` was made of {_named(found.code)}, "
+                f"installed is {_named(installed)}",
+                hint="install that version, or promote a release of what is installed",
+            )
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(task_names(self._loaded))
 
     def __len__(self) -> int:
         return len(task_names(self._loaded))
+
+
+async def promoted_releases(
+    admission: Admission, environment: Environment, state: State
+) -> Mapping[str, Release]:
+    """Return the releases that run in this environment by task; none where any may run."""
+    from lockgate.app.admission import PolicyAdmission
+    from lockgate.domain.policy_document import Require
+
+    if not isinstance(admission, PolicyAdmission):
+        return {}
+    from lockgate.app.models import release_store
+    from lockgate.app.release_names import running
+
+    found: dict[str, Release] = {}
+    for promotion in await running(state):
+        rules = admission.policy.rules(promotion.task, admission.environment)
+        here = promotion.environment == admission.environment
+        if here and rules is not None and rules.require is Require.PROMOTED:
+            found[promotion.task] = release_store(environment).get(promotion.release).release
+    return found
+
+
+def _named(code: Mapping[str, str]) -> str:
+    return f"{code.get('distribution')} {code.get('version')} ({code.get('digest', '')[:19]})"
 
 
 def _budget(budget: Budget, chosen: settings.BudgetSettings) -> Budget:

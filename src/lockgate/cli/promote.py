@@ -73,7 +73,8 @@ def rollback(session: Session, /, task: str, **given: Any) -> int:
 
 
 async def _promote(session: Session, reference: str, given: dict[str, Any]) -> "Outcome":
-    from lockgate.app.release_build import find_release, release_store
+    from lockgate.app.models import release_store
+    from lockgate.app.release_build import find_release
     from lockgate.domain.gate.evidence import Intent
 
     async with session.store() as state:
@@ -82,8 +83,9 @@ async def _promote(session: Session, reference: str, given: dict[str, Any]) -> "
 
 
 async def _rollback(session: Session, task: str, given: dict[str, Any]) -> "Outcome":
+    from lockgate.app.models import release_store
     from lockgate.app.promotion import previous_release
-    from lockgate.app.release_build import find_release, release_store
+    from lockgate.app.release_build import find_release
     from lockgate.domain.gate.evidence import Intent
 
     async with session.store() as state:

@@ -171,7 +171,8 @@ for _command in (attest, approve, verify):
 async def _build(
     session: Session, task: str, parents: Sequence[str], alias: str | None
 ) -> tuple[Digest, "Release"]:
-    from lockgate.app.release_build import build, find_release, release_store
+    from lockgate.app.models import release_store
+    from lockgate.app.release_build import build, find_release
     from lockgate.app.release_names import built, move_alias
 
     spec = _spec(session, task)
@@ -188,7 +189,7 @@ async def _build(
 async def _list(
     session: Session, task: str | None
 ) -> tuple[Sequence["StoredRelease"], Sequence["Alias"], Sequence["Promotion"]]:
-    from lockgate.app.release_build import release_store
+    from lockgate.app.models import release_store
     from lockgate.app.release_names import running
 
     async with session.store() as state:
@@ -198,7 +199,8 @@ async def _list(
 
 
 async def _get(session: Session, reference: str) -> "StoredRelease":
-    from lockgate.app.release_build import find_release, release_store
+    from lockgate.app.models import release_store
+    from lockgate.app.release_build import find_release
 
     releases = release_store(session.environment)
     async with session.store() as state:
@@ -206,7 +208,7 @@ async def _get(session: Session, reference: str) -> "StoredRelease":
 
 
 async def _diff(session: Session, before: str, after: str) -> Sequence["Difference"]:
-    from lockgate.app.release_build import release_store
+    from lockgate.app.models import release_store
     from lockgate.domain.release_diff import changed_pins, differences, text_differences
 
     releases = release_store(session.environment)
@@ -218,7 +220,8 @@ async def _diff(session: Session, before: str, after: str) -> Sequence["Differen
 
 
 async def _tag(session: Session, reference: str, alias: str) -> None:
-    from lockgate.app.release_build import find_release, release_store
+    from lockgate.app.models import release_store
+    from lockgate.app.release_build import find_release
     from lockgate.app.release_names import move_alias
 
     releases = release_store(session.environment)

@@ -91,13 +91,8 @@ def verify(session: Session, reference: str, *, as_json: bool) -> int:
 
 
 async def _attest(session: Session, reference: str, opened: "Signer") -> list[str]:
-    from lockgate.app.attesting import (
-        artifact_provenance,
-        attach,
-        layout_of,
-        model_bom,
-        release_provenance,
-    )
+    from lockgate.app.attesting import artifact_provenance, attach, model_bom, release_provenance
+    from lockgate.app.models import layout_of
     from lockgate.domain.artifact import Kind
 
     found = await _find(session, reference)
@@ -126,7 +121,8 @@ async def _attest(session: Session, reference: str, opened: "Signer") -> list[st
 async def _approve(
     session: Session, reference: str, given: dict[str, Any], opened: "Signer"
 ) -> str:
-    from lockgate.app.attesting import attach, layout_of, release_approval
+    from lockgate.app.attesting import attach, release_approval
+    from lockgate.app.models import layout_of
     from lockgate.app.trust import required_root
     from lockgate.domain.predicates.approval import Approval, Choice
 
@@ -161,7 +157,8 @@ async def _approve(
 
 
 async def _verify(session: Session, reference: str) -> dict[str, Json]:
-    from lockgate.app.attesting import gather, layout_of
+    from lockgate.app.attesting import gather
+    from lockgate.app.models import layout_of
     from lockgate.app.trust import trust_store
     from lockgate.oci.facts import Inspector
 
@@ -195,14 +192,15 @@ async def _verify(session: Session, reference: str) -> dict[str, Json]:
 
 
 async def _digest(session: Session, reference: str) -> Digest:
-    from lockgate.app.release_build import find_release, release_store
+    from lockgate.app.models import release_store
+    from lockgate.app.release_build import find_release
 
     async with session.store() as state:
         return await find_release(reference, release_store(session.environment), state)
 
 
 async def _find(session: Session, reference: str) -> "StoredRelease":
-    from lockgate.app.release_build import release_store
+    from lockgate.app.models import release_store
 
     return release_store(session.environment).get(await _digest(session, reference))
 

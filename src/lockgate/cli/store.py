@@ -58,11 +58,11 @@ def gc(session: Session, *, dry_run: bool, older_than: float, as_json: bool) -> 
 
     Releases that an alias or a promotion points to stay, with all that they pin.
     """
-    from lockgate.app.local_store import local_layout
+    from lockgate.app.models import layout_of
     from lockgate.oci.garbage import collect
 
     found = collect(
-        local_layout(session.environment),
+        layout_of(session.environment),
         older_than_s=older_than * _HOUR_S,
         now=datetime.now(UTC).timestamp(),
         keep=session.run(lambda: _referred(session)),
@@ -93,10 +93,11 @@ def verify(session: Session, *, full: bool, as_json: bool) -> int:
 
     Exit status: 0 if every byte is right, 1 if not.
     """
-    from lockgate.app.local_store import local_layout, repair_command
+    from lockgate.app.local_store import repair_command
+    from lockgate.app.models import layout_of
     from lockgate.oci.integrity import check
 
-    layout = local_layout(session.environment)
+    layout = layout_of(session.environment)
     found = check(layout, full=full)
     models = session.models()
     damages: list[dict[str, Json]] = [
@@ -130,10 +131,10 @@ Examples:
 @click.pass_obj
 def usage(session: Session, *, as_json: bool) -> None:
     """Say what takes the space, by kind and name. Shared bytes count once in the total."""
-    from lockgate.app.local_store import local_layout
+    from lockgate.app.models import layout_of
     from lockgate.oci.usage import measure
 
-    found = measure(local_layout(session.environment))
+    found = measure(layout_of(session.environment))
     if as_json:
         shares: list[Json] = [
             {

@@ -1,6 +1,6 @@
 """The path of a call. `Answering.answer` reads top to bottom; each step is one line and one name.
 
-    record( authorise -> sanitise -> admit -> choose release
+    record( authorise -> sanitise -> admit -> choose release -> [policy: may it run here]
                 -> task.run -> check -> [fallback: task.rules] )
 
 Sanitising comes before the input is judged: what is wrong with an input is recorded, and must not
@@ -24,7 +24,16 @@ from lockgate.domain.verdict import Outcome, Verdict, worst
 from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Entry, Ledger
 from lockgate.errors import Denied, InvalidInput, NoAnswer, NotFound, OverBudget, Unavailable
-from lockgate.ports import Check, Context, Guard, Progress, Retriever, SchemaValidator, Task
+from lockgate.ports import (
+    Admission,
+    Check,
+    Context,
+    Guard,
+    Progress,
+    Retriever,
+    SchemaValidator,
+    Task,
+)
 
 SHOWN_PROBLEMS = 20
 
@@ -46,6 +55,7 @@ class Answering:
     """Answers calls. Stateless and safe to share; state lives in the store."""
 
     plans: Mapping[str, Plan]
+    admission: Admission
     guard: Guard
     validator: SchemaValidator
     retriever: Retriever
@@ -68,6 +78,7 @@ class Answering:
             given, redactions = self._sanitise(call, entry)
             self._admit(plan, given)
             entry.chose(plan.release)
+            entry.admitted(self.admission.admit(plan.release))
             context = Context(
                 models=self.inferring.models(call, plan.release, plan.budget, entry),
                 retriever=self.retriever,

@@ -32,6 +32,7 @@ class Entry:
 
     clock: Clock
     release: Release | None = None
+    admission: JsonObject | None = None
     given: bytes = b""
     """Canonical JSON of the sanitised input and its redactions."""
     output: bytes = b""
@@ -54,6 +55,10 @@ class Entry:
     def chose(self, release: Release) -> None:
         """Note the release that is to answer."""
         self.release = release
+
+    def admitted(self, admission: JsonObject) -> None:
+        """Note by what policy the release may run here."""
+        self.admission = admission
 
     def inferred(self, dispatch: Dispatch, outcome: Result | LockgateError) -> None:
         """Note one use of a model."""
@@ -165,6 +170,7 @@ def _detail(call: Call, entry: Entry, record: bytes, duration_us: int) -> dict[s
         "task": call.task,
         "outcome": entry.outcome,
         "release": str(entry.release.digest) if entry.release else None,
+        "admission": entry.admission,
         "asked": str(call.engine),
         "engine": str(draft.engine) if draft else None,
         "degraded": list(draft.degraded) if draft else [],
