@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lockgate.app.models import model_store, release_store
-from lockgate.app.releases import release_of
+from lockgate.app.models import layout_of, model_store, release_store
+from lockgate.app.releases import artifacts_of, release_of
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.artifact import Kind
@@ -34,6 +34,9 @@ def build(
     for pin in release.pins:
         if pin.kind is Kind.MODEL:
             models.keep(pin.name)
+    layout = layout_of(environment)
+    for _, kind, packed in artifacts_of(loaded, spec):
+        packed.put(layout, f"{kind}/{spec.name}/{packed.digest.hex}")
     return release_store(environment).put(release), release
 
 

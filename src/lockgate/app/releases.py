@@ -1,7 +1,7 @@
 """The embedded default release of a task, and how the task is served."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from lockgate.errors import Denied
 from lockgate.ports import Admission, Check, State
 
 if TYPE_CHECKING:
+    from lockgate.oci.artifacts import PackedArtifact
     from lockgate.oci.models import ModelStore
 
 
@@ -39,6 +40,16 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
         name = setting.model or default
         backend = setting.backend or models.backend(name)
         pins.append(_model_pin(loaded, models, role=role, name=name, backend=backend))
+    pins += [
+        Pin(
+            role=role,
+            name=spec.name,
+            digest=packed.digest,
+            kind=kind,
+            size=len(packed.manifest),
+        )
+        for role, kind, packed in artifacts_of(loaded, spec)
+    ]
     return Release(
         task=spec.name,
         version=spec.version,
@@ -47,10 +58,35 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
         decoding=_DECODING,
         runtime={
             "python": _PYTHON,
-            "backends": sorted({pin.backend for pin in pins}),
-            "diskMiB": -(-sum(models.size(pin.name) for pin in pins if pin.kind) // _MIB),
+            "backends": sorted({pin.backend for pin in pins if pin.backend}),
+            "diskMiB": -(-sum(map(models.size, _stored_models(pins))) // _MIB),
         },
     )
+
+
+def artifacts_of(loaded: Loaded, spec: TaskSpec) -> Sequence[tuple[str, Kind, "PackedArtifact"]]:
+    """Return the artifacts that a release pins beside models: role, kind, and what to store.
+
+    A prompt-only task's files; a task's evaluation cases.
+    """
+    from lockgate.oci.artifacts import pack_dataset, pack_task
+
+    found = []
+    folder = task_folders(loaded).get(spec.name)
+    if folder is not None:
+        from lockgate.tasks.prompt.folder import files
+
+        found.append(("task", Kind.TASK, pack_task(spec.name, spec.version, files(folder))))
+    if spec.cases:
+        rows: list[JsonObject] = [
+            {"name": case.name, "input": case.input, "expect": case.expect} for case in spec.cases
+        ]
+        found.append(("eval-dataset", Kind.DATASET, pack_dataset(spec.name, "test", rows)))
+    return found
+
+
+def _stored_models(pins: Sequence[Pin]) -> Sequence[str]:
+    return [pin.name for pin in pins if pin.kind is Kind.MODEL]
 
 
 def _model_pin(loaded: Loaded, models: "ModelStore", *, role: str, name: str, backend: str) -> Pin:

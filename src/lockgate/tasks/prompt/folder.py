@@ -37,6 +37,14 @@ _KEYS: Mapping[str, type] = {
     "engine": str,
     "on_unavailable": str,
 }
+_FILES = (
+    "task.toml",
+    "system.j2",
+    "prompt.j2",
+    "rules.json.j2",
+    "input.schema.json",
+    "output.schema.json",
+)
 _REQUIRED = ("name", "version", "title")
 
 
@@ -113,6 +121,26 @@ def read(path: Path) -> Folder:
         output_schema=output_schema,
         cases=cases,
     )
+
+
+def files(path: Path) -> Mapping[str, bytes]:
+    """Return the files that decide the answers, by name. The folder was read before.
+
+    Raises:
+        InvalidConfig: one of them went missing meanwhile.
+
+    """
+    found: dict[str, bytes] = {}
+    for name in _FILES:
+        target = path / name
+        try:
+            with target.open("rb") as file:
+                found[name] = file.read(MAX_FILE_BYTES)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise InvalidConfig(f"`{target}` cannot be read: {error.strerror}") from error
+    return found
 
 
 def create(path: Path, name: str) -> list[Path]:
