@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -54,8 +56,10 @@ def steps(guide: Path) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for block in BLOCK.findall(guide.read_text("utf-8")):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            found.append((command, output.rstrip("\n")))
+            first, *rest = part.rstrip("\n").split("\n")
+            more = list(takewhile(lambda line: line.startswith("> "), rest))
+            command = "\n".join([first, *(line.removeprefix("> ") for line in more)])
+            found.append((command, "\n".join(rest[len(more) :])))
     return found
 
 
@@ -69,9 +73,13 @@ GUIDES = sorted((DOCS / "guides").glob("*.md"))
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_a_guide_shows_what_the_program_prints(guide: Path, tmp_path: Path) -> None:
+def test_a_guide_shows_what_the_program_prints(
+    guide: Path, tmp_path: Path, real_models: Path
+) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
+    if "lockgate release" in guide.read_text("utf-8"):
+        shutil.copytree(real_models, tmp_path / "data" / "models")
     assert shell(COMMITS, folder) == ""
 
     done = steps(guide)

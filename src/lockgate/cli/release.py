@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockgate.cli.output import data, data_json, table, words
-from lockgate.cli.release_signing import approve, attest, verify
+from lockgate.cli.release_signing import approve, attest, evaluate, verify
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Digest, Json
 from lockgate.errors import NotFound
@@ -164,7 +164,7 @@ def untag_release(session: Session, task: str, alias: str) -> None:
     session.run(partial(_untag, session, task, alias))
 
 
-for _command in (attest, approve, verify):
+for _command in (attest, evaluate, approve, verify):
     release.add_command(_command)
 
 

@@ -11,7 +11,7 @@ from lockgate.cli.output import data, data_json, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
 from lockgate.domain.digest import Digest, Json
-from lockgate.errors import Denied
+from lockgate.errors import Denied, NotFound
 
 if TYPE_CHECKING:
     from lockgate.domain.statement import Statement
@@ -36,6 +36,34 @@ def attest(session: Session, reference: str, key: str, passphrase_file: Path | N
     opened = signer(session, key, passphrase_file)
     for line in session.run(partial(_attest, session, reference, opened)):
         data(line)
+
+
+@click.command(
+    "evaluate",
+    epilog=_examples(
+        "lockgate release evaluate review:candidate --sign eval",
+        "lockgate release evaluate review:candidate --sign eval --engine rules",
+    ),
+)
+@click.argument("reference", metavar="RELEASE")
+@click.option("--sign", "key", required=True, metavar="KEY", help="The evaluator's key.")
+@click.option(
+    "--engine",
+    type=click.Choice(["rules", "model"]),
+    help="What answers the cases.  [default: as the task says]",
+)
+@passphrase_file_option
+@click.pass_obj
+def evaluate(
+    session: Session, reference: str, key: str, engine: str | None, passphrase_file: Path | None
+) -> None:
+    """Run the cases that RELEASE pins, and sign what they show.
+
+    The suite is called `core` and its metric `accuracy`, with its exact interval. Whether it is
+    enough, a policy says.
+    """
+    opened = signer(session, key, passphrase_file)
+    data(session.run(partial(_evaluate, session, reference, engine, opened)))
 
 
 @click.command(
@@ -118,24 +146,73 @@ async def _attest(session: Session, reference: str, opened: "Signer") -> list[st
     ]
 
 
-async def _approve(
-    session: Session, reference: str, given: dict[str, Any], opened: "Signer"
-) -> str:
-    from lockgate.app.attesting import attach, release_approval
+async def _evaluate(session: Session, reference: str, engine: str | None, opened: "Signer") -> str:
+    from lockgate.app.attesting import attach
+    from lockgate.app.cases import run_cases
+    from lockgate.app.evaluating import evaluation_of
     from lockgate.app.models import layout_of
-    from lockgate.app.trust import required_root
-    from lockgate.domain.predicates.approval import Approval, Choice
+    from lockgate.app.tasks import find_task
+    from lockgate.domain.predicates.evaluation import Evaluation
 
     found = await _find(session, reference)
+    task = find_task(session.loaded, found.release.task)
+    if task is None:
+        raise NotFound(
+            f"there is no task `{found.release.task}` here", hint="see `lockgate task list`"
+        )
+    chosen = engine or str(task.spec.engine)
+    results = await run_cases(session.loaded, session.environment, task, chosen)
+    statement = evaluation_of(
+        found.digest,
+        found.release,
+        results,
+        evaluator=_holder(session, opened),
+        now=_now(),
+    )
+    digest = attach(layout_of(session.environment), statement, opened)
+    (claim,) = Evaluation.read(statement.predicate).claims
+    assert claim.interval is not None, "made above"
+    detail: dict[str, Json] = {
+        "release": str(found.digest),
+        "engine": chosen,
+        claim.metric: str(claim.value),
+        "cases": len(results),
+        "attestation": str(digest),
+    }
+    await _note(session, "release.evaluate", found.release.task, detail)
+    for result in results:
+        for problem in result["problems"] if isinstance(result["problems"], list) else ():
+            words(f"failed  {result['name']}: {problem}")
+    return (
+        f"{digest}  {claim.metric} {claim.value.normalize():f} on {len(results)} case(s), "
+        f"95 % interval {claim.interval.lower} to {claim.interval.upper}"
+    )
+
+
+def _holder(session: Session, opened: "Signer") -> str:
+    """Return who the trust root says holds a key. Raises Denied if it does not name the key."""
+    from lockgate.app.trust import required_root
+
     key = required_root(session.environment, _now()).key(opened.fingerprint)
     if key is None:
         raise Denied(
             f"the trust root does not name the key {opened.fingerprint[:SHORT]}",
             hint="add it with `lockgate trust add`",
         )
+    return key.holder
+
+
+async def _approve(
+    session: Session, reference: str, given: dict[str, Any], opened: "Signer"
+) -> str:
+    from lockgate.app.attesting import attach, release_approval
+    from lockgate.app.models import layout_of
+    from lockgate.domain.predicates.approval import Approval, Choice
+
+    found = await _find(session, reference)
     choice = Choice.REJECTED if given["reject"] else Choice.APPROVED
     said = Approval(
-        approver=key.holder,
+        approver=_holder(session, opened),
         choice=Choice.BREAK_GLASS if given["break_glass"] else choice,
         environment=given["environment"],
         release=found.digest,

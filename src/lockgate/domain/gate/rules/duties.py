@@ -38,7 +38,8 @@ def duties(case: Case) -> Iterator[Finding]:
         f"{case.what} has {len(counted)} of the {needed} approvals required for "
         f"`{case.evidence.environment}`, by: {listed(counted)}{tail}",
         hint=f"ask an approver{teams} who neither built nor evaluated it: "
-        f"`lockgate release approve {case.evidence.release.digest}`",
+        f"`lockgate release approve {case.evidence.release.digest} "
+        f"--to {case.evidence.environment} --sign KEY`",
     )
 
 

@@ -14,7 +14,7 @@ from lockgate.domain.instants import instant_text
 from lockgate.domain.policy_document import Comparator, RequiredEvaluation
 from lockgate.domain.predicates.evaluation import PREDICATE_TYPE, Evaluation, Measured
 
-_RUN = "evaluate this release: `lockgate eval run`"
+_RUN = "evaluate this release: `lockgate release evaluate RELEASE --sign KEY`"
 
 
 def evaluations(case: Case) -> Iterator[Finding]:

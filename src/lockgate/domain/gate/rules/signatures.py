@@ -73,7 +73,7 @@ def _claim(case: Case, subject: Digest, what: str, claim: Claim) -> Iterator[Fin
         Rule.SIGNATURES,
         str(claim),
         f"{what} {subject} needs a `{claim}` by a key with the role `{needs.role}`: {found_text}",
-        hint=f"attach one with `lockgate release attest --type {claim} {subject}`",
+        hint=f"have it signed: `lockgate release attest {case.evidence.release.digest} --sign KEY`",
     )
 
 
@@ -94,7 +94,7 @@ def _policy(case: Case) -> Iterator[Finding]:
             Rule.SIGNATURES,
             "policy",
             f"the policy must be signed, and `{case.policy.name}` is no artifact",
-            hint="pack and sign it with `lockgate policy push`, and name it by digest",
+            hint="name it by the digest of an artifact that its owner signed",
         )
         return
     owners = [

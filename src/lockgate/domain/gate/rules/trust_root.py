@@ -29,7 +29,7 @@ def trust_root(case: Case) -> Iterator[Finding]:
             "expired",
             f"the trust root version {case.trust.version} expired at "
             f"{instant_text(case.trust.expires)}, it is {instant_text(case.now)}",
-            hint="have the holders of root keys sign a new version: `lockgate trust rotate`",
+            hint="have the holders of root keys sign a new version: `lockgate trust renew`",
         )
     else:
         yield allow(
