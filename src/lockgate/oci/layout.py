@@ -83,27 +83,20 @@ class Layout(Blobs):
             StorageFailed: the disk is full or read-only.
 
         """
-        added: list[dict[str, Json]] = [
-            {
-                "mediaType": manifest.media_type,
-                "digest": str(manifest.digest),
-                "size": manifest.size,
-                "annotations": {REF_NAME: name},
-            }
-            for name, manifest in named.items()
-        ]
+        wanted = [_entry(name, manifest) for name, manifest in named.items()]
         with self.lock("index"):
-            listed = {entry.get("digest") for entry in self._entries()}
             for digest in attached:
                 data = self._read_or_none(digest)
                 if data is None:
                     return False
-                entry = attachment(data)
-                if str(digest) not in listed:
-                    added.append(entry)
-            if not self._complete([Digest.parse(str(entry["digest"])) for entry in added]):
+                wanted.append(attachment(data))
+            if not self._complete([Digest.parse(str(entry["digest"])) for entry in wanted]):
                 return False
-            self._replace_names(named, added)
+            here = self._entries()
+            digests = {entry.get("digest") for entry in here}
+            if not all(entry in here for entry in wanted):
+                added = [at for at in wanted if _named(at) or at["digest"] not in digests]
+                self._replace_names(named, added)
         return True
 
     def forget(self, name: str) -> int:
@@ -281,6 +274,19 @@ def _referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
         artifact_type=manifest.artifact_type or manifest.config.media_type,
         annotations=manifest.annotations,
     )
+
+
+def _entry(name: str, manifest: Descriptor) -> dict[str, Json]:
+    return {
+        "mediaType": manifest.media_type,
+        "digest": str(manifest.digest),
+        "size": manifest.size,
+        "annotations": {REF_NAME: name},
+    }
+
+
+def _named(entry: Entry) -> bool:
+    return annotation(entry, REF_NAME) is not None
 
 
 def attachment(data: bytes) -> dict[str, Json]:
