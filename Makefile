@@ -52,6 +52,7 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/speed.py
 	$(BIN)/python bench/eval_speed.py
 	$(BIN)/python bench/commit_types.py
+	$(BIN)/python bench/packing.py
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

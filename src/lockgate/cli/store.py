@@ -75,9 +75,8 @@ def gc(session: Session, *, dry_run: bool, older_than: float, as_json: bool) -> 
         data(str(path))
     if not session.quiet:
         count = len(found.blobs) + len(found.partials)
-        words(
-            f"{count} file{'' if count == 1 else 's'}, {_bytes(found.size)} {'could be freed' if dry_run else 'freed'}"
-        )
+        files = f"{count} file{'' if count == 1 else 's'}"
+        words(f"{files}, {_bytes(found.size)} {'could be freed' if dry_run else 'freed'}")
 
 
 @store.command(
