@@ -17,8 +17,9 @@ from blake3 import blake3
 from lockgate.domain.artifact import Descriptor
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
+from lockgate.oci.blobs import Blobs
 from lockgate.oci.chunks import CHUNK_BYTES, ChunkTable, length
-from lockgate.oci.layout import Layout
+from lockgate.oci.index import BLAKE3
 from lockgate.oci.registry.answers import OK, PARTIAL, RANGE_REFUSED, Interrupted, integer, refuse
 from lockgate.oci.registry.client import Registry, Request
 from lockgate.oci.registry.follower import Follower
@@ -29,7 +30,6 @@ from lockgate.oci.registry.transport import read_answer
 
 _TRIES: Final = 3
 """How often one chunk may arrive with wrong bytes."""
-_BLAKE3: Final = "io.lockgate.digest.blake3"
 
 Advance = Callable[[int], None]
 
@@ -55,7 +55,7 @@ class Wanted:
 class Downloads:
     """The blobs of one repository, for reading into a layout."""
 
-    def __init__(self, registry: Registry, repository: str, layout: Layout) -> None:
+    def __init__(self, registry: Registry, repository: str, layout: Blobs) -> None:
         self._registry = registry
         self._repository = repository
         self._layout = layout
@@ -107,7 +107,7 @@ class Downloads:
         if answer.status != OK:
             refuse(answer, named)
         found = Digest.of(answer.data)
-        if found != blob.digest:
+        if found != blob.digest or len(answer.data) != blob.size:
             raise Corrupt(
                 f"{named} has {len(answer.data):,} bytes with the digest {found}, expected "
                 f"{blob.size:,} with {blob.digest}",
@@ -191,7 +191,7 @@ class _Work:
                 hint="the registry, or something on the way, has other bytes; nothing was kept",
             )
             return False
-        claimed = blob.annotations.get(_BLAKE3, second)
+        claimed = blob.annotations.get(BLAKE3, second)
         if claimed != second:
             # Checked once, here: at rest the quicker digest then stands for the other one.
             raise Corrupt(

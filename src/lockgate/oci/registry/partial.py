@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from lockgate.domain.digest import Digest
+from lockgate.oci.blobs import Blobs
 from lockgate.oci.chunks import CHUNK_BYTES, count, length
 from lockgate.oci.disk import storage
-from lockgate.oci.layout import Layout
 
 _BLOCK: Final = 1 << 20
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
@@ -36,7 +36,7 @@ class Partial:
 
     @classmethod
     @contextmanager
-    def open(cls, layout: Layout, digest: Digest, size: int) -> Iterator["Partial"]:
+    def open(cls, layout: Blobs, digest: Digest, size: int) -> Iterator["Partial"]:
         """Open what an earlier attempt left, or begin.
 
         Raises:
@@ -95,7 +95,7 @@ class Partial:
             self.mark(index, done=False)
 
 
-def discard(layout: Layout, digest: Digest, *, all_: bool = True) -> None:
+def discard(layout: Blobs, digest: Digest, *, all_: bool = True) -> None:
     """Delete what is left of an attempt; the map alone if the blob found its place."""
     if all_:
         layout.discard(layout.ingest / f"{digest.hex}.blob")

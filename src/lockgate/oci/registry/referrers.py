@@ -6,13 +6,13 @@ that index themselves, so two of them can overwrite each other.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from lockgate.domain.artifact import INDEX, MAX_MANIFEST_BYTES, Descriptor, Manifest
 from lockgate.domain.digest import Digest, canonical
 from lockgate.errors import Corrupt, NotFound, Unavailable
-from lockgate.oci.layout import Layout
+from lockgate.oci.blobs import Blobs
 from lockgate.oci.registry.answers import NOT_FOUND, OK, refuse
 from lockgate.oci.registry.client import Registry, Request
 from lockgate.oci.registry.manifests import Manifests, following
@@ -49,34 +49,29 @@ class Referrers:
         wanted = [at for at in found.values() if artifact_type in {"", at.artifact_type}]
         return sorted(wanted, key=lambda at: at.digest)
 
-    def push(self, data: bytes, layout: Layout) -> Descriptor:
-        """Store a manifest with a `subject`, and make it be listed. Its blobs are there already.
+    def push(self, documents: Iterable[bytes], layout: Blobs) -> None:
+        """Store manifests with a `subject`, and make them be listed. Their blobs are there already.
 
         The lock is one of this machine. A writer elsewhere that overwrites the list is noticed by
         reading it again, and then it is written once more.
 
         Raises:
-            Corrupt: the manifest has no subject.
-            UsageError: the registry does not take it.
+            Corrupt: a manifest has no subject.
+            UsageError: the registry does not take one.
             Denied: the account may not.
             Unavailable: the registry failed, or others kept overwriting the list.
 
         """
-        manifest = Manifest.parse(data)
-        if manifest.subject is None:
-            raise Corrupt("the manifest has no `subject`, so it cannot be attached to one")
-        answered = self._manifests.put(data, manifest.media_type)
-        at = Descriptor(
-            media_type=manifest.media_type,
-            digest=Digest.of(data),
-            size=len(data),
-            # "Listing Referrers": without `artifactType`, the config's media type.
-            artifact_type=manifest.artifact_type or manifest.config.media_type,
-            annotations=manifest.annotations,
-        )
-        if answered != str(manifest.subject.digest):
-            self._list_under_tag(manifest.subject.digest, at, layout)
-        return at
+        unlisted: dict[Digest, list[Descriptor]] = {}
+        for data in documents:
+            manifest = Manifest.parse(data)
+            if manifest.subject is None:
+                raise Corrupt("the manifest has no `subject`, so it cannot be attached to one")
+            subject = manifest.subject.digest
+            if self._manifests.put(data, manifest.media_type) != str(subject):
+                unlisted.setdefault(subject, []).append(_listed(manifest, data))
+        for subject, added in unlisted.items():
+            self._list_under_tag(subject, added, layout)
 
     def _from_api(self, subject: Digest) -> Sequence[Mapping[str, Any]] | None:
         """Return the entries; None if the registry has no such API."""
@@ -113,24 +108,30 @@ class Referrers:
             return ()
         return _entries(fetched.data, subject)
 
-    def _list_under_tag(self, subject: Digest, added: Descriptor, layout: Layout) -> None:
-        with layout.lock(fallback_tag(subject)):
+    def _list_under_tag(self, subject: Digest, added: Sequence[Descriptor], layout: Blobs) -> None:
+        tag = fallback_tag(subject)
+        with layout.lock(f"referrers-{subject.hex}"):
+            entries = self._from_tag(subject)
             for attempt in range(_TRIES):
-                entries = list(self._from_tag(subject))
-                if _lists(entries, added):
+                lacking = _lacking(entries, added)
+                if not lacking:
                     return
-                entries.append(added.document)
-                index = canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+                listed = [*entries, *(at.document for at in lacking)]
+                index = canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed})
                 if len(index) > MAX_MANIFEST_BYTES:
-                    raise Corrupt(f"the list of referrers of {subject} has {len(index):,} bytes")
-                self._manifests.put(index, INDEX, tag=fallback_tag(subject))
-                if _lists(self._from_tag(subject), added):
-                    return
-                self._registry.pause(_WAIT_S * (attempt + 1))
-        raise Unavailable(
-            f"others overwrote the list of referrers of {subject} {_TRIES} times",
-            hint="push again: what is listed already stays",
-        )
+                    raise Corrupt(
+                        f"the list of referrers of {subject} has {len(index):,} bytes, at most "
+                        f"{MAX_MANIFEST_BYTES:,} allowed"
+                    )
+                self._manifests.put(index, INDEX, tag=tag)
+                entries = self._from_tag(subject)
+                if _lacking(entries, added):
+                    self._registry.pause(_WAIT_S * (attempt + 1))
+            if _lacking(entries, added):
+                raise Unavailable(
+                    f"others overwrote the list of referrers of {subject} {_TRIES} times",
+                    hint="push again: what is listed already stays",
+                )
 
 
 def fallback_tag(subject: Digest) -> str:
@@ -138,8 +139,22 @@ def fallback_tag(subject: Digest) -> str:
     return f"sha256-{subject.hex}"
 
 
-def _lists(entries: Sequence[Mapping[str, Any]], wanted: Descriptor) -> bool:
-    return any(entry.get("digest") == str(wanted.digest) for entry in entries)
+def _lacking(
+    entries: Iterable[Mapping[str, Any]], wanted: Iterable[Descriptor]
+) -> Sequence[Descriptor]:
+    here = {entry.get("digest") for entry in entries}
+    return [at for at in wanted if str(at.digest) not in here]
+
+
+def _listed(manifest: Manifest, data: bytes) -> Descriptor:
+    return Descriptor(
+        media_type=manifest.media_type,
+        digest=Digest.of(data),
+        size=len(data),
+        # "Listing Referrers": without `artifactType`, the config's media type.
+        artifact_type=manifest.artifact_type or manifest.config.media_type,
+        annotations=manifest.annotations,
+    )
 
 
 def _entries(data: bytes, subject: Digest) -> Sequence[Mapping[str, Any]]:

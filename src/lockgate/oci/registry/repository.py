@@ -1,6 +1,6 @@
 """One repository of a registry: its manifests, blobs and referrers."""
 
-from lockgate.oci.layout import Layout
+from lockgate.oci.blobs import Blobs
 from lockgate.oci.registry.client import Registry
 from lockgate.oci.registry.download import Downloads
 from lockgate.oci.registry.manifests import Manifests
@@ -11,7 +11,7 @@ from lockgate.oci.registry.uploads import Uploads
 class Repository:
     """What can be done in one repository."""
 
-    def __init__(self, registry: Registry, name: str, layout: Layout) -> None:
+    def __init__(self, registry: Registry, name: str, layout: Blobs) -> None:
         self.registry = registry
         self.name = name
         self.manifests = Manifests(registry, name)
