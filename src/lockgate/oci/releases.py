@@ -25,6 +25,11 @@ class StoredRelease:
     """Pins whose manifests are not here."""
 
 
+def listed_name(task: str, digest: Digest) -> str:
+    """Return the name under which a release is in the layout's index."""
+    return f"{_PREFIX}{task}/{digest.hex}"
+
+
 class ReleaseStore:
     """Releases in one OCI image layout."""
 
@@ -61,7 +66,7 @@ class ReleaseStore:
             size=size,
             artifact_type=Kind.RELEASE.artifact_type,
         )
-        if not self._layout.name(f"{_PREFIX}{task}/{digest.hex}", entry):
+        if not self._layout.name(listed_name(task, digest), entry):
             raise Corrupt(f"a blob of the release {digest} went missing while it was stored")
 
     def get(self, digest: Digest) -> StoredRelease:

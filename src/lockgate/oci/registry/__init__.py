@@ -1,0 +1,1 @@
+"""A client of registries that speak the OCI distribution specification 1.1."""
