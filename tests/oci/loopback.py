@@ -48,6 +48,8 @@ class Site:
     files: dict[str, bytes] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     """Used up by GET requests for files, one each, in order."""
+    faults_at: dict[str, list[Fault]] = field(default_factory=dict)
+    """The same for requests of one path, which then use up none of `faults`."""
     ranges: bool = True
     etag: str | None = '"v1"'
     login: str | None = None
@@ -73,7 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site = self.site
         page = self.path.endswith("/")
-        self._answer(site.faults.pop(0) if site.faults and not page else Fault(), body=True)
+        faults = site.faults_at.get(self.path, [] if page else site.faults)
+        self._answer(faults.pop(0) if faults else Fault(), body=True)
 
     def _answer(self, fault: Fault, *, body: bool) -> None:
         site = self.site

@@ -53,9 +53,11 @@ class Guard:
         parts = urlsplit(url)
         host = parts.netloc
         if parts.scheme not in {"http", "https"} or not is_host(host):
+            shown = f"{parts.scheme}://{host.rpartition('@')[2]}{parts.path}"[:120]
             raise Denied(
-                f"the registry `{self._host}` names `{url.partition('?')[0][:120]}` as its {what}, "
-                "which is not an http(s) address without credentials"
+                f"the registry `{self._host}` names `{shown}` as its {what}, which is not an "
+                "http(s) address without credentials",
+                hint="tell whoever runs the registry; nothing was sent there",
             )
         if host.lower() == self._host and parts.scheme == self._settings.scheme(self._host):
             return parts

@@ -88,7 +88,8 @@ class Downloads:
                 try:
                     work.complete()
                 except Corrupt:
-                    discard(self._layout, blob.digest)
+                    if work.hopeless:
+                        discard(self._layout, blob.digest)
                     raise
             self._layout.adopt(partial.path, blob.digest)
             discard(self._layout, blob.digest, all_=False)
@@ -139,6 +140,8 @@ class _Work:
         self._pending: deque[int] = deque()
         self._follower: Follower | None = None
         self._wrong: Corrupt | None = None
+        self.hopeless = True
+        """Bytes that arrived are of no use if the work ends with Corrupt."""
 
     def complete(self) -> None:
         """Fetch what is missing and verify the whole."""
@@ -232,6 +235,7 @@ class _Work:
         """Fetch one chunk until its bytes are right."""
         patience = self._registry.patience(self._url)
         chunk = _Chunk(index, length(self._partial.size, index))
+        found = ""
         for _ in range(_TRIES):
             while chunk.got < chunk.size:
                 before = chunk.got
@@ -243,8 +247,9 @@ class _Work:
                     return
             if self._finish(chunk):
                 return
+            found = chunk.hasher.hexdigest()
             chunk.restart()
-        raise self._bad(chunk)
+        raise self._bad(chunk, found)
 
     def _ranged(self, chunk: "_Chunk") -> None:
         """Ask for the rest of a chunk, and take what comes."""
@@ -292,7 +297,7 @@ class _Work:
                 tries[index] = tries.get(index, 0) + 1
                 if tries[index] == _TRIES:
                     response.close()
-                    raise self._bad(chunk)
+                    raise self._bad(chunk, chunk.hasher.hexdigest())
         release(response)
 
     def _open(self, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:  # noqa: RET503  `refuse` does not return
@@ -342,14 +347,16 @@ class _Work:
         kept = f"it goes on after the {here:,} bytes that are here" if here else ""
         patience.wait(reason, further=further, kept=kept)
 
-    def _bad(self, chunk: "_Chunk") -> Corrupt:
+    def _bad(self, chunk: "_Chunk", found: str) -> Corrupt:
         assert self._wanted.table is not None, "only a table tells good chunks from bad ones"
+        self.hopeless = False
         expected = self._wanted.table.hashes[chunk.index].hex()
         return Corrupt(
             f"bytes {chunk.start:,} to {chunk.start + chunk.size:,} of {self._named} came {_TRIES} "
-            f"times with a BLAKE3 other than expected, last {chunk.hasher.hexdigest()}, "
+            f"times with a BLAKE3 other than expected, last {found}, "
             f"expected {expected}",
-            hint="the registry, or something on the way, has other bytes; nothing was kept",
+            hint="the registry, or something on the way, has other bytes; "
+            "the chunks that are right are kept for the next attempt",
         )
 
 

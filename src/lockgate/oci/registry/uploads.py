@@ -158,10 +158,11 @@ class Uploads:
             if answer.status == RANGE_REFUSED:
                 # The registry has another idea of what arrived: its word counts.
                 url, done = self._status(url)
-                patience.wait(
-                    Interrupted(f"the registry has {done:,} bytes, expected {at:,}", wait_s=0),
-                    further=done > at,
-                )
+                why = f"the registry wants another piece than the one from byte {at:,} on"
+                patience.wait(Interrupted(why, wait_s=0), further=done > at)
+                if done == at:
+                    url, _ = self._begin(digest)  # it does not know itself: from the start
+                    done = 0
                 at = done
                 continue
             if answer.status not in {ACCEPTED, NO_CONTENT, CREATED}:
