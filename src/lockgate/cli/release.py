@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockgate.cli.output import data, data_json, table, words
+from lockgate.cli.release_moving import copy_release, export_release, import_release, pull, push
 from lockgate.cli.release_signing import approve, attest, evaluate, verify
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Digest, Json
@@ -164,7 +165,10 @@ def untag_release(session: Session, task: str, alias: str) -> None:
     session.run(partial(_untag, session, task, alias))
 
 
-for _command in (attest, evaluate, approve, verify):
+for _command in (
+    *(attest, evaluate, approve, verify),
+    *(push, pull, copy_release, export_release, import_release),
+):
     release.add_command(_command)
 
 
