@@ -303,3 +303,20 @@ def test_a_release_that_was_never_in_production_is_no_rollback(run: Run) -> None
 
     assert status == 1
     assert any(name.startswith("environment.") for name in refusals(shown)), shown
+
+
+def test_a_past_decision_is_made_again_from_what_it_rested_on(run: Run, workplace: Path) -> None:
+    refused = decision(run, "triage:candidate", "--to", "production", "--sign", "gate")["digest"]
+    to_production(run)
+    allowed = json.loads(run("audit", "list", "--json")[1])[0]["detail"]["decision"]
+    # All that has changed since does not matter: policy, trust root, what runs.
+    (workplace / "policy.toml").write_text(POLICY.replace("approvals = 1", "approvals = 3"))
+    keys = json.loads(run("trust", "show", "--json")[1])["keys"]
+    (build,) = [key["fingerprint"] for key in keys if key["holder"] == "ci"]
+    assert run("trust", "revoke", build, "--sign", "root")[0] == 0
+
+    for digest, verdict in ((refused, "deny"), (allowed, "allow")):
+        status, shown = run("release", "decision", digest)
+        assert (status, shown.splitlines()[-1]) == (0, f"{verdict}: the same bytes as then"), shown
+    status, shown = run("release", "decision", f"sha256:{'0' * 64}")
+    assert (status, "no decision" in shown) == (2, True)

@@ -45,6 +45,8 @@ class Question:
     policy: PolicyDocument
     trust: TrustRoot | None
     now: datetime
+    reason: str = ""
+    """For the audit log."""
 
 
 def policy_of(loaded: Loaded) -> PolicyDocument:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lockgate.app.attesting import attach
 from lockgate.app.calls import new_id, os_user
+from lockgate.app.decisions import Rests, keep
 from lockgate.app.evidence import Question, evidence_for
 from lockgate.app.models import layout_of
 from lockgate.config.environment import Environment
@@ -22,7 +23,7 @@ from lockgate.domain.predicates.resource import Resource
 from lockgate.domain.promotion import Action, Promotion
 from lockgate.domain.statement import Statement, Subject
 from lockgate.errors import NotFound, UsageError
-from lockgate.ports import Payload, State
+from lockgate.ports import State
 
 if TYPE_CHECKING:
     from lockgate.signing.keys import Signer
@@ -60,7 +61,7 @@ async def apply(
     environment: Environment,
     state: State,
     *,
-    reason: str,
+    rests: Rests,
     signer: "Signer | None",
 ) -> Outcome:
     """Sign an allowing decision and let the release take over; keep a refusal in the audit log.
@@ -73,7 +74,7 @@ async def apply(
     if decision.allowed:
         _require_signer(question, decision, signer)
         if signer is not None:
-            _sign(question, outcome, environment, signer, reason)
+            _sign(question, outcome, environment, signer)
     task = decision.task
     detail: dict[str, Json] = {
         "environment": question.environment,
@@ -83,13 +84,13 @@ async def apply(
         "outcome": str(decision.verdict),
         "decision": str(decision.digest),
         "evidence": str(decision.inputs["evidence"]),
-        "reason": reason,
+        "reason": question.reason,
     }
     rollback = question.intent is Intent.ROLLBACK
     async with state.begin() as unit:
-        for document in (decision.document, evidence_document(outcome.evidence)):
-            content = canonical(document)
-            await unit.put_payload(Digest.of(content), Payload(data=content, expires_at=None))
+        documents = (decision.document, evidence_document(outcome.evidence))
+        await keep(unit, *map(canonical, documents))
+        detail["policy_file"], detail["trust_file"] = await keep(unit, rests.policy, rests.trust)
         await unit.append(
             Entry(
                 id=new_id(),
@@ -110,7 +111,7 @@ async def apply(
                     action=Action.ROLLBACK if rollback else Action.PROMOTE,
                     at=question.now,
                     actor=os_user().name,
-                    reason=reason,
+                    reason=question.reason,
                     decision=decision.digest,
                 )
             )
@@ -148,9 +149,7 @@ def _require_signer(question: Question, decision: Decision, signer: "Signer | No
         )
 
 
-def _sign(
-    question: Question, outcome: Outcome, environment: Environment, signer: "Signer", reason: str
-) -> None:
+def _sign(question: Question, outcome: Outcome, environment: Environment, signer: "Signer") -> None:
     """Attach the verdict, and the statement that the release came here."""
     layout, decision = layout_of(environment), outcome.decision
     verdict = summary.Summary(
@@ -178,7 +177,7 @@ def _sign(
         actor=os_user().name,
         verdict=signed,
         previous=outcome.previous,
-        reason=reason,
+        reason=question.reason,
     )
     attach(
         layout,

@@ -100,11 +100,13 @@ async def _rollback(session: Session, task: str, given: dict[str, Any]) -> "Outc
 async def _move(
     session: Session, digest: Digest, intent: "Intent", given: dict[str, Any]
 ) -> "Outcome":
+    from lockgate.app.decisions import documents
     from lockgate.app.evidence import Question, policy_of
     from lockgate.app.promotion import apply, ask
     from lockgate.app.trust import trust_store
 
     now = datetime.now(UTC)
+    rests = documents(session.loaded, session.environment)
     question = Question(
         release=digest,
         environment=given["environment"],
@@ -122,7 +124,13 @@ async def _move(
         if given["key"] and outcome.decision.allowed:
             opened = signer(session, given["key"], key)
         return await apply(
-            question, outcome, session.environment, state, reason=given["reason"], signer=opened
+            question,
+            outcome,
+            session.environment,
+            state,
+            reason=given["reason"],
+            rests=rests,
+            signer=opened,
         )
 
 

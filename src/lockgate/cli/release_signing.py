@@ -14,6 +14,7 @@ from lockgate.domain.digest import Digest, Json
 from lockgate.errors import Denied, NotFound
 
 if TYPE_CHECKING:
+    from lockgate.app.decisions import Replayed
     from lockgate.domain.statement import Statement
     from lockgate.oci.releases import StoredRelease
     from lockgate.signing.keys import Signer
@@ -116,6 +117,37 @@ def verify(session: Session, reference: str, *, as_json: bool) -> int:
         data(f"ok    {item['predicateType']} about {item['subject']}, by {item['holder']}")
     data(f"{found['release']}: {len(said)} attestation(s), {len(flaws)} flaw(s)")
     return EXIT_REFUSED if flaws else 0
+
+
+@click.command(
+    "decision",
+    epilog=_examples("lockgate release decision sha256:1f2e…")
+    + "\n\n\b\nExit status: 0 the same again, 1 another.",
+)
+@click.argument("digest")
+@click.option("--json", "as_json", is_flag=True, help="Print both as JSON.")
+@click.pass_obj
+def decision(session: Session, digest: str, *, as_json: bool) -> int:
+    """Make the gate's past decision DIGEST again, from what it rested on, and compare the bytes.
+
+    Policy, trust root, evidence and time are those of then.
+    """
+    found = session.run(partial(_decision, session, Digest.parse(digest)))
+    if as_json:
+        data_json({"same": found.same, "kept": found.kept, "again": found.again.document})
+        return 0 if found.same else EXIT_REFUSED
+    for finding in found.again.findings:
+        data(f"{finding.outcome!s:<6} {int(finding.rule)} {finding.name}: {finding.message}")
+    data(f"{found.again.verdict}: {'the same bytes' if found.same else 'OTHER BYTES'} as then")
+    return 0 if found.same else EXIT_REFUSED
+
+
+async def _decision(session: Session, digest: Digest) -> "Replayed":
+    from lockgate.app.decisions import replay
+    from lockgate.app.models import layout_of
+
+    async with session.store() as state:
+        return await replay(digest, layout_of(session.environment), state)
 
 
 async def _attest(session: Session, reference: str, opened: "Signer") -> list[str]:
