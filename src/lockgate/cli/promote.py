@@ -114,6 +114,7 @@ async def _move(
         policy=policy_of(session.loaded),
         trust=trust_store(session.environment).load(now),
         now=now,
+        reason=given["reason"],
     )
     async with session.store() as state:
         outcome = await ask(question, session.loaded, session.environment, state)
@@ -124,13 +125,7 @@ async def _move(
         if given["key"] and outcome.decision.allowed:
             opened = signer(session, given["key"], key)
         return await apply(
-            question,
-            outcome,
-            session.environment,
-            state,
-            reason=given["reason"],
-            rests=rests,
-            signer=opened,
+            question, outcome, session.environment, state, rests=rests, signer=opened
         )
 
 
