@@ -21,6 +21,7 @@ from lockgate.oci.ingest import DIGESTS
 from lockgate.oci.layout import Layout
 
 _LICENCES = "org.opencontainers.image.licenses"
+_SMALL = 1 << 20
 _TITLE = "org.opencontainers.image.title"
 
 
@@ -110,6 +111,9 @@ class Inspector:
 
     def _hashed(self, path: Path) -> tuple[Digest, int]:
         state = path.stat()
+        if state.st_size <= _SMALL:  # threads and a cache cost more than its bytes
+            data = path.read_bytes()
+            return Digest.of(data), len(data)
         known = self._digests.get(state) if self._trust_unchanged else None
         if known is None:
             with path.open("rb", buffering=0) as file:

@@ -1,0 +1,78 @@
+"""A release with pins and attestations, for tests and benchmarks of verification."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from lockgate.app.attesting import attach
+from lockgate.domain.artifact import MANIFEST, Descriptor, Kind, Manifest
+from lockgate.domain.digest import Digest
+from lockgate.domain.release import Pin, Release
+from lockgate.domain.statement import Statement, Subject
+from lockgate.domain.trust import Role, TrustedKey, TrustRoot
+from lockgate.oci.layout import Layout
+from lockgate.oci.releases import ReleaseStore
+from lockgate.signing.keys import PrivateKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What was stored."""
+
+    digest: Digest
+    release: Release
+    key: PrivateKey
+    trust: TrustRoot
+
+
+def make(layout: Layout, *, pins: int, attestations: int, size: int = 1000) -> Made:
+    """Store a release with `pins` artifacts, and spread `attestations` over them all."""
+    layout.prepare()
+    made = tuple(_pin(layout, at, size) for at in range(pins))
+    release = Release(task="triage", version="1", code={"digest": "x"}, pins=made, decoding={})
+    digest = ReleaseStore(layout).put(release)
+    key = PrivateKey.new()
+    subjects = [digest, *(pin.digest for pin in made)]
+    for at in range(attestations):
+        statement = Statement(
+            subjects=(Subject(name=f"s{at}", digest=subjects[at % len(subjects)]),),
+            predicate_type=f"https://example.org/claim-{at}",
+            predicate={"claims": [{"metric": f"m{n}", "value": "0.9"} for n in range(20)]},
+        )
+        attach(layout, statement, key)
+    trust = TrustRoot(
+        version=1,
+        expires=datetime.now(UTC).replace(microsecond=0) + timedelta(days=1),
+        threshold=1,
+        keys=(
+            TrustedKey(
+                fingerprint=key.fingerprint,
+                pem=key.pem.decode(),
+                holder="ci",
+                roles=frozenset({Role.ROOT, Role.BUILDER}),
+            ),
+        ),
+    )
+    return Made(digest=digest, release=release, key=key, trust=trust)
+
+
+def _pin(layout: Layout, at: int, size: int) -> Pin:
+    data = f"{at}".encode() * size
+    layer = Descriptor(
+        media_type="application/vnd.cncf.model.code.v1.raw",
+        digest=layout.put(data),
+        size=len(data),
+        annotations={"org.opencontainers.image.title": "prompt.j2"},
+    )
+    manifest = Manifest(
+        artifact_type=Kind.PROMPT.artifact_type,
+        config=Descriptor(media_type=Kind.PROMPT.config_type, digest=layout.put(b"{}"), size=2),
+        layers=(layer,),
+        media_type=MANIFEST,
+    ).encode()
+    return Pin(
+        role=f"role-{at}",
+        name=f"artifact-{at}",
+        digest=layout.put(manifest),
+        kind=Kind.PROMPT,
+        size=len(manifest),
+    )
