@@ -11,7 +11,8 @@ from lockgate.cli.passphrase import passphrase
 from lockgate.cli.session import Session
 
 if TYPE_CHECKING:
-    from lockgate.signing.ring import KeyInfo, KeyRing
+    from lockgate.signing.key_file import KeyInfo
+    from lockgate.signing.ring import KeyRing
 
 SHORT = 12
 
