@@ -1,9 +1,13 @@
+import random
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from lockgate.domain.digest import Digest
 from lockgate.domain.trust import Role, TrustedKey, TrustRoot
 from lockgate.errors import Corrupt, Denied, LockgateError, NotFound
 from lockgate.signing import trust_file
@@ -169,3 +173,141 @@ def test_a_key_under_the_fingerprint_of_another_is_refused(store: TrustStore) ->
 
     with pytest.raises(Corrupt, match="is not that of its key"):
         store.accept([signed(replace(ONE, keys=(swapped,)), ANA)], NOON)
+
+
+def test_of_a_thousand_changed_bytes_none_is_accepted(store: TrustStore) -> None:
+    data = signed(ONE, ANA)
+    chance = random.Random(2026)  # noqa: S311  positions to repeat, no secrets
+    for _ in range(1000):
+        changed = bytearray(data)
+        changed[chance.randrange(len(data))] ^= chance.randrange(1, 256)
+        with pytest.raises(LockgateError):
+            store.accept([bytes(changed)], NOON)
+    assert store.load(NOON) is None
+
+
+def test_a_genuine_root_of_the_same_version_does_not_pass_for_the_accepted_one(
+    store: TrustStore, tmp_path: Path
+) -> None:
+    store.accept([signed(ONE, ANA)], NOON)
+    other = signed(replace(ONE, keys=(key(ANA, "ana", Role.ROOT),)), ANA)
+    (tmp_path / "trust" / "1.root.json").write_bytes(other)
+
+    with pytest.raises(Corrupt, match="accepted here was version 1"):
+        store.load(NOON)
+    with pytest.raises(Corrupt, match="accepted here was version 1"):
+        store.accept([other], NOON)
+
+
+def test_the_accepted_file_can_be_put_back(store: TrustStore, tmp_path: Path) -> None:
+    one, two = signed(ONE, ANA), signed(replace(ONE, version=2), ANA)
+    store.accept([one, two], NOON)
+    for damage in (b"", b"{}", one):
+        (tmp_path / "trust" / "2.root.json").write_bytes(damage)
+        assert store.accept([two], NOON).version == 2
+        assert store.data() == two
+
+
+def test_a_machine_that_missed_versions_needs_them_all_in_order(store: TrustStore) -> None:
+    files = [signed(replace(ONE, version=version), ANA) for version in (1, 2, 3, 4)]
+    store.accept(files[:1], NOON)
+
+    with pytest.raises(Denied, match="version 4, the next one is 2"):
+        store.accept(files[3:], NOON)
+    with pytest.raises(Denied, match="version 3, the next one is 2"):
+        store.accept([files[2], files[1], files[3]], NOON)
+    assert store.accept(files, NOON).version == 4
+    assert list(store.history()) == files
+
+
+def test_accepting_the_same_file_again_changes_nothing(store: TrustStore) -> None:
+    one = signed(ONE, ANA)
+    store.accept([one], NOON)
+
+    assert store.accept([one], NOON).version == 1
+    assert list(store.history()) == [one]
+
+
+def test_the_first_root_is_taken_by_its_digest_alone_if_one_is_given(store: TrustStore) -> None:
+    data, expected = signed(ONE, ANA), Digest.of(b"what the holders read out")
+
+    with pytest.raises(Denied, match=f"is {Digest.of(data)}, expected was {expected}"):
+        store.accept([data], NOON, expected=expected)
+    assert store.load(NOON) is None
+    assert store.accept([data], NOON, expected=Digest.of(data)).version == 1
+
+
+def test_a_mark_that_is_taken_away_is_noticed(store: TrustStore, tmp_path: Path) -> None:
+    one, two = signed(ONE, ANA), signed(replace(ONE, version=2), ANA)
+    store.accept([one, two], NOON)
+    (tmp_path / "trust" / "highest").unlink()
+
+    with pytest.raises(Corrupt, match="`highest`, which says what was accepted, is gone"):
+        store.load(NOON)
+    with pytest.raises(Corrupt, match="is gone"):
+        store.accept([one], NOON)
+
+
+@pytest.mark.parametrize("mark", [b"", b"1", b"x sha256:", b"\xff", b"9" * 1000])
+def test_a_damaged_mark_is_noticed(store: TrustStore, tmp_path: Path, mark: bytes) -> None:
+    store.accept([signed(ONE, ANA)], NOON)
+    (tmp_path / "trust" / "highest").write_bytes(mark)
+
+    with pytest.raises(Corrupt, match=r"highest` is damaged"):
+        store.load(NOON)
+
+
+KILLED = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from lockgate.signing import disk
+from lockgate.signing.trust_store import TrustStore
+
+folder, left, *files = sys.argv[1:]
+left = [int(left)]
+put = disk.put
+
+def counted(path, data, *, mode):
+    if left[0] == 0:
+        os._exit(9)
+    left[0] -= 1
+    put(path, data, mode=mode)
+
+disk.put = counted
+noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+TrustStore(Path(folder)).accept([Path(file).read_bytes() for file in files], noon)
+"""
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_kill_between_two_writes_leaves_the_old_root_or_the_new(
+    tmp_path: Path, writes: int
+) -> None:
+    files = [signed(replace(ONE, version=version), ANA) for version in (1, 2, 3)]
+    paths = [tmp_path / f"{at}.json" for at in range(3)]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    store = TrustStore(tmp_path / "trust")
+    store.accept(files[:1], NOON)
+
+    arguments = [tmp_path / "trust", str(writes), *paths[1:]]
+    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], check=False)
+
+    finished = writes == 3
+    assert done.returncode == (0 if finished else 9)
+    found = store.load(NOON)
+    assert found is not None
+    assert found.version == (3 if finished else 1)
+    assert store.accept(files[1:], NOON).version == 3
+
+
+def test_a_kill_during_the_very_first_acceptance_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_bytes(signed(ONE, ANA))
+    store = TrustStore(tmp_path / "trust")
+
+    arguments = [str(tmp_path / "trust"), "1", str(tmp_path / "1.json")]
+    subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+
+    assert (tmp_path / "trust" / "1.root.json").exists()
+    assert store.accept([signed(ONE, ANA)], NOON).version == 1
