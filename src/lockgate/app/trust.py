@@ -1,17 +1,18 @@
 """The keys and the trust root of this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lockgate.config.environment import Environment
+from lockgate.domain.digest import Digest
 from lockgate.domain.trust import TrustedKey, TrustRoot
-from lockgate.errors import NotFound
+from lockgate.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from lockgate.signing.keys import Signer
     from lockgate.signing.ring import KeyRing
-    from lockgate.signing.trust_file import TrustStore
+    from lockgate.signing.trust_store import TrustStore
 
 
 def key_ring(environment: Environment) -> "KeyRing":
@@ -21,9 +22,37 @@ def key_ring(environment: Environment) -> "KeyRing":
     return KeyRing(environment.data_dir / "keys")
 
 
+def open_signer(environment: Environment, name: str, secret: Callable[[], bytes]) -> "Signer":
+    """Return the key of that name. `secret` is asked for its passphrase or PIN, if it has one.
+
+    Raises:
+        NotFound: there is no such key.
+        Denied: the passphrase is wrong.
+        Unavailable: a device holds the key, and what is needed to use it is not installed.
+
+    """
+    ring = key_ring(environment)
+    info = ring.show(name)
+    if info.uri:
+        return device_signer(info.uri, info.pem.encode(), secret)
+    return ring.open(name, secret() if info.encrypted else None)
+
+
+def device_signer(uri: str, pem: bytes, secret: Callable[[], bytes]) -> "Signer":
+    """Return a key that a device or a service holds. Raises Unavailable as above."""
+    try:
+        from lockgate.signing.kms import DeviceSigner
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"the key at `{uri}` needs the extra `kms`",
+            hint="install it with `pip install 'lockgate[kms]'`",
+        ) from error
+    return DeviceSigner(uri, pem, lambda: secret().decode())
+
+
 def trust_store(environment: Environment) -> "TrustStore":
     """Return the trust root that is accepted on this machine."""
-    from lockgate.signing.trust_file import TrustStore
+    from lockgate.signing.trust_store import TrustStore
 
     return TrustStore(environment.data_dir / "trust")
 
@@ -38,11 +67,49 @@ def required_root(environment: Environment, now: datetime) -> TrustRoot:
     """
     root = trust_store(environment).load(now)
     if root is None:
-        raise NotFound(
-            "this machine has no trust root",
-            hint="begin one with `lockgate trust init`, or take one with `lockgate trust accept`",
-        )
+        raise _no_root()
     return root
+
+
+def held_root(environment: Environment) -> tuple[TrustRoot, Digest]:
+    """Return the accepted trust root, even if it has expired, and its file's digest.
+
+    Raises:
+        NotFound, Corrupt: as for `required_root`.
+
+    """
+    from lockgate.signing.trust_file import decode
+
+    data = trust_file_of(environment, None)
+    return decode(data)[0], Digest.of(data)
+
+
+def trust_file_of(environment: Environment, version: int | None) -> bytes:
+    """Return the file of the accepted trust root, or of one that was accepted before it.
+
+    Raises:
+        NotFound: there is none; the hint has the command.
+        Corrupt: it was changed.
+
+    """
+    from lockgate.signing.trust_file import decode
+
+    history = trust_store(environment).history()
+    if not history:
+        raise _no_root()
+    if version is None:
+        return history[-1]
+    found = {decode(data)[0].version: data for data in history}
+    if version not in found:
+        known = ", ".join(str(one) for one in found)
+        raise NotFound(f"no trust root of version {version} was accepted here, but: {known}")
+    return found[version]
+
+
+def trusted(environment: Environment, fingerprint: str) -> TrustedKey | None:
+    """Return what the accepted trust root, expired or not, says of a key."""
+    root = trust_store(environment).held()
+    return None if root is None else root.key(fingerprint)
 
 
 def propose(root: TrustRoot, signers: Sequence["Signer"]) -> bytes:
@@ -75,4 +142,11 @@ def trusted_key(
         roles=frozenset(Role(role) for role in roles),
         scopes=tuple(scopes) or ("*",),
         expires=expires,
+    )
+
+
+def _no_root() -> NotFound:
+    return NotFound(
+        "this machine has no trust root",
+        hint="begin one with `lockgate trust init`, or take one with `lockgate trust accept`",
     )

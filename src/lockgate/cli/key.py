@@ -1,38 +1,38 @@
 """`lockgate key`: private keys of this machine."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockgate.cli.files import read_file
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.passphrase import passphrase
 from lockgate.cli.session import Session
+from lockgate.cli.signer import passphrase_file_option
+from lockgate.domain.digest import Json
 
 if TYPE_CHECKING:
-    from lockgate.signing.ring import KeyInfo, KeyRing
+    from lockgate.signing.key_file import KeyInfo
+    from lockgate.signing.ring import KeyRing
 
 SHORT = 12
+MAX_PEM = 4096
+# Cannot be a statement or a trust root: what is signed of these begins with `DSSEv1`.
+PROBE = b"lockgate: does this key sign?"
 
 
 def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def _passphrase_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option(
-            "--no-passphrase", is_flag=True, help="Leave the private key unencrypted on the disk."
-        ),
-        click.option(
-            "--passphrase-file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Read the passphrase from this file.  [default: `keys.passphrase_env`, or asked]",
-        ),
-    ):
-        command = option(command)
-    return command
+def _new_secret_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    plain = click.option(
+        "--no-passphrase", is_flag=True, help="Leave the private key unencrypted on the disk."
+    )
+    return plain(passphrase_file_option(command))
 
 
 @click.group()
@@ -47,7 +47,7 @@ def key() -> None:
     ),
 )
 @click.argument("name")
-@_passphrase_options
+@_new_secret_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
 def new_key(
@@ -73,8 +73,65 @@ def list_keys(session: Session, *, as_json: bool) -> None:
     if as_json:
         data_json([_document(info) for info in found])
         return
-    rows = [(i.name, i.fingerprint[:SHORT], "yes" if i.encrypted else "NO") for i in found]
+    rows = [(info.name, info.fingerprint[:SHORT], _state(info)) for info in found]
     table(("NAME", "FINGERPRINT", "ENCRYPTED"), rows)
+
+
+@key.command("show", epilog=_examples("lockgate key show build"))
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_obj
+def show_key(session: Session, name: str, *, as_json: bool) -> None:
+    """Show the key NAME, its whole fingerprint, and where it counts."""
+    from lockgate.app.trust import trusted
+
+    info = _ring(session).show(name)
+    known = trusted(session.environment, info.fingerprint)
+    if as_json:
+        data_json({**_document(info), "trusted": None if known is None else known.document})
+        return
+    data(f"name         {info.name}")
+    data(f"fingerprint  {info.fingerprint}")
+    data(f"encrypted    {_state(info)}")
+    if known is None:
+        data("trusted      no: the trust root here does not name it")
+        return
+    state = "revoked" if known.revoked else f"as {', '.join(sorted(known.roles))}"
+    data(f"trusted      {state}, held by {known.holder}, for {', '.join(known.scopes)}")
+
+
+@key.command(
+    "link",
+    epilog=_examples(
+        "lockgate key link release --uri 'hsm:2?label=yubikey' --pem release.pub",
+        "lockgate key link release --uri awskms:alias/release --pem release.pub",
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--uri", required=True, help="Where it is: `hsm:`, `awskms:`, `azurekms:`, `gcpkms:`."
+)
+@click.option(
+    "--pem",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file with its public half.",
+)
+@passphrase_file_option
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_obj
+def link_key(session: Session, /, name: str, uri: str, pem: Path, **given: Any) -> None:
+    """Call a key NAME that a device or a service holds, once it has signed a test.
+
+    Needs the extra `kms`. Where a PIN is wanted, it is read as passphrases are.
+    """
+    from lockgate.app.trust import device_signer
+
+    public = read_file(pem, MAX_PEM)
+    secret = partial(passphrase, session, given["passphrase_file"])
+    device_signer(uri, public, secret).sign(PROBE)
+    _show(_ring(session).link(name, public, uri), as_json=given["as_json"])
+    words(f"next: lockgate trust add --key {name} … --sign KEY")
 
 
 @key.command("export", epilog=_examples("lockgate key export build > build.pub"))
@@ -87,7 +144,7 @@ def export_key(session: Session, name: str) -> None:
 
 @key.command("rotate", epilog=_examples("lockgate key rotate build"))
 @click.argument("name")
-@_passphrase_options
+@_new_secret_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
 def rotate_key(
@@ -130,10 +187,15 @@ def _show(info: "KeyInfo", *, as_json: bool) -> None:
         data(f"{info.name}  {info.fingerprint}")
 
 
-def _document(info: "KeyInfo") -> dict[str, str | bool]:
+def _document(info: "KeyInfo") -> dict[str, Json]:
     return {
         "name": info.name,
         "fingerprint": info.fingerprint,
         "encrypted": info.encrypted,
+        "uri": info.uri or None,
         "pem": info.pem,
     }
+
+
+def _state(info: "KeyInfo") -> str:
+    return f"at {info.uri}" if info.uri else "yes" if info.encrypted else "NO"

@@ -1,6 +1,7 @@
 """Opens the key that a command signs with."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,14 @@ def passphrase_file_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def signer(session: Session, name: str, passphrase_file: Path | None) -> "Signer":
-    """Return the key of that name, its passphrase asked for if it has one.
+    """Return the key of that name, its passphrase or PIN asked for if it has one.
 
     Raises:
         NotFound: there is no such key.
         Denied: the passphrase is wrong.
+        Unavailable: a device holds the key, and its library is not installed.
 
     """
-    from lockgate.app.trust import key_ring
+    from lockgate.app.trust import open_signer
 
-    ring = key_ring(session.environment)
-    secret = passphrase(session, passphrase_file) if ring.show(name).encrypted else None
-    return ring.open(name, secret)
+    return open_signer(session.environment, name, partial(passphrase, session, passphrase_file))

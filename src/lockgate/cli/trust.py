@@ -1,18 +1,20 @@
 """`lockgate trust`: whose word counts here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lockgate.cli.files import read_file, write_file
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import signer
-from lockgate.domain.digest import Json
-from lockgate.domain.trust import Role, TrustRoot
-from lockgate.errors import NotFound, StorageFailed, UsageError
+from lockgate.domain.digest import Digest, Json
+from lockgate.domain.trust import Role, TrustedKey, TrustRoot
+from lockgate.errors import NotFound, UsageError
 
 SHORT = 12
 ROLES = [str(role) for role in Role]
@@ -106,6 +108,11 @@ def add_key(session: Session, /, **given: Any) -> None:
     if (given["name"] is None) == (given["pem"] is None):
         raise UsageError("give one of `--key` and `--pem`")
     public = _public(session, given["name"]) if given["name"] else _read(given["pem"])
+    if given["days"] is not None and Role.ROOT in given["roles"]:
+        # Once too few root keys counted, nobody could sign the next version any more.
+        raise UsageError(
+            "a root key does not expire by itself: the trust root does", hint="leave `--days` out"
+        )
     expires = None if given["days"] is None else _now() + timedelta(days=given["days"])
     key = trusted_key(public, given["holder"], given["roles"], given["scopes"], expires)
     root = required_root(session.environment, _now()).with_key(key)
@@ -144,24 +151,22 @@ def revoke_key(
 @trust.command("renew", epilog=_examples("lockgate trust renew --days 365 --sign root"))
 @_signing_options
 @click.option("--days", type=click.IntRange(1, _LONGEST_DAYS), default=365, show_default=True)
+@click.option("--threshold", type=click.IntRange(1, 100), help="Root holders that must sign.")
 @click.pass_obj
-def renew_trust(
-    session: Session, signing: str, passphrase_file: Path | None, output: Path | None, days: int
-) -> None:
+def renew_trust(session: Session, /, days: int, threshold: int | None, **given: Any) -> None:
     """Let the trust root hold for longer, even after it has expired."""
     from dataclasses import replace
 
-    from lockgate.app.trust import trust_store
-    from lockgate.signing.trust_file import decode
+    from lockgate.app.trust import held_root
 
-    held = trust_store(session.environment).data()
-    if held is None:
-        raise NotFound(
-            "this machine has no trust root", hint="begin one with `lockgate trust init`"
-        )
-    root = decode(held)[0]
-    later = replace(root, version=root.version + 1, expires=_now() + timedelta(days=days))
-    _finish(session, later, signing, passphrase_file, output)
+    root, _ = held_root(session.environment)
+    later = replace(
+        root,
+        version=root.version + 1,
+        expires=_now() + timedelta(days=days),
+        threshold=threshold or root.threshold,
+    )
+    _finish(session, later, given["signing"], given["passphrase_file"], given["output"])
 
 
 @trust.command("sign", epilog=_examples("lockgate trust sign next.json --sign root-bo"))
@@ -174,19 +179,29 @@ def sign_trust(session: Session, file: Path, signing: str, passphrase_file: Path
     from lockgate.signing import trust_file
 
     signed = trust_file.sign(_read(file), signer(session, signing, passphrase_file))
-    _write(file, signed)
+    write_file(file, signed)
     words(f"signed {file}; next: lockgate trust accept {file}")
 
 
-@trust.command("accept", epilog=_examples("lockgate trust accept trust.json"))
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@trust.command(
+    "accept",
+    epilog=_examples(
+        "lockgate trust accept trust.json",
+        "lockgate trust accept trust.json --digest sha256:…",
+        "lockgate trust accept 4.json 5.json 6.json",
+    ),
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--digest", help="What the last file must be, as `trust show` says elsewhere.")
 @click.pass_obj
-def accept_trust(session: Session, file: Path) -> None:
-    """Take FILE as the trust root of this machine, if it follows from the accepted one.
+def accept_trust(session: Session, files: Sequence[Path], digest: str | None) -> None:
+    """Take the last of FILES as the trust root here, if each follows from the one before.
 
-    The first one is trusted as it comes: compare its keys with what their holders say.
+    The first ever is trusted as it comes: give its digest, or compare it with what the holders of
+    its keys say. A machine that missed versions needs them all, in order.
     """
-    _accept(session, _read(file))
+    expected = None if digest is None else Digest.parse(digest)
+    _accept(session, [_read(file) for file in files], expected)
 
 
 @trust.command("show", epilog=_examples("lockgate trust show", "lockgate trust show --json"))
@@ -196,16 +211,17 @@ def show_trust(session: Session, *, as_json: bool) -> None:
     """Show whose keys count here."""
     import json
 
-    from lockgate.app.trust import required_root
+    from lockgate.app.trust import held_root
 
-    root = required_root(session.environment, _now())
+    root, digest = held_root(session.environment)
+    now = _now()
     if as_json:
-        data_json(json.loads(root.encode()))
+        data_json({"digest": str(digest), **json.loads(root.encode())})
         return
-    data(
-        f"version {root.version}, holds until {root.expires:%Y-%m-%d}, "
-        f"{root.threshold} root holder(s) sign"
-    )
+    state = "EXPIRED" if now >= root.expires else "holds until"
+    data(f"version {root.version}, {state} {root.expires:%Y-%m-%d}")
+    data(f"{root.threshold} holder(s) of root keys sign the next version")
+    data(f"digest {digest}")
     table(
         ("FINGERPRINT", "HOLDER", "ROLES", "SCOPES", "STATE"),
         [
@@ -214,30 +230,29 @@ def show_trust(session: Session, *, as_json: bool) -> None:
                 key.holder,
                 ", ".join(sorted(key.roles)),
                 ", ".join(key.scopes),
-                "revoked"
-                if key.revoked
-                else f"until {key.expires:%Y-%m-%d}"
-                if key.expires
-                else "counts",
+                _state(key, now),
             )
             for key in sorted(root.keys, key=lambda k: (k.holder, k.fingerprint))
         ],
     )
 
 
-@trust.command("export", epilog=_examples("lockgate trust export -o trust.json"))
+@trust.command(
+    "export",
+    epilog=_examples(
+        "lockgate trust export -o trust.json", "lockgate trust export --version 4 -o 4.json"
+    ),
+)
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File."
 )
+@click.option("--version", type=click.IntRange(1), help="One that was accepted here before.")
 @click.pass_obj
-def export_trust(session: Session, output: Path) -> None:
+def export_trust(session: Session, output: Path, version: int | None) -> None:
     """Write the trust root to a file, for `lockgate trust accept` on other machines."""
-    from lockgate.app.trust import required_root, trust_store
+    from lockgate.app.trust import trust_file_of
 
-    required_root(session.environment, _now())
-    held = trust_store(session.environment).data()
-    assert held is not None, "a required root was read from it"
-    _write(output, held)
+    write_file(output, trust_file_of(session.environment, version))
 
 
 def _finish(
@@ -251,23 +266,30 @@ def _finish(
 
     signed = propose(root, [signer(session, signing, passphrase_file)])
     if output is not None:
-        _write(output, signed)
+        write_file(output, signed)
         words(f"version {root.version} is in {output}; next: lockgate trust sign {output}")
         return
-    _accept(session, signed)
+    _accept(session, [signed])
 
 
-def _accept(session: Session, signed: bytes) -> None:
-    from functools import partial
-
+def _accept(session: Session, files: Sequence[bytes], expected: Digest | None = None) -> None:
     from lockgate.app.release_names import audited
     from lockgate.app.trust import trust_store
-    from lockgate.domain.digest import Digest
 
-    root = trust_store(session.environment).accept(signed, _now())
-    detail: dict[str, Json] = {"version": root.version, "digest": str(Digest.of(root.encode()))}
+    root = trust_store(session.environment).accept(files, _now(), expected=expected)
+    digest = Digest.of(files[-1])
+    detail: dict[str, Json] = {"version": root.version, "digest": str(digest)}
     session.run(partial(audited, session.store, "trust.accept", "trust", detail, _now()))
     data(f"the trust root is version {root.version}, with {len(root.keys)} key(s)")
+    words(f"digest {digest}")
+
+
+def _state(key: TrustedKey, now: datetime) -> str:
+    if key.revoked:
+        return "revoked"
+    if key.expires is None:
+        return "counts"
+    return f"{'EXPIRED' if now >= key.expires else 'until'} {key.expires:%Y-%m-%d}"
 
 
 def _public(session: Session, name: str) -> bytes:
@@ -279,20 +301,7 @@ def _public(session: Session, name: str) -> bytes:
 def _read(path: Path) -> bytes:
     from lockgate.signing.trust_file import MAX_BYTES
 
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise NotFound(f"`{path}` cannot be read: {error.strerror}") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        raise StorageFailed(f"`{path}` cannot be written: {error.strerror}") from error
+    return read_file(path, MAX_BYTES)
 
 
 def _now() -> datetime:

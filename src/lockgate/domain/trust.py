@@ -14,7 +14,8 @@ from lockgate.errors import Corrupt, Denied
 
 API_VERSION: Final = "lockgate/v1"
 MAX_KEYS: Final = 1000
-MAX_BYTES: Final = 4 << 20
+MAX_VERSION: Final = 10**9
+MAX_BYTES: Final = 1 << 20
 
 
 class Role(StrEnum):
@@ -108,9 +109,10 @@ class TrustRoot:
                 threshold=_positive(document["threshold"]),
                 keys=tuple(_key(key) for key in document["keys"][:MAX_KEYS]),
             )
+            encoded = found.encode()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(f"the trust root is malformed: {error!r}"[:200]) from error
-        if found.encode() != data:
+        if encoded != data:
             raise Corrupt("the trust root has unknown members or is not canonical JSON")
         return found
 
@@ -140,32 +142,44 @@ class TrustRoot:
         return sorted({key.holder for key in self.keys if role in key.roles})
 
 
-def accept(old: TrustRoot | None, new: TrustRoot, signers: Sequence[str], now: datetime) -> None:
-    """Let `new` follow `old`, as a TUF root follows another (TUF specification 5.3), or refuse.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A trust root that somebody hands over, and who signed it."""
 
-    `signers` are the fingerprints whose signatures over `new` were found right.
+    root: TrustRoot
+    signers: Sequence[str]
+    """Fingerprints of the keys, of this root or the one before, whose signatures are right."""
+
+
+def follow(old: TrustRoot | None, proposals: Sequence[Proposal], now: datetime) -> TrustRoot:
+    """Let trust roots follow `old` one by one, as TUF roots do, and return the last, or refuse.
+
+    The first one is trusted as it comes if there is no `old`. Only the last has to be in force:
+    a machine that was off while a version came and went must still get to the next (TUF
+    specification 5.3.10).
 
     Raises:
-        Denied: it is older, skips a version, has expired, or too few root holders signed it.
+        Denied: one is older, skips a version, or too few root holders signed it, by what it says
+            itself and by what the one before says; or the last has expired.
+        Corrupt: one contradicts itself.
 
     """
-    if old is not None and new.version <= old.version:
-        raise Denied(
-            f"the trust root has version {new.version}, accepted here is {old.version} already",
-            hint="an older trust root may hold keys that were revoked since; ask for the newest",
-        )
-    if old is not None and new.version != old.version + 1:
-        raise Denied(
-            f"the trust root has version {new.version}, the next one is {old.version + 1}",
-            hint="accept the versions between, in order: each is signed by the one before",
-        )
-    _require_current(new, now)
-    _require_threshold(new, new, signers, now)
-    if old is not None:
-        _require_threshold(old, new, signers, now)
+    assert proposals, "a caller has at least one"
+    for proposal in proposals:
+        new = proposal.root
+        _require_clear(new)
+        if old is not None:
+            _require_next(old, new)
+            _require_threshold(old, proposal, now)
+        _require_threshold(new, proposal, now)
+        old = new
+    assert old is not None, "there was a proposal"
+    require_current(old, now)
+    return old
 
 
-def _require_current(root: TrustRoot, now: datetime) -> None:
+def require_current(root: TrustRoot, now: datetime) -> None:
+    """Refuse a trust root that has expired. Raises Denied."""
     if now >= root.expires:
         raise Denied(
             f"the trust root of version {root.version} expired at {instant_text(root.expires)}, "
@@ -174,21 +188,53 @@ def _require_current(root: TrustRoot, now: datetime) -> None:
         )
 
 
-def _require_threshold(
-    judge: TrustRoot, new: TrustRoot, signers: Sequence[str], now: datetime
-) -> None:
-    """Count different holders whose ROOT keys, by what `judge` says of them, signed `new`."""
+def _require_clear(root: TrustRoot) -> None:
+    """Refuse a root in which one key has two meanings, or one person may look like two."""
+    seen: dict[str, TrustedKey] = {}
+    holders: dict[str, str] = {}
+    for key in root.keys:
+        other = seen.get(key.fingerprint)
+        if other is not None:
+            raise Corrupt(
+                f"the trust root names the key {key.fingerprint[:12]} twice: for `{other.holder}` "
+                f"and for `{key.holder}`"
+            )
+        seen[key.fingerprint] = key
+        spelled = holders.setdefault(" ".join(key.holder.split()).casefold(), key.holder)
+        if spelled != key.holder:
+            raise Corrupt(
+                f"the trust root has the holders `{spelled}` and `{key.holder}`, which are too "
+                "alike to be two",
+                hint="holders are compared to keep duties apart: write one name one way",
+            )
+
+
+def _require_next(old: TrustRoot, new: TrustRoot) -> None:
+    if new.version <= old.version:
+        raise Denied(
+            f"the trust root has version {new.version}, accepted here is {old.version} already",
+            hint="an older trust root may hold keys that were revoked since; ask for the newest",
+        )
+    if new.version != old.version + 1:
+        raise Denied(
+            f"the trust root has version {new.version}, the next one is {old.version + 1}",
+            hint="accept the versions between too, in order: each is signed by the one before",
+        )
+
+
+def _require_threshold(judge: TrustRoot, proposal: Proposal, now: datetime) -> None:
+    """Count different holders whose ROOT keys, by what `judge` says of them, signed it."""
     holders = set()
-    for fingerprint in signers:
+    for fingerprint in proposal.signers:
         key = judge.key(fingerprint)
         if key is not None and not key.may(Role.ROOT, "*", now):
             holders.add(key.holder)
     if len(holders) < judge.threshold:
         who = ", ".join(sorted(holders)) or "nobody"
         raise Denied(
-            f"version {new.version} of the trust root is signed by {len(holders)} holder(s) of "
-            f"root keys of version {judge.version} ({who}), needed: {judge.threshold}",
-            hint="let another holder sign it with `lockgate trust sign FILE --key NAME`",
+            f"version {proposal.root.version} of the trust root is signed by {len(holders)} "
+            f"holder(s) of root keys of version {judge.version} ({who}), needed: {judge.threshold}",
+            hint="let another holder sign it with `lockgate trust sign FILE --sign KEY`",
         )
 
 
@@ -213,8 +259,8 @@ def _key(value: Any) -> TrustedKey:
 
 
 def _positive(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{value!r} is not a positive integer")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_VERSION:
+        raise ValueError(f"{value!r} is not an integer from 1 to {MAX_VERSION}")
     return value
 
 

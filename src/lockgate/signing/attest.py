@@ -55,8 +55,12 @@ def verified(data: bytes, keys: Mapping[str, str]) -> Attestation:
             hint="the attestation was changed after it was made; fetch it again",
         )
     statement = Statement.parse(found.payload)
-    if statement.encode() != found.payload:
-        raise Corrupt("a signed statement has members that we do not know")
+    try:
+        canonical_form = statement.encode()
+    except (ValueError, RecursionError) as error:
+        raise Corrupt("a signed statement has a value that canonical JSON cannot hold") from error
+    if canonical_form != found.payload:
+        raise Corrupt("a signed statement has members that we do not know, or is not canonical")
     return Attestation(statement=statement, key=found.hint, digest=Digest.of(data))
 
 

@@ -8,11 +8,12 @@ import hashlib
 from functools import lru_cache
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from lockgate.errors import Corrupt, Denied, UsageError
+from lockgate.signing.pkcs8 import encrypted_pem
 
 MAX_PEM_BYTES = 4096
 _HASH = hashes.SHA256()
@@ -58,10 +59,14 @@ class PrivateKey:
         """
         try:
             key = serialization.load_pem_private_key(pem, passphrase)
-        except (TypeError, ValueError) as error:
+        except TypeError as error:
+            need = "a passphrase is needed" if passphrase is None else "it has no passphrase"
+            raise Denied(f"the private key does not open: {need}") from error
+        except (ValueError, UnsupportedAlgorithm) as error:
+            if passphrase is None:
+                raise Corrupt("the private key is damaged") from error
             raise Denied(
-                "the private key does not open: "
-                + ("a passphrase is needed" if passphrase is None else "the passphrase is wrong")
+                "the private key does not open: the passphrase is wrong, or the file is damaged"
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
             raise Corrupt("the private key is not one on P-256")
@@ -75,13 +80,13 @@ class PrivateKey:
         return self._key.sign(data, ec.ECDSA(_HASH, deterministic_signing=True))
 
     def encrypted(self, passphrase: bytes | None) -> bytes:
-        """Return PKCS#8, encrypted if there is a passphrase."""
-        protection: serialization.KeySerializationEncryption = (
-            serialization.BestAvailableEncryption(passphrase)
-            if passphrase
-            else serialization.NoEncryption()
-        )
-        return self._key.private_bytes(_ENCODING, serialization.PrivateFormat.PKCS8, protection)
+        """Return PKCS#8 as PEM, encrypted if there is a passphrase."""
+        form = serialization.PrivateFormat.PKCS8
+        plain = serialization.NoEncryption()
+        if not passphrase:
+            return self._key.private_bytes(_ENCODING, form, plain)
+        der = self._key.private_bytes(serialization.Encoding.DER, form, plain)
+        return encrypted_pem(der, passphrase)
 
 
 def fingerprint(pem: bytes) -> str:
@@ -112,7 +117,7 @@ def verify(pem: bytes, signature: bytes, data: bytes) -> bool:
 def _public(pem: bytes) -> ec.EllipticCurvePublicKey:
     try:
         key = serialization.load_pem_public_key(pem[:MAX_PEM_BYTES])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise UsageError("the public key is not PEM of SubjectPublicKeyInfo") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
         raise UsageError("the public key is not one on P-256")

@@ -7,20 +7,17 @@ after the root role of The Update Framework: the payload is signed through DSSE'
 import base64
 import binascii
 import json
-import os
 from collections.abc import Mapping
-from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from lockgate.domain.digest import canonical
-from lockgate.domain.trust import TrustRoot, accept
-from lockgate.errors import Corrupt, NotFound, StorageFailed
+from lockgate.domain.trust import TrustedKey, TrustRoot
+from lockgate.errors import Corrupt, UsageError
 from lockgate.signing.dsse import pre_authentication_encoding
-from lockgate.signing.keys import Signer, verify
+from lockgate.signing.keys import Signer, public_pem, verify
 
 PAYLOAD_TYPE: Final = "application/vnd.lockgate.trust.v1+json"
-MAX_BYTES: Final = 8 << 20
+MAX_BYTES: Final = 2 << 20
 _MAX_SIGNATURES = 100
 
 
@@ -58,6 +55,8 @@ def decode(data: bytes) -> tuple[TrustRoot, Mapping[str, bytes]]:
         raise Corrupt("the file is not a trust root") from error
     if encode(root, signatures) != data:
         raise Corrupt("the trust root's file has unknown members or is not canonical JSON")
+    for key in root.keys:
+        _require_one_form(key)
     return root, signatures
 
 
@@ -88,95 +87,15 @@ def signers(data: bytes, judge: TrustRoot) -> frozenset[str]:
     return frozenset(found)
 
 
-class TrustStore:
-    """The trust root that is accepted on this machine.
-
-    The highest version that was ever accepted is kept beside it, so that putting an old file back
-    is noticed. Who can write to the folder can put both back: then only a copy elsewhere tells.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def load(self, now: datetime) -> TrustRoot | None:
-        """Return the accepted trust root, its signatures checked again; None if there is none.
-
-        Raises:
-            Corrupt: the file was changed.
-            Denied: it has expired, is older than what was accepted, or lacks signatures.
-
-        """
-        data = self.data()
-        if data is None:
-            if self._highest():
-                raise NotFound(
-                    f"the trust root of version {self._highest()} is gone from `{self._folder}`",
-                    hint="put it back with `lockgate trust accept FILE`",
-                )
-            return None
-        root = decode(data)[0]
-        accept(None, root, sorted(signers(data, root)), now)
-        if root.version < self._highest():
-            raise Corrupt(
-                f"the trust root has version {root.version}, version {self._highest()} was "
-                "accepted here already: an older file was put back",
-                hint="accept the newest one with `lockgate trust accept FILE`",
-            )
-        return root
-
-    def accept(self, data: bytes, now: datetime) -> TrustRoot:
-        """Let a file follow the accepted one. The first is trusted as it comes.
-
-        Raises:
-            Corrupt: it is not a trust root, or a signature is wrong.
-            Denied: it is older, expired, or signed by too few.
-
-        """
-        new = decode(data)[0]
-        held = self.data()
-        old = None if held is None else decode(held)[0]
-        known = signers(data, new) | (frozenset() if old is None else signers(data, old))
-        accept(old, new, sorted(known), now)
-        if old is None and new.version < self._highest():
-            raise Corrupt(
-                f"the trust root has version {new.version}, version {self._highest()} was "
-                "accepted here already"
-            )
-        self._put("root.json", data)
-        self._put("highest", str(new.version).encode())
-        return new
-
-    def data(self) -> bytes | None:
-        """Return the accepted file's bytes; None if there is none."""
-        try:
-            with (self._folder / "root.json").open("rb") as file:
-                return file.read(MAX_BYTES + 1)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageFailed(f"`{self._folder}`: {error.strerror}") from error
-
-    def _highest(self) -> int:
-        try:
-            text = (self._folder / "highest").read_text("ascii")
-            return int(text) if text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004
-        except (FileNotFoundError, UnicodeDecodeError):
-            return 0
-        except OSError as error:
-            raise StorageFailed(f"`{self._folder}`: {error.strerror}") from error
-
-    def _put(self, name: str, data: bytes) -> None:
-        partial = self._folder / f".{name}.{os.getpid()}"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._folder / name)
-        except OSError as error:
-            raise StorageFailed(f"`{self._folder}`: {error.strerror}") from error
-
-
 def _signed(root: TrustRoot) -> bytes:
     return pre_authentication_encoding(PAYLOAD_TYPE, root.encode())
+
+
+def _require_one_form(key: TrustedKey) -> None:
+    """Refuse a key that is none, or another spelling of one: it would have two fingerprints."""
+    try:
+        same = public_pem(key.pem.encode()) == key.pem.encode()
+    except UsageError as error:
+        raise Corrupt(f"the key of `{key.holder}` in the trust root: {error.message}") from error
+    if not same:
+        raise Corrupt(f"the key of `{key.holder}` in the trust root is not PEM in its one form")
