@@ -69,6 +69,16 @@ class PolicySettings(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistriesSettings(_Table):
+    """How registries are spoken to. Credentials are those of `skopeo login` or `docker login`."""
+
+    insecure: tuple[str, ...] = ()
+    """Hosts, with their ports, that are spoken to without TLS. Loopback always is."""
+    connections: Annotated[int, Range(ge=1, le=16)] = 4
+    """Parallel requests for one file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings(_Table):
     """How sensitive inputs are."""
 
@@ -234,6 +244,7 @@ class Config(_Table):
     data: DataSettings = field(default_factory=DataSettings)
     keys: KeySettings = field(default_factory=KeySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    registries: RegistriesSettings = field(default_factory=RegistriesSettings)
     models: Mapping[Name, ModelSettings] = field(default_factory=dict)
     """Models beside those of the catalogue, by name."""
     backends: Mapping[Name, BackendSettings] = field(default_factory=dict)

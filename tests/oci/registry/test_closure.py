@@ -147,7 +147,7 @@ def test_a_copy_between_registries_keeps_every_digest(
 
     root = release(layout).release.digest
     push_closure(layout, repository, root, tag="1", progress=progress)
-    settings = RegistrySettings(docker_config=locked.docker_config)
+    settings = RegistrySettings(auth_files=(locked.docker_config,))
     with Registry(locked.host, settings) as other:
         target = Repository(other, "a/b", elsewhere)
         copied = copy(
