@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_promote import HOLDERS, Run, run, to_production, workplace
+from cli.test_promote import Run, run, to_production, workplace
 from lockgate.cli.main import execute
 from registries import Running, running_registry
 
@@ -28,11 +28,7 @@ def elsewhere(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCKGATE_DATA_DIR", str(workplace / "other-data"))
     monkeypatch.setenv("LOCKGATE_STATE_DIR", str(workplace / "other-state"))
     assert execute(["trust", "accept", "trust.json"]) == 0
-    for key in HOLDERS:
-        for end in (".key", ".pub"):
-            target = workplace / "other-data" / "keys"
-            target.mkdir(exist_ok=True)
-            shutil.copy(workplace / "data" / "keys" / f"{key}{end}", target)
+    shutil.copytree(workplace / "data" / "keys", workplace / "other-data" / "keys")
 
 
 def test_a_release_reaches_another_machine_through_a_registry_with_its_attestations(

@@ -5,10 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
+
+from registries import running_registry
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -28,7 +32,7 @@ git commit -q --allow-empty -m 'docs: say how to install'
 """
 
 
-def shell(script: str, folder: Path) -> str:
+def shell(script: str, folder: Path, extra: Mapping[str, str] | None = None) -> str:
     """Run lines as a person would type them; return all that is printed."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("LOCKGATE_")},
@@ -38,6 +42,7 @@ def shell(script: str, folder: Path) -> str:
         "LOCKGATE_DATA_DIR": str(folder.parent / "data"),
         "NO_COLOR": "1",
         "LC_ALL": "C.UTF-8",
+        **(extra or {}),
     }
     done = subprocess.run(
         ["bash", "-c", script],
@@ -82,9 +87,17 @@ def test_a_guide_shows_what_the_program_prints(
         shutil.copytree(real_models, tmp_path / "data" / "models")
     assert shell(COMMITS, folder) == ""
 
+    with ExitStack() as stack:
+        extra = {}
+        if "$REGISTRY" in guide.read_text("utf-8"):
+            extra["REGISTRY"] = stack.enter_context(running_registry()).host
+        follow(guide, folder, extra)
+
+
+def follow(guide: Path, folder: Path, extra: Mapping[str, str]) -> None:
     done = steps(guide)
 
     assert done
     for command, shown in done:
-        printed = shell(command, folder)
+        printed = shell(command, folder, extra)
         assert matches(shown, printed), f"$ {command}\n{printed}"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,8 +14,10 @@ from lockgate.domain.digest import Json
 from lockgate.errors import Corrupt
 
 if TYPE_CHECKING:
+    from lockgate.app.registries import Registries
     from lockgate.oci.inventory import ModelInfo, PullResult, Verification
 
+_ADDRESS = "oci://"
 _MEGABYTE = 1_000_000
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -40,13 +43,14 @@ def model() -> None:
 Examples:
   lockgate model pull smollm2 minilm
   lockgate model pull --if-missing smollm2
-  lockgate model pull ./mine.gguf --name mine"""
+  lockgate model pull ./mine.gguf --name mine
+  lockgate model pull oci://registry.example/acme/mine:1"""
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
     "--if-missing", is_flag=True, help="Only look at sizes of what is here; hash nothing."
 )
-@click.option("--name", "own_name", metavar="N", help="Name for a GGUF file given by its path.")
+@click.option("--name", "own_name", metavar="N", help="Name for a file or a remote model.")
 @click.option(
     "--link", is_flag=True, help="Share the file given by its path instead of copying it."
 )
@@ -61,18 +65,20 @@ def pull(
     link: bool,
     as_json: bool,
 ) -> None:
-    """Fetch models, or take a GGUF file of yours.
+    """Fetch models by name or from a registry, or take a GGUF file of yours.
 
     What is here already is checked, and fetched again if it is damaged. A pull that was broken
     off goes on where it stopped. A file of yours is copied, or cloned where the file system can;
     with --link it becomes read-only and is the store's own.
     """
     if own_name is not None and len(names) != 1:
-        raise click.UsageError("--name takes exactly one path")
+        raise click.UsageError("--name takes exactly one path or address")
     store, progress = session.models(), session.progress()
     results = []
     for name in names:
-        if own_name is not None:
+        if name.startswith(_ADDRESS):
+            result = _registries(session).pull_model(name, own_name)
+        elif own_name is not None:
             result = store.pull_file(Path(name), own_name, progress, link=link)
         elif _is_path(name):
             raise click.UsageError(
@@ -86,6 +92,37 @@ def pull(
             words(f"{result.name} {done} ({_megabytes(result.size)}, {result.digest})")
     if as_json:
         data_json({"models": [_pulled(result) for result in results]})
+
+
+@model.command(
+    epilog="""\b
+Examples:
+  lockgate model push mine oci://registry.example/acme/mine:1"""
+)
+@click.argument("name")
+@click.argument("address", metavar="oci://HOST/REPOSITORY[:TAG]")
+@_json
+@click.pass_obj
+def push(session: Session, name: str, address: str, *, as_json: bool) -> None:
+    """Bring a model that is here into a registry, with what is attached to it.
+
+    Without a tag it becomes `latest`. What the registry has already is not sent again. The
+    account is that of `skopeo login` or `docker login`.
+    """
+    moved = _registries(session).push_model(name, address)
+    if as_json:
+        data_json(
+            {
+                "name": name,
+                "digest": str(moved.root),
+                "blobs": moved.blobs,
+                "sent": moved.sent,
+                "size": moved.size,
+            }
+        )
+    elif not session.quiet:
+        sent = f"{moved.sent} of {moved.blobs} files sent"
+        words(f"{name} pushed ({_megabytes(moved.size)}, {sent}, {moved.root})")
 
 
 @model.command(
@@ -194,6 +231,14 @@ def rm(session: Session, names: Sequence[str], *, as_json: bool) -> None:
     elif not session.quiet:
         for name, size in freed.items():
             words(f"{name} removed ({_megabytes(size)} freed)")
+
+
+def _registries(session: Session) -> "Registries":
+    from lockgate.app.registries import Registries
+
+    return Registries(
+        session.loaded, session.environment, session.progress(), now=datetime.now(UTC)
+    )
 
 
 def _is_path(name: str) -> bool:

@@ -12,6 +12,7 @@ from lockgate.cli.session import Session
 from lockgate.domain.digest import Digest, Json
 
 if TYPE_CHECKING:
+    from lockgate.app.registries import Registries
     from lockgate.oci.closure import Moved
 
 SHORT = 12
@@ -38,17 +39,9 @@ def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def push(session: Session, reference: str, target: str, *, as_json: bool) -> None:
     """Push RELEASE with all that it pins, and what is said about them."""
-    from lockgate.app.registries import repository
-    from lockgate.oci.closure import push_closure
-    from lockgate.oci.reference import Reference
-
-    address = Reference.parse(target)
     digest = session.run(partial(_digest, session, reference))
-    with repository(address, session.loaded, session.environment) as there:
-        moved = push_closure(
-            _layout(session), there, digest, tag=address.tag, progress=session.progress()
-        )
-    _note(session, "release.push", moved, {"to": str(address)})
+    moved = _registries(session).push(digest, target)
+    _note(session, "release.push", moved, {"to": target})
     _show(moved, "pushed", as_json=as_json)
 
 
@@ -68,17 +61,8 @@ def pull(session: Session, source: str, *, as_json: bool) -> None:
     Every byte is hashed. Nothing becomes visible before all is here; a pull that broke off goes on
     where it stopped. Whether to run it, the gate decides: see `promote`.
     """
-    from lockgate.app.registries import release_names, repository
-    from lockgate.oci.closure import pull_closure
-    from lockgate.oci.reference import Reference
-
-    address = Reference.parse(source)
-    label = address.digest or address.label
-    with repository(address, session.loaded, session.environment) as there:
-        moved = pull_closure(
-            there, _layout(session), label, names=release_names, progress=session.progress()
-        )
-    _note(session, "release.pull", moved, {"from": str(address)})
+    moved = _registries(session).pull_release(source)
+    _note(session, "release.pull", moved, {"from": source})
     _show(moved, "pulled", as_json=as_json)
 
 
@@ -95,24 +79,8 @@ def pull(session: Session, source: str, *, as_json: bool) -> None:
 @click.pass_obj
 def copy_release(session: Session, source: str, target: str, *, as_json: bool) -> None:
     """Copy a release from one repository to another, digests and attestations kept."""
-    from lockgate.app.registries import repository
-    from lockgate.oci.closure import copy
-    from lockgate.oci.reference import Reference
-
-    start, end = Reference.parse(source), Reference.parse(target)
-    with (
-        repository(start, session.loaded, session.environment) as here,
-        repository(end, session.loaded, session.environment) as there,
-    ):
-        moved = copy(
-            here,
-            there,
-            _layout(session),
-            start.digest or start.label,
-            tag=end.tag,
-            progress=session.progress(),
-        )
-    _note(session, "release.copy", moved, {"from": str(start), "to": str(end)})
+    moved = _registries(session).copy(source, target)
+    _note(session, "release.copy", moved, {"from": source, "to": target})
     _show(moved, "copied", as_json=as_json)
 
 
@@ -162,6 +130,15 @@ def import_release(session: Session, file: Path, *, as_json: bool) -> None:
     for name, digest in releases.items():
         data(f"{digest}  {name.split('/')[1]}")
     words(f"{found.blobs} blob(s), {found.size:,} bytes, {found.attached} attached")
+
+
+def _registries(session: Session) -> "Registries":
+    from datetime import UTC, datetime
+
+    from lockgate.app.registries import Registries
+
+    now = datetime.now(UTC)
+    return Registries(session.loaded, session.environment, session.progress(), now)
 
 
 def _layout(session: Session) -> Any:

@@ -22,10 +22,6 @@ class Environment:
     ca_file: Path | None
     """Certificates to trust instead of the default ones: `SSL_CERT_FILE`, `PIP_CERT` or
     `REQUESTS_CA_BUNDLE`, the first that is set."""
-    docker_config: Path
-    """Credentials of registries: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`."""
-    proxies: Mapping[str, str] = field(repr=False)
-    """Addresses by scheme, from `HTTPS_PROXY` and `HTTP_PROXY`; `no` from `NO_PROXY`."""
     no_color: bool
     ci: bool
     variables: Mapping[str, str] = field(repr=False, compare=False)
@@ -45,8 +41,6 @@ class Environment:
             hf_endpoint=environ.get("HF_ENDPOINT") or None,
             hf_token=environ.get("HF_TOKEN") or None,
             ca_file=Path(ca_file) if ca_file else None,
-            docker_config=Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json",
-            proxies=_proxies(environ),
             no_color=bool(environ.get("NO_COLOR")),
             ci=environ.get("CI", "").lower() not in {"", "0", "false"},
             variables=environ,
@@ -55,14 +49,6 @@ class Environment:
     def secret(self, name: str) -> str | None:
         """Return the variable that a `*_env` setting names; None if unset or empty."""
         return self.variables.get(name) or None
-
-
-def _proxies(environ: Mapping[str, str]) -> Mapping[str, str]:
-    found = {
-        scheme: _first(environ, f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
-        for scheme in ("https", "http", "no")
-    }
-    return {scheme: address for scheme, address in found.items() if address}
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:

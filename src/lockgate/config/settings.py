@@ -69,12 +69,12 @@ class PolicySettings(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrySettings(_Table):
-    """How OCI registries are spoken to. Credentials are those of `docker login`."""
+class RegistriesSettings(_Table):
+    """How registries are spoken to. Credentials are those of `skopeo login` or `docker login`."""
 
-    insecure: tuple[Annotated[str, Matches(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")], ...] = ()
+    insecure: tuple[str, ...] = ()
     """Hosts, with their ports, that are spoken to without TLS. Loopback always is."""
-    connections: Annotated[int, Range(ge=1, le=64)] = 4
+    connections: Annotated[int, Range(ge=1, le=16)] = 4
     """Parallel requests for one file."""
 
 
@@ -244,7 +244,7 @@ class Config(_Table):
     data: DataSettings = field(default_factory=DataSettings)
     keys: KeySettings = field(default_factory=KeySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
-    registries: RegistrySettings = field(default_factory=RegistrySettings)
+    registries: RegistriesSettings = field(default_factory=RegistriesSettings)
     models: Mapping[Name, ModelSettings] = field(default_factory=dict)
     """Models beside those of the catalogue, by name."""
     backends: Mapping[Name, BackendSettings] = field(default_factory=dict)

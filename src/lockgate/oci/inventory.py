@@ -1,12 +1,24 @@
 """What is known of a model on this machine, as values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from lockgate.domain.digest import Digest
+from lockgate.errors import UsageError
 from lockgate.oci.catalogue import BuiltinSource, FileSource, HfSource, Model, PypiSource
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def require_name(name: str) -> None:
+    """Refuse what cannot be a model's name. Raises UsageError."""
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"`{name[:80]}` cannot be a model's name", hint=f"names match `{_NAME.pattern}`"
+        )
 
 
 class State(StrEnum):

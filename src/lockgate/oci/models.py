@@ -1,6 +1,5 @@
 """The models of this machine: what there is, where its files are, whether they are whole."""
 
-import re
 from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -19,13 +18,12 @@ from lockgate.oci.catalogue import (
 )
 from lockgate.oci.disk import hash_file
 from lockgate.oci.gguf import read_header
-from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification
+from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification, require_name
 from lockgate.oci.layout import Layout
 from lockgate.oci.manifest import config_digest, pack, unpack
 from lockgate.oci.settings import ModelSettings
 from lockgate.ports import Progress
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TRIES = 3
 _UNFINISHED = ("part", "etag", "tmp")
 _OWN_BACKEND = "llama_cpp"  # `pull_file` takes GGUF only
@@ -78,10 +76,7 @@ class ModelStore:
             StorageFailed: the disk is full or read-only.
 
         """
-        if _NAME.fullmatch(name) is None:
-            raise UsageError(
-                f"`{name[:80]}` cannot be a model's name", hint=f"names match `{_NAME.pattern}`"
-            )
+        require_name(name)
         if name in self._catalogue.models:
             raise UsageError(
                 f"`{name}` is a model of the catalogue", hint="choose another name with `--name`"

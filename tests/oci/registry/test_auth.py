@@ -23,7 +23,7 @@ FOUND = Reply(headers={"Content-Type": MANIFEST}, body=MANIFEST_BYTES)
 def stored(folder: Path, host: str, **entry: str) -> RegistrySettings:
     path = folder / "config.json"
     path.write_text(json.dumps({"auths": {host: entry}}))
-    return RegistrySettings(docker_config=path)
+    return RegistrySettings(auth_files=(path,))
 
 
 def get(host: str, settings: RegistrySettings, *, times: int = 1) -> None:
@@ -48,7 +48,7 @@ def bearer(realm: Callable[[], str], tokens: list[str], scope: str = "") -> Scri
 
 
 def test_a_registry_with_accounts_takes_the_stored_password(locked: Running) -> None:
-    settings = RegistrySettings(docker_config=locked.docker_config)
+    settings = RegistrySettings(auth_files=(locked.docker_config,))
     with Registry(locked.host, settings) as registry:
         assert Manifests(registry, "a/b").head("none") is None
 

@@ -1,13 +1,14 @@
 """Releases through Debian's registry, read back by skopeo."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from lockgate.domain.artifact import INDEX, MANIFEST, Descriptor, Manifest
 from lockgate.domain.digest import Digest
-from lockgate.errors import Corrupt, NotFound, UsageError
+from lockgate.errors import Corrupt, LockgateError, NotFound, UsageError
 from lockgate.oci.closure import copy, pull_closure, push_closure
 from lockgate.oci.layout import Layout
 from lockgate.oci.registry.client import Registry
@@ -16,6 +17,7 @@ from lockgate.oci.registry.repository import Repository
 from oci import artifacts
 from oci.doubles import Counter
 from oci.registry.samples import as_root, release
+from oci.samples import noise
 from registries import Running, skopeo
 
 
@@ -147,7 +149,7 @@ def test_a_copy_between_registries_keeps_every_digest(
 
     root = release(layout).release.digest
     push_closure(layout, repository, root, tag="1", progress=progress)
-    settings = RegistrySettings(docker_config=locked.docker_config)
+    settings = RegistrySettings(auth_files=(locked.docker_config,))
     with Registry(locked.host, settings) as other:
         target = Repository(other, "a/b", elsewhere)
         copied = copy(
@@ -258,3 +260,44 @@ def test_an_index_of_something_else_is_refused(
     repository.manifests.put(json.dumps(empty).encode(), INDEX, tag="1")
     with pytest.raises(UsageError, match="not the closure of a release"):
         pull_closure(repository, layout, "1", names=as_root, progress=progress)
+
+
+def test_any_byte_that_is_wrong_in_the_registry_is_refused(
+    debian: Running, repository: Repository, layout: Layout, tmp_path: Path, progress: Counter
+) -> None:
+    """One random position in each file of the release, a few times over."""
+    at = artifacts.release(layout, "small", artifacts.named(layout, "m", noise(5000), b"tokens"))
+    layout.attach(artifacts.attestation(layout, at, b"statement"))
+    push_closure(layout, repository, at.digest, tag="1", progress=progress)
+    listed = [repository.manifests.get(tag) for tag in ("1.closure", fallback_tag(at.digest))]
+    hashes = sorted({digest.hex for digest in contents(layout, at.digest)})
+    hashes += [fetched.digest.hex for fetched in listed]
+    stored = debian.folder / "docker/registry/v2/blobs/sha256"
+    chooser = random.Random(7)  # noqa: S311  the same positions each time
+    for number, name in enumerate(hashes * 4):
+        path = stored / name[:2] / name / "data"
+        good = path.read_bytes()
+        position = chooser.randrange(len(good))
+        bad = bytearray(good)
+        bad[position] ^= 1 << chooser.randrange(8)
+        path.write_bytes(bad)
+        target = Layout(tmp_path / f"target{number}")
+        there = Repository(repository.registry, repository.name, target)
+        try:
+            pulled = _pulled(there, target, progress)
+        finally:
+            path.write_bytes(good)
+        # What only lists is a hint: without it the same closure is found, or the pull is refused.
+        if pulled:
+            assert name == listed[0].digest.hex
+            assert contents(target, at.digest) == contents(layout, at.digest)
+        else:
+            assert target.manifests() == {}
+
+
+def _pulled(source: Repository, target: Layout, progress: Counter) -> bool:
+    try:
+        pull_closure(source, target, "1", names=as_root, progress=progress)
+    except LockgateError:
+        return False
+    return True

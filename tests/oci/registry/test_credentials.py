@@ -16,7 +16,7 @@ def settings(folder: Path, document: object) -> RegistrySettings:
     path = folder / "config.json"
     path.write_text(document if isinstance(document, str) else json.dumps(document))
     environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
-    return RegistrySettings(docker_config=path, helper_environment=environment)
+    return RegistrySettings(auth_files=(path,), helper_environment=environment)
 
 
 def helper(folder: Path, name: str, script: str) -> None:
@@ -64,7 +64,7 @@ def test_another_host_gets_nothing(tmp_path: Path, other: str) -> None:
 
 def test_no_file_means_nobody(tmp_path: Path) -> None:
     assert find_credentials(RegistrySettings(), HOST) is None
-    assert find_credentials(RegistrySettings(docker_config=tmp_path / "none"), HOST) is None
+    assert find_credentials(RegistrySettings(auth_files=(tmp_path / "none",)), HOST) is None
 
 
 @pytest.mark.parametrize(
@@ -128,3 +128,11 @@ def test_a_helper_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_helper_with_a_name_like_a_path_is_not_run(tmp_path: Path, name: str) -> None:
     with pytest.raises(LockgateError, match="cannot be the name"):
         find_credentials(settings(tmp_path, {"credsStore": name}), HOST)
+
+
+def test_the_first_file_that_knows_a_host_counts(tmp_path: Path) -> None:
+    first = settings(tmp_path, {"auths": {"other.example": {"auth": packed("x:x")}}}).auth_files
+    (tmp_path / "two").mkdir()
+    second = settings(tmp_path / "two", {"auths": {HOST: {"auth": packed("a:b")}}}).auth_files
+    found = find_credentials(RegistrySettings(auth_files=(*first, *second)), HOST)
+    assert found == Credentials(username="a", password="b")

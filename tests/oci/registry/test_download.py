@@ -269,7 +269,7 @@ def test_a_redirect_to_another_host_gets_no_credentials(
         site.faults = [Fault(status=307, headers={"Location": f"{away.url}/signed?sig=1"})] * 4
         away.files["/signed?sig=1"] = BIG
         site.files[PATH] = BIG
-        settings = RegistrySettings(docker_config=config, connections=1)
+        settings = RegistrySettings(auth_files=(config,), connections=1)
         with Registry(host, settings) as registry:
             Downloads(registry, "m", layout).fetch(PLAIN, nothing)
         assert len(away.seen) == 3

@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from lockgate.errors import Denied, InvalidConfig
@@ -50,16 +51,24 @@ def find_credentials(settings: RegistrySettings, host: str) -> Credentials | Non
     """Return the credentials for a registry; None for an anonymous caller.
 
     Raises:
-        InvalidConfig: the file is not what `docker login` writes.
-        Denied: the helper that the file names failed.
-        StorageFailed: the file cannot be read.
+        InvalidConfig: a file is not what `docker login` writes.
+        Denied: the helper that a file names failed.
+        StorageFailed: a file cannot be read.
 
     """
-    document = _config(settings)
+    for path in settings.auth_files:
+        found = _in_file(path, settings, host)
+        if found is not None:
+            return found
+    return None
+
+
+def _in_file(path: Path, settings: RegistrySettings, host: str) -> Credentials | None:
+    document = _config(path)
     helpers = document.get("credHelpers")
     named = helpers.get(host) if isinstance(helpers, dict) else None
     if isinstance(named, str) and named:
-        return _ask(named, host, settings)
+        return _ask(named, host, path, settings)
     auths = document.get("auths")
     entry = (
         next(
@@ -74,13 +83,10 @@ def find_credentials(settings: RegistrySettings, host: str) -> Credentials | Non
         if found is not None:
             return found
     store = document.get("credsStore")
-    return _ask(store, host, settings) if isinstance(store, str) and store else None
+    return _ask(store, host, path, settings) if isinstance(store, str) and store else None
 
 
-def _config(settings: RegistrySettings) -> Mapping[str, Any]:
-    path = settings.docker_config
-    if path is None:
-        return {}
+def _config(path: Path) -> Mapping[str, Any]:
     with storage(path):
         try:
             with path.open("rb") as file:
@@ -125,7 +131,7 @@ def _stored(entry: Mapping[str, Any], host: str) -> Credentials | None:
     return None
 
 
-def _ask(helper: str, host: str, settings: RegistrySettings) -> Credentials | None:
+def _ask(helper: str, host: str, path: Path, settings: RegistrySettings) -> Credentials | None:
     if _HELPER.fullmatch(helper) is None:
         raise InvalidConfig(
             f"`{helper[:80]}` cannot be the name of a credential helper",
@@ -144,7 +150,7 @@ def _ask(helper: str, host: str, settings: RegistrySettings) -> Credentials | No
     except FileNotFoundError as error:
         raise Denied(
             f"the credential helper `{program}` for `{host}` is not installed",
-            hint=f"install it, or take it out of `{settings.docker_config}`",
+            hint=f"install it, or take it out of `{path}`",
         ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         why = f"gave no answer in {_HELPER_SECONDS:.0f} seconds"

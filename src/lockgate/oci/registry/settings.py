@@ -16,8 +16,9 @@ class RegistrySettings:
 
     insecure: frozenset[str] = frozenset()
     """Hosts, with their ports, that are spoken to without TLS. Loopback always is."""
-    docker_config: Path | None = None
-    """`config.json` with credentials, as `docker login` and `skopeo login` write it."""
+    auth_files: tuple[Path, ...] = ()
+    """Credentials as `skopeo login` and `docker login` write them; the first file that knows a
+    host counts."""
     helper_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables of the credential helpers; `PATH` says where they are."""
     ca_file: Path | None = None
