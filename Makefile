@@ -53,6 +53,8 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/eval_speed.py
 	$(BIN)/python bench/commit_types.py
 	$(BIN)/python bench/packing.py
+	$(BIN)/python bench/transfer.py
+	$(BIN)/python bench/release_verify.py
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lockgate.domain.digest import Json
@@ -139,6 +139,8 @@ def test_no_planted_secret_survives_at_any_depth(
 
 
 @given(before=st.text(), after=st.text(alphabet=st.characters(exclude_characters="_")))
+@example(before="", after="PLACEHOLDER")
+@example(before="", after="example")
 def test_a_token_with_an_unmistakable_prefix_is_found_inside_a_word(
     before: str, after: str
 ) -> None:

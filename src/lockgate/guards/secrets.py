@@ -130,7 +130,7 @@ class SecretGuard:
         compiled = self._compile(rule)
         for match in compiled.pattern.finditer(text):
             secret = match.group(rule.group)
-            if compiled.allowed.search(secret) or self._placeholders.fullmatch(secret):
+            if self._placeholders.fullmatch(secret) or _is_example(compiled, rule, secret):
                 continue
             if rule.entropy and entropy(secret) < rule.entropy:
                 continue
@@ -146,6 +146,17 @@ class SecretGuard:
 def _legible(text: str) -> str:
     """Return `text` without lone surrogates, which UTF-8 and so RE2 lack; offsets stay."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _is_example(compiled: _Compiled, rule: Rule, secret: str) -> bool:
+    """Say whether a word such as `example` shows that a secret is none.
+
+    Not if the rest is a whole secret without it: a token runs on into whatever stands behind it.
+    """
+    if not compiled.allowed.search(secret):
+        return False
+    rest = compiled.pattern.search(compiled.allowed.sub("", secret))
+    return rest is None or entropy(rest.group(rule.group)) < rule.entropy
 
 
 def _merged(spans: Sequence[_Span]) -> Iterator[_Span]:
