@@ -202,9 +202,9 @@ def _require_clear(root: TrustRoot) -> None:
         seen[key.fingerprint] = key
         spelled = holders.setdefault(" ".join(key.holder.split()).casefold(), key.holder)
         if spelled != key.holder:
+            both = " and ".join(f"`{name}`" for name in sorted((spelled, key.holder)))
             raise Corrupt(
-                f"the trust root has the holders `{spelled}` and `{key.holder}`, which are too "
-                "alike to be two",
+                f"the trust root has the holders {both}, which are too alike to be two",
                 hint="holders are compared to keep duties apart: write one name one way",
             )
 
