@@ -8,6 +8,7 @@ import pytest
 
 from lockgate.cli.main import execute
 from lockgate.signing.keys import PrivateKey
+from programs import require
 
 SECRET = "correct horse battery staple"
 
@@ -59,7 +60,7 @@ def test_openssl_opens_the_key_with_the_passphrase(
     private.write_text(text[text.index("-----BEGIN ENCRYPTED") :])
 
     opened = subprocess.run(
-        ["openssl", "pkey", "-in", private, "-passin", f"pass:{SECRET}", "-pubout"],
+        [require("openssl"), "pkey", "-in", private, "-passin", f"pass:{SECRET}", "-pubout"],
         check=True,
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@ import random
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from lockgate.errors import Corrupt
 from lockgate.oci.facts import Inspector
 from lockgate.oci.layout import Layout
 from lockgate.signing import trust_file
-from registries import require
+from lockgate.signing.trust_store import TrustStore
+from programs import require
 from trusted_release import Made, make
 
 
@@ -68,10 +70,8 @@ def test_a_swapped_attestation_is_about_something_else(layout: Layout) -> None:
 def test_verifying_connects_to_nothing(layout: Layout, tmp_path: Path) -> None:
     strace = require("strace")
     made = make(layout, pins=5, attestations=20)
-    folder = tmp_path / "data" / "trust"
-    folder.mkdir()
     signed = trust_file.sign(trust_file.encode(made.trust, {}), made.key)
-    (folder / "root.json").write_bytes(signed)
+    TrustStore(tmp_path / "data" / "trust").accept([signed], datetime.now(UTC))
     traced = tmp_path / "trace"
 
     trace = [strace, "-f", "-e", "trace=connect,sendto,sendmsg", "-o", str(traced)]

@@ -7,6 +7,8 @@ import pytest
 from lockgate.cli.main import execute
 from lockgate.signing.keys import PrivateKey
 
+ROOT_FOR_DAYS = ("--days", "3", "--sign", "root")
+
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -164,7 +166,7 @@ def test_a_tampered_file_is_refused(capsys: pytest.CaptureFixture[str], workplac
             "`Ana` and `ana`, which are too alike",
         ),
         (
-            "add --key build --holder x --role root --days 3 --sign root".split(),
+            [*("add", "--key", "build", "--holder", "x", "--role", "root"), *ROOT_FOR_DAYS],
             "does not expire by itself",
         ),
         (
