@@ -281,7 +281,6 @@ def _accept(session: Session, files: Sequence[bytes], expected: Digest | None = 
     detail: dict[str, Json] = {"version": root.version, "digest": str(digest)}
     session.run(partial(audited, session.store, "trust.accept", "trust", detail, _now()))
     data(f"the trust root is version {root.version}, with {len(root.keys)} key(s)")
-    words(f"digest {digest}")
 
 
 def _state(key: TrustedKey, now: datetime) -> str:
