@@ -1,7 +1,11 @@
 import json
+import os
+import pty
 import stat
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,6 +94,65 @@ def test_a_key_without_a_passphrase_is_asked_for_and_warned_of(
     assert status == 0
     assert "warning: whoever can read the file can sign with this key" in err
     assert "NO" in run(capsys, "key", "list")[1]
+
+
+NEW_KEY = [sys.executable, "-m", "lockgate", "key", "new", "build"]
+
+
+def test_a_passphrase_is_asked_for_twice_at_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with typing(SECRET, SECRET) as child:
+        assert child.wait(30) == 0
+
+    Path("secret").write_text(SECRET)
+    init = ["trust", "init", "--sign", "build", "--holder", "ana"]
+    assert run(capsys, *init, "--passphrase-file", "secret")[0] == 0
+
+
+@contextmanager
+def typing(*lines: str) -> Generator[subprocess.Popen[bytes]]:
+    """Make a key at a terminal of its own, where somebody types `lines`."""
+    ours, theirs = pty.openpty()
+    make_terminal = (
+        "import fcntl, runpy, sys, termios\n"
+        "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        "sys.argv = ['lockgate', 'key', 'new', 'build']\n"
+        "runpy.run_module('lockgate', run_name='__main__')\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", make_terminal],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        for line in lines:
+            shown = b""
+            while not shown.endswith(b": "):
+                shown += os.read(ours, 100)
+            os.write(ours, line.encode() + b"\n")
+        yield child
+    finally:
+        os.close(ours)
+        child.wait(30)
+
+
+def test_with_no_terminal_the_other_ways_are_named() -> None:
+    done = subprocess.run(
+        NEW_KEY,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+
+    assert done.returncode == 2
+    assert "there is no terminal to ask for it" in done.stderr
+    assert "`--passphrase-file`" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from lockgate.cli.main import execute
 from lockgate.signing.keys import PrivateKey
 
+BUILDER = ("--role", "builder", "--sign", "root")
 ROOT_FOR_DAYS = ("--days", "3", "--sign", "root")
 
 
@@ -82,7 +83,10 @@ def test_two_holders_sign_on_two_machines(
     assert shown(capsys)["version"] == 1
 
     use(monkeypatch, workplace, "bo")
-    done(capsys, "trust", "sign", "2.json", "--sign", "mine")
+    told = run(capsys, "trust", "sign", "2.json", "--sign", "mine")[2]
+    assert "version 1 -> 2" in told
+    assert "holders of root keys that must sign: 1 -> 2" in told
+    assert "not named -> `bo` as root" in told
     assert "version 2" in done(capsys, "trust", "accept", "2.json")
     use(monkeypatch, workplace, "ana")
     done(capsys, "trust", "accept", "2.json")
@@ -172,6 +176,10 @@ def test_a_tampered_file_is_refused(capsys: pytest.CaptureFixture[str], workplac
         (
             ["add", "--key", "build", "--holder", "x", "--role", "builder", "--sign", "build"],
             "(nobody), needed: 1",
+        ),
+        (
+            [*("add", "--key", "build", "--holder", "a\x1b[2K"), *BUILDER],
+            "cannot be a holder",
         ),
         (["export", "-o", "x", "--version", "9"], "no trust root of version 9"),
         (["export", "-o", "no/folder/x"], "`no/folder/x` cannot be written"),

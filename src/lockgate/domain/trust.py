@@ -15,6 +15,7 @@ from lockgate.errors import Corrupt, Denied
 API_VERSION: Final = "lockgate/v1"
 MAX_KEYS: Final = 1000
 MAX_VERSION: Final = 10**9
+MAX_NAME: Final = 100
 MAX_BYTES: Final = 1 << 20
 
 
@@ -240,10 +241,10 @@ def _require_threshold(judge: TrustRoot, proposal: Proposal, now: datetime) -> N
 
 def _key(value: Any) -> TrustedKey:
     roles, scopes, expires = value["roles"], value["scopes"], value.get("expires")
-    if not scopes or not all(isinstance(scope, str) for scope in scopes):
+    if not scopes or not all(is_name(scope) for scope in scopes):
         raise ValueError("scopes")
     texts = [value[name] for name in ("fingerprint", "pem", "holder")]
-    if not all(isinstance(text, str) and text for text in texts):
+    if not all(isinstance(text, str) for text in texts) or not is_name(texts[2]):
         raise ValueError("fingerprint, pem or holder")
     if hashlib.sha256(texts[1].encode()).hexdigest() != texts[0]:
         raise ValueError(f"the fingerprint {texts[0][:12]} is not that of its key")
@@ -256,6 +257,12 @@ def _key(value: Any) -> TrustedKey:
         expires=None if expires is None else instant_of(expires),
         revoked=value.get("revoked") is True,
     )
+
+
+def is_name(value: Any) -> bool:
+    """Say whether a holder or a scope may be called that."""
+    # Names are shown to who signs: they must not be able to move the cursor or turn the text.
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
 def _positive(value: Any) -> int:
