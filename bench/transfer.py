@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from registries import Running, require, running_registry
+from programs import require
+from registries import Running, running_registry
 
 DEFAULT_MB = 1000
 ROUNDS = 3

@@ -5,8 +5,6 @@ Where they may be installed they are; with `CI` set, their absence fails a test,
 
 import base64
 import json
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -18,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from programs import require
 
 USER, PASSWORD = "packer", "s3cret pass"
 # bcrypt of PASSWORD, which is all that docker-registry reads in an htpasswd file.
@@ -80,26 +78,6 @@ def skopeo(*arguments: str, authfile: Path | None = None) -> subprocess.Complete
         check=False,
         timeout=120,
     )
-
-
-def require(program: str) -> str:
-    """Return the path of a program, installed now if need be."""
-    found = shutil.which(program)
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(
-            ["apt-get", "install", "-y", "-q", "--no-install-recommends", program],
-            check=False,
-            capture_output=True,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            timeout=300,
-        )
-        found = shutil.which(program)
-    if found is None:
-        message = f"{program} is not installed: apt-get install {program}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 def _start(

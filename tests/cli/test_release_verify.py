@@ -15,7 +15,7 @@ from lockgate.oci.facts import Inspector
 from lockgate.oci.layout import Layout
 from lockgate.signing import trust_file
 from lockgate.signing.trust_store import TrustStore
-from registries import require
+from programs import require
 from trusted_release import Made, make
 
 

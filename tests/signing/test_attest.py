@@ -4,8 +4,11 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer._key import SSlibKey
 from securesystemslib.signer._signature import Signature
@@ -148,6 +151,19 @@ def test_a_bundle_in_another_form_is_refused(change: Callable[[str], str]) -> No
         verified(change(sign(STATEMENT, KEY).decode()).encode(), KEYS)
 
 
+@given(
+    payload=st.binary(max_size=300),
+    signature=st.binary(min_size=1, max_size=150),
+    kind=st.from_regex(r"[a-z0-9./+-]{1,60}", fullmatch=True),
+)
+def test_a_bundle_comes_back_as_it_was_written(payload: bytes, signature: bytes, kind: str) -> None:
+    made = bundle.Bundle(
+        payload_type=kind, payload=payload, signature=signature, hint=KEY.fingerprint
+    )
+
+    assert bundle.parse(made.encode()) == made
+
+
 def test_two_signatures_in_one_bundle_are_refused() -> None:
     document = json.loads(sign(STATEMENT, KEY))
     document["dsseEnvelope"]["signatures"] *= 2
@@ -241,6 +257,11 @@ def test_the_referrer_names_its_subject_and_what_it_says() -> None:
     assert manifest.annotations == {
         "dev.sigstore.bundle.content": "dsse-envelope",
         "dev.sigstore.bundle.predicateType": STATEMENT.predicate_type,
+    }
+    dated = referrer(data, STATEMENT, subject, created=datetime(2026, 11, 21, tzinfo=UTC))
+    assert dated.annotations == {
+        **manifest.annotations,
+        "org.opencontainers.image.created": "2026-11-21T00:00:00Z",
     }
 
 

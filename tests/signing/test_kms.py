@@ -1,5 +1,4 @@
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from lockgate.errors import Denied, Unavailable, UsageError
 from lockgate.signing.attest import sign, verified
 from lockgate.signing.keys import PrivateKey
 from lockgate.signing.kms import DeviceSigner
+from programs import require
 
 KEY, OTHER = PrivateKey.new(), PrivateKey.new()
 STATEMENT = Statement(
@@ -72,10 +72,7 @@ def test_a_library_that_is_not_installed_is_named() -> None:
 @pytest.fixture
 def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bytes]:
     """A software PKCS#11 token with a new key: its URI and its public half."""
-    if shutil.which("softhsm2-util") is None:
-        if os.geteuid() != 0 and not os.environ.get("CI"):
-            pytest.skip("softhsm2 is not installed")
-        subprocess.run(["apt-get", "install", "-y", "-q", "softhsm2"], check=True)
+    program = require("softhsm2-util", package="softhsm2")
     if not os.environ.get("CI"):
         pytest.importorskip("pkcs11")
     (tmp_path / "tokens").mkdir()
@@ -89,7 +86,7 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bytes]:
         ["--init-token", "--free", "--label", LABEL, "--so-pin", PIN, "--pin", PIN],
         ["--import", private, "--token", LABEL, "--label", "k", "--id", "02", "--pin", PIN],
     ):
-        subprocess.run(["softhsm2-util", *arguments], check=True, capture_output=True)
+        subprocess.run([program, *arguments], check=True, capture_output=True)
     return f"hsm:2?label={LABEL}", KEY.pem
 
 

@@ -1,5 +1,3 @@
-import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +9,7 @@ from lockgate.domain.digest import Digest
 from lockgate.domain.statement import Statement, Subject
 from lockgate.signing.attest import sign
 from lockgate.signing.keys import PrivateKey
+from programs import require
 
 KEYS = [PrivateKey.new() for _ in range(5)]
 COUNT = 20
@@ -63,13 +62,9 @@ def test_verifying_twenty_bundles_takes_milliseconds(folder: Path) -> None:
 
 
 def test_verifying_makes_no_system_call_for_the_network(folder: Path, tmp_path: Path) -> None:
-    if shutil.which("strace") is None:
-        if os.geteuid() != 0 and not os.environ.get("CI"):
-            pytest.skip("strace is not installed")
-        subprocess.run(["apt-get", "install", "-y", "-q", "strace"], check=True)
     log = tmp_path / "calls.log"
 
-    watched = ["strace", "-f", "-e", "trace=network,exit_group", "-o", str(log)]
+    watched = [require("strace"), "-f", "-e", "trace=network,exit_group", "-o", str(log)]
     done = subprocess.run(
         [*watched, sys.executable, "-c", SCRIPT, str(folder)],
         check=True,

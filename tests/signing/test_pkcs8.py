@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from lockgate.signing.pkcs8 import encrypted_pem
+from programs import require
 
 PASSPHRASE = b"a good long passphrase"
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -31,13 +32,13 @@ def test_openssl_opens_it_and_names_scrypt_and_aes(tmp_path: Path) -> None:
     path.write_bytes(encrypted_pem(DER, PASSPHRASE))
 
     opened = subprocess.run(
-        ["openssl", "pkey", "-in", path, "-passin", "stdin", "-outform", "DER", "-pubout"],
+        [require("openssl"), "pkey", "-in", path, "-passin", "stdin", "-outform", "DER", "-pubout"],
         input=PASSPHRASE + b"\n",
         check=True,
         capture_output=True,
     )
     parsed = subprocess.run(
-        ["openssl", "asn1parse", "-in", path], check=True, capture_output=True, text=True
+        [require("openssl"), "asn1parse", "-in", path], check=True, capture_output=True, text=True
     )
 
     assert opened.stdout == KEY.public_key().public_bytes(

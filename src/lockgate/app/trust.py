@@ -1,13 +1,13 @@
 """The keys and the trust root of this machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lockgate.config.environment import Environment
 from lockgate.domain.digest import Digest
 from lockgate.domain.trust import TrustedKey, TrustRoot
-from lockgate.errors import NotFound, Unavailable
+from lockgate.errors import NotFound, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from lockgate.signing.keys import Signer
@@ -106,6 +106,26 @@ def trust_file_of(environment: Environment, version: int | None) -> bytes:
     return found[version]
 
 
+def proposed_changes(environment: Environment, data: bytes) -> Iterator[str]:
+    """Say how a proposed trust root differs from the accepted one.
+
+    Raises:
+        Corrupt: it is not a trust root's file.
+
+    """
+    from lockgate.domain.trust_changes import changes
+    from lockgate.signing.trust_file import decode
+
+    return changes(trust_store(environment).held(), decode(data)[0])
+
+
+def sign_proposal(data: bytes, signer: "Signer") -> bytes:
+    """Return the file of a proposed trust root with one more signature. Raises Corrupt as above."""
+    from lockgate.signing import trust_file
+
+    return trust_file.sign(data, signer)
+
+
 def trusted(environment: Environment, fingerprint: str) -> TrustedKey | None:
     """Return what the accepted trust root, expired or not, says of a key."""
     root = trust_store(environment).held()
@@ -128,12 +148,18 @@ def trusted_key(
     """Return what a trust root says of a public key.
 
     Raises:
-        UsageError: the PEM is not one of a key on P-256.
+        UsageError: the PEM is not one of a key on P-256, or a name is not printable.
 
     """
-    from lockgate.domain.trust import Role
+    from lockgate.domain.trust import MAX_NAME, Role, is_name
     from lockgate.signing.keys import fingerprint, public_pem
 
+    for name in (holder, *scopes):
+        if not is_name(name):
+            raise UsageError(
+                f"`{name[:80]!a}` cannot be a holder or a scope",
+                hint=f"they have 1 to {MAX_NAME} printable characters",
+            )
     normal = public_pem(pem)
     return TrustedKey(
         fingerprint=fingerprint(normal),

@@ -59,8 +59,10 @@ def new_key(
     as_json: bool,
 ) -> None:
     """Make the key NAME: ECDSA on P-256, encrypted at rest."""
+    ring = _ring(session)
+    ring.require_free(name)  # before a person thinks of a passphrase
     secret = _secret(session, passphrase_file, no_passphrase=no_passphrase)
-    _show(_ring(session).new(name, secret), as_json=as_json)
+    _show(ring.new(name, secret), as_json=as_json)
     words(f"next: lockgate key export {name} gives the public half, for a trust root")
 
 
@@ -127,10 +129,12 @@ def link_key(session: Session, /, name: str, uri: str, pem: Path, **given: Any) 
     """
     from lockgate.app.trust import device_signer
 
+    ring = _ring(session)
+    ring.require_free(name)
     public = read_file(pem, MAX_PEM)
     secret = partial(passphrase, session, given["passphrase_file"])
     device_signer(uri, public, secret).sign(PROBE)
-    _show(_ring(session).link(name, public, uri), as_json=given["as_json"])
+    _show(ring.link(name, public, uri), as_json=given["as_json"])
     words(f"next: lockgate trust add --key {name} … --sign KEY")
 
 
@@ -159,8 +163,10 @@ def rotate_key(
 
     Nothing trusts the new key until a trust root names it.
     """
+    ring = _ring(session)
+    ring.show(name)
     secret = _secret(session, passphrase_file, no_passphrase=no_passphrase)
-    old, new = _ring(session).rotate(name, secret)
+    old, new = ring.rotate(name, secret)
     _show(new, as_json=as_json)
     words(f"the old key is `{old.name}` now")
     words(f"next: lockgate trust add --key {name} … --sign KEY")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from lockgate.cli.model_signing import sign
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Json
@@ -36,6 +37,9 @@ Examples:
 )
 def model() -> None:
     """Pull and look after local models."""
+
+
+model.add_command(sign)
 
 
 @model.command(

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lockgate.cli.session import Session
-from lockgate.errors import NotFound
+from lockgate.errors import NotFound, UsageError
 
 _MAX_BYTES = 4096
 
@@ -15,6 +15,7 @@ def passphrase(session: Session, file: Path | None, *, new: bool = False) -> byt
 
     Raises:
         NotFound: the file cannot be read, or the variable is not set.
+        UsageError: neither is given, and there is no terminal to ask at.
 
     """
     if file is not None:
@@ -32,5 +33,19 @@ def passphrase(session: Session, file: Path | None, *, new: bool = False) -> byt
                 hint="`keys.passphrase_env` in lockgate.toml names it",
             )
         return found.encode()
+    if not _has_terminal():
+        raise UsageError(
+            "a passphrase is needed, and there is no terminal to ask for it",
+            hint="give `--passphrase-file`, or name a variable with `keys.passphrase_env`",
+        )
     text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
     return text.encode()
+
+
+def _has_terminal() -> bool:
+    """Say whether a person can be asked, even if stdin is a pipe."""
+    try:
+        with Path("/dev/tty").open("rb"):
+            return True
+    except OSError:
+        return False

@@ -175,11 +175,13 @@ def renew_trust(session: Session, /, days: int, threshold: int | None, **given: 
 @click.option("--passphrase-file", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_obj
 def sign_trust(session: Session, file: Path, signing: str, passphrase_file: Path | None) -> None:
-    """Add a signature to FILE, a version that somebody proposes."""
-    from lockgate.signing import trust_file
+    """Add a signature to FILE, a version that somebody proposes, and say what it changes here."""
+    from lockgate.app.trust import proposed_changes, sign_proposal
 
-    signed = trust_file.sign(_read(file), signer(session, signing, passphrase_file))
-    write_file(file, signed)
+    proposal = _read(file)
+    for line in proposed_changes(session.environment, proposal):
+        words(line)  # before the passphrase: who signs should know what
+    write_file(file, sign_proposal(proposal, signer(session, signing, passphrase_file)))
     words(f"signed {file}; next: lockgate trust accept {file}")
 
 

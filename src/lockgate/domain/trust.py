@@ -15,6 +15,7 @@ from lockgate.errors import Corrupt, Denied
 API_VERSION: Final = "lockgate/v1"
 MAX_KEYS: Final = 1000
 MAX_VERSION: Final = 10**9
+MAX_NAME: Final = 100
 MAX_BYTES: Final = 1 << 20
 
 
@@ -202,9 +203,9 @@ def _require_clear(root: TrustRoot) -> None:
         seen[key.fingerprint] = key
         spelled = holders.setdefault(" ".join(key.holder.split()).casefold(), key.holder)
         if spelled != key.holder:
+            both = " and ".join(f"`{name}`" for name in sorted((spelled, key.holder)))
             raise Corrupt(
-                f"the trust root has the holders `{spelled}` and `{key.holder}`, which are too "
-                "alike to be two",
+                f"the trust root has the holders {both}, which are too alike to be two",
                 hint="holders are compared to keep duties apart: write one name one way",
             )
 
@@ -240,10 +241,10 @@ def _require_threshold(judge: TrustRoot, proposal: Proposal, now: datetime) -> N
 
 def _key(value: Any) -> TrustedKey:
     roles, scopes, expires = value["roles"], value["scopes"], value.get("expires")
-    if not scopes or not all(isinstance(scope, str) for scope in scopes):
+    if not scopes or not all(is_name(scope) for scope in scopes):
         raise ValueError("scopes")
     texts = [value[name] for name in ("fingerprint", "pem", "holder")]
-    if not all(isinstance(text, str) and text for text in texts):
+    if not all(isinstance(text, str) for text in texts) or not is_name(texts[2]):
         raise ValueError("fingerprint, pem or holder")
     if hashlib.sha256(texts[1].encode()).hexdigest() != texts[0]:
         raise ValueError(f"the fingerprint {texts[0][:12]} is not that of its key")
@@ -256,6 +257,12 @@ def _key(value: Any) -> TrustedKey:
         expires=None if expires is None else instant_of(expires),
         revoked=value.get("revoked") is True,
     )
+
+
+def is_name(value: Any) -> bool:
+    """Say whether a holder or a scope may be called that."""
+    # Names are shown to who signs: they must not be able to move the cursor or turn the text.
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
 def _positive(value: Any) -> int:

@@ -4,9 +4,11 @@ Format of the referrer: cosign `BUNDLE_SPEC.md`, an image manifest with a `subje
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from lockgate.domain.artifact import EMPTY_CONFIG, Descriptor, Manifest
 from lockgate.domain.digest import Digest
+from lockgate.domain.instants import instant_text
 from lockgate.domain.statement import PAYLOAD_TYPE, Attestation, Statement
 from lockgate.errors import Corrupt, Denied
 from lockgate.signing import bundle
@@ -64,16 +66,24 @@ def verified(data: bytes, keys: Mapping[str, str]) -> Attestation:
     return Attestation(statement=statement, key=found.hint, digest=Digest.of(data))
 
 
-def referrer(data: bytes, statement: Statement, subject: Descriptor) -> Manifest:
-    """Return the manifest that ties a bundle to the artifact that it is about."""
+def referrer(
+    data: bytes, statement: Statement, subject: Descriptor, *, created: datetime | None = None
+) -> Manifest:
+    """Return the manifest that ties a bundle to the artifact that it is about.
+
+    With no `created` the same bundle and subject give the same manifest anywhere.
+    """
     layer = Descriptor(media_type=bundle.MEDIA_TYPE, digest=Digest.of(data), size=len(data))
+    annotations = {
+        "dev.sigstore.bundle.content": "dsse-envelope",
+        PREDICATE_TYPE: statement.predicate_type,
+    }
+    if created is not None:
+        annotations["org.opencontainers.image.created"] = instant_text(created)
     return Manifest(
         artifact_type=ARTIFACT_TYPE,
         config=EMPTY_CONFIG,
         layers=(layer,),
         subject=subject,
-        annotations={
-            "dev.sigstore.bundle.content": "dsse-envelope",
-            PREDICATE_TYPE: statement.predicate_type,
-        },
+        annotations=annotations,
     )

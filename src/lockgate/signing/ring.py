@@ -32,19 +32,19 @@ class KeyRing:
             StorageFailed: the disk is full or read-only.
 
         """
-        _require_name(name)
+        self.require_free(name)
         data = _made(passphrase)
         with disk.locked(self._folder):
-            self._require_free(name)
+            self.require_free(name)
             self._put(name, data)
         return self.show(name)
 
     def link(self, name: str, pem: bytes, uri: str) -> KeyInfo:
         """Give a name to a key that a device or a service holds. Raises as `new` does."""
-        _require_name(name)
+        self.require_free(name)
         data = key_file.with_uri(public_pem(pem), uri)
         with disk.locked(self._folder):
-            self._require_free(name)
+            self.require_free(name)
             self._put(name, data)
         return self.show(name)
 
@@ -113,7 +113,9 @@ class KeyRing:
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}{_END}"
 
-    def _require_free(self, name: str) -> None:
+    def require_free(self, name: str) -> None:
+        """Refuse a name that is taken or not usable. Raises UsageError."""
+        _require_name(name)
         if self._path(name).exists():
             raise UsageError(
                 f"there is a key `{name}` already", hint=f"see `lockgate key rotate {name}`"
