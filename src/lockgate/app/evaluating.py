@@ -50,20 +50,7 @@ def evaluation_of(
             f"the release of `{release.task}` pins no evaluation cases",
             hint="write some into the task's `cases.jsonl`, and build the release again",
         ) from error
-    others = {str(result["release"]) for result in results if result["release"]} - {str(digest)}
-    if others:
-        raise UsageError(
-            f"{', '.join(sorted(others))} answered, to be evaluated was {digest}",
-            hint="build the release of what is configured here, and evaluate that",
-        )
-    for result in results:
-        reasons = result["problems"] if result["release"] is None else result["degraded"]
-        if isinstance(reasons, list) and reasons:
-            raise NoAnswer(
-                f"the case `{result['name']}` was not answered as the release promises: "
-                f"{reasons[0]}",
-                hint="nothing was signed; see `lockgate doctor`",
-            )
+    _require_answers(digest, results)
     total = len(results)
     passed = sum(not result["problems"] for result in results)
     lower, upper = clopper_pearson(passed, total, float(_LEVEL))
@@ -95,6 +82,24 @@ def evaluation_of(
         predicate_type=PREDICATE_TYPE,
         predicate=said.document,
     )
+
+
+def _require_answers(digest: Digest, results: Sequence[dict[str, Json]]) -> None:
+    """Refuse results of another release, and those that are not as the release promises."""
+    others = {str(result["release"]) for result in results if result["release"]} - {str(digest)}
+    if others:
+        raise UsageError(
+            f"{', '.join(sorted(others))} answered, to be evaluated was {digest}",
+            hint="build the release of what is configured here, and evaluate that",
+        )
+    for result in results:
+        reasons = result["problems"] if result["release"] is None else result["degraded"]
+        if isinstance(reasons, list) and reasons:
+            raise NoAnswer(
+                f"the case `{result['name']}` was not answered as the release promises: "
+                f"{reasons[0]}",
+                hint="nothing was signed; see `lockgate doctor`",
+            )
 
 
 def harness_digest() -> Digest:

@@ -75,18 +75,8 @@ async def apply(
         _require_signer(question, decision, signer)
         if signer is not None:
             _sign(question, outcome, environment, signer)
-    task = decision.task
-    detail: dict[str, Json] = {
-        "environment": question.environment,
-        "release": str(question.release),
-        "previous": None if outcome.previous is None else str(outcome.previous),
-        "intent": str(question.intent),
-        "outcome": str(decision.verdict),
-        "decision": str(decision.digest),
-        "evidence": str(decision.inputs["evidence"]),
-        "reason": question.reason,
-    }
-    rollback = question.intent is Intent.ROLLBACK
+    task, rollback = decision.task, question.intent is Intent.ROLLBACK
+    detail = _detail(question, outcome)
     async with state.begin() as unit:
         documents = (decision.document, evidence_document(outcome.evidence))
         await keep(unit, *map(canonical, documents))
@@ -138,6 +128,20 @@ async def previous_release(state: State, task: str, environment: str) -> Digest:
         f"nothing ran in `{environment}` for the task `{task}` before",
         hint="name a release with `--release`; see `lockgate release list`",
     )
+
+
+def _detail(question: Question, outcome: Outcome) -> dict[str, Json]:
+    decision = outcome.decision
+    return {
+        "environment": question.environment,
+        "release": str(question.release),
+        "previous": None if outcome.previous is None else str(outcome.previous),
+        "intent": str(question.intent),
+        "outcome": str(decision.verdict),
+        "decision": str(decision.digest),
+        "evidence": str(decision.inputs["evidence"]),
+        "reason": question.reason,
+    }
 
 
 def _require_signer(question: Question, decision: Decision, signer: "Signer | None") -> None:
