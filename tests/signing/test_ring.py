@@ -13,6 +13,7 @@ from lockgate.errors import (
     StorageFailed,
     UsageError,
 )
+from lockgate.signing import disk
 from lockgate.signing.keys import PrivateKey
 from lockgate.signing.ring import KeyRing
 
@@ -161,6 +162,20 @@ def test_any_changed_byte_of_a_key_is_noticed_when_it_is_opened(
     assert refused > 0.9 * len(data) / 3
 
 
+def test_a_file_with_a_private_half_and_an_address_or_neither_is_refused(
+    ring: KeyRing, tmp_path: Path
+) -> None:
+    ring.new("one", None)
+    path = tmp_path / "keys" / "one.key"
+    data = path.read_bytes()
+    public = data[: data.index(b"-----BEGIN PRIVATE")]
+
+    for damage in (b"uri: hsm:2\n" + data, public, b"hsm:2\n" + public, b"x" + data):
+        path.write_bytes(damage)
+        with pytest.raises(Corrupt, match="is damaged"):
+            ring.show("one")
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nAA==\n", b"\0" * 20_000]
 )
@@ -203,6 +218,38 @@ def test_of_many_processes_that_make_one_name_a_single_one_does(tmp_path: Path) 
 
     assert [process.returncode for process in running] == [0] * 6
     assert [line for line in made if line] == [KeyRing(folder).show("build").fingerprint]
+
+
+def test_a_key_waits_while_another_process_writes_keys(ring: KeyRing, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from lockgate.errors import UsageError\n"
+        "from lockgate.signing import ring\n"
+        "made = ring._made\n"
+        "def told(passphrase):\n"
+        "    print('made', flush=True)\n"
+        "    return made(passphrase)\n"
+        "ring._made = told\n"
+        "try:\n"
+        "    ring.KeyRing(Path(sys.argv[1])).new('build', None)\n"
+        "except UsageError as error:\n"
+        "    print(error.message)\n"
+    )
+    folder = tmp_path / "keys"
+    ring.new("other", None)
+    with disk.locked(folder):
+        child = subprocess.Popen(
+            [sys.executable, "-c", script, folder], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "made\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        (folder / "build.key").write_bytes((folder / "other.key").read_bytes())
+
+    assert child.communicate()[0] == "there is a key `build` already\n"
+    assert ring.show("build").fingerprint == ring.show("other").fingerprint
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from lockgate.domain.digest import Digest
 from lockgate.domain.trust import Role, TrustedKey, TrustRoot
 from lockgate.errors import Corrupt, Denied, LockgateError, NotFound
 from lockgate.signing import trust_file
-from lockgate.signing.keys import PrivateKey
+from lockgate.signing.keys import PrivateKey, fingerprint
 from lockgate.signing.trust_store import TrustStore
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -34,6 +36,12 @@ ONE = TrustRoot(
     threshold=1,
     keys=(key(ANA, "ana", Role.ROOT), key(CI, "ci", Role.BUILDER)),
 )
+
+
+def ed25519_pem() -> str:
+    made = ed25519.Ed25519PrivateKey.generate().public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return made.public_bytes(serialization.Encoding.PEM, form).decode()
 
 
 def signed(root: TrustRoot, *privates: PrivateKey) -> bytes:
@@ -226,6 +234,37 @@ def test_accepting_the_same_file_again_changes_nothing(store: TrustStore) -> Non
 
     assert store.accept([one], NOON).version == 1
     assert list(store.history()) == [one]
+
+
+def test_accepting_the_same_file_again_after_it_expired_is_refused(store: TrustStore) -> None:
+    store.accept([signed(ONE, ANA)], NOON)
+
+    with pytest.raises(Denied, match="version 1 expired at"):
+        store.accept([signed(ONE, ANA)], NOON + timedelta(days=366))
+
+
+@pytest.mark.parametrize(
+    ("pem", "why"),
+    [
+        ("not a key", "not PEM of"),
+        (BO.pem.decode().replace("\n", "\r\n"), "not PEM in its one form"),
+        ("a remark\n" + BO.pem.decode(), "not PEM in its one form"),
+        (BO.encrypted(None).decode(), "not PEM of"),
+        (ed25519_pem(), "not one on P-256"),
+    ],
+)
+def test_a_key_that_is_none_or_has_another_spelling_is_refused(
+    store: TrustStore, pem: str, why: str
+) -> None:
+    odd = TrustedKey(
+        fingerprint=fingerprint(pem.encode()),
+        pem=pem,
+        holder="bo",
+        roles=frozenset({Role.APPROVER}),
+    )
+
+    with pytest.raises(Corrupt, match=why):
+        signed(replace(ONE, keys=(*ONE.keys, odd)), ANA)
 
 
 def test_the_first_root_is_taken_by_its_digest_alone_if_one_is_given(store: TrustStore) -> None:
