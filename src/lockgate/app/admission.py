@@ -1,4 +1,4 @@
-"""Whether a release may run here: asked before each call."""
+"""What says whether a release may run here. Most machines have no policy, and start quickly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,9 @@ from datetime import datetime
 
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
-from lockgate.domain.digest import Digest, JsonObject
-from lockgate.domain.gate.evidence import PinFacts, ReleaseFacts
-from lockgate.domain.policy_document import PolicyDocument, Require
+from lockgate.domain.digest import JsonObject
 from lockgate.domain.release import Release
-from lockgate.domain.trust import TrustRoot
-from lockgate.errors import Denied
+from lockgate.ports import Admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,78 +21,9 @@ class OpenAdmission:
         return {"environment": self.environment, "require": "none", "policy": "embedded"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyAdmission:
-    """Asks the gate what the policy of the environment says. Implements `ports.Admission`."""
-
-    policy: PolicyDocument
-    environment: str
-    place: Environment
-    clock: Callable[[], datetime]
-
-    def admit(self, release: Release) -> JsonObject:
-        rules = self.policy.rules(release.task, self.environment)
-        if rules is None:
-            known = ", ".join(sorted(self.policy.environments)) or "none"
-            raise Denied(
-                f"the policy `{self.policy.name}` has no environment `{self.environment}`, "
-                f"it has: {known}",
-                hint="set `policy.environment` in lockgate.toml to one of them",
-            )
-        noted: dict[str, str] = {
-            "environment": self.environment,
-            "require": str(rules.require),
-            "policy": str(self.policy.digest),
-        }
-        if rules.require is Require.NONE:
-            return noted
-        return {**noted, "decision": str(self._ask(release, rules.require))}
-
-    def _ask(self, release: Release, require: Require) -> Digest:
-        from lockgate.app.attesting import gather
-        from lockgate.app.models import layout_of
-        from lockgate.app.trust import trust_store
-        from lockgate.domain.gate.admit import admit
-        from lockgate.domain.gate.evidence import Evidence
-
-        now = self.clock()
-        trust: TrustRoot | None = trust_store(self.place).load(now)
-        layout = layout_of(self.place)
-        pins: tuple[PinFacts, ...] = ()
-        if require is Require.SIGNED:
-            from lockgate.oci.facts import Inspector
-
-            inspector = Inspector(layout)
-            pins = tuple(inspector.pin(pin) for pin in release.pins if pin.kind is not None)
-        digest = release.digest
-        attestations, refused = gather(layout, (digest, *(pin.digest for pin in pins)), trust)
-        facts = ReleaseFacts(
-            digest=digest,
-            document=release.document,
-            task=release.task,
-            version=release.version,
-            intact=True,
-        )
-        evidence = Evidence(
-            environment=self.environment,
-            release=facts,
-            pins=pins,
-            attestations=attestations,
-            refused=refused,
-        )
-        decision = admit(evidence, self.policy, trust, now)
-        if decision.allowed:
-            return decision.digest
-        worst = decision.refusals[0]
-        raise Denied(
-            f"the policy does not let it run: {worst.name}: {worst.message}",
-            hint=worst.hint or "see `lockgate promote --explain`",
-        )
-
-
 def admission_of(
     loaded: Loaded, environment: Environment, clock: Callable[[], datetime]
-) -> "OpenAdmission | PolicyAdmission":
+) -> Admission:
     """Return what decides here.
 
     Raises:
@@ -105,6 +33,7 @@ def admission_of(
     chosen = loaded.config.policy
     if chosen.file is None:
         return OpenAdmission(chosen.environment)
+    from lockgate.app.policy_admission import PolicyAdmission
     from lockgate.config.policy_file import load_policy
 
     return PolicyAdmission(
