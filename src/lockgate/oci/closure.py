@@ -18,6 +18,7 @@ from lockgate.errors import Corrupt, StorageFailed
 from lockgate.oci.arrival import take_in
 from lockgate.oci.chunks import CHUNK_BYTES
 from lockgate.oci.layout import Layout
+from lockgate.oci.registry.client import Registry
 from lockgate.oci.registry.repository import Repository
 from lockgate.oci.registry.uploads import Advance
 from lockgate.oci.remote_tree import Trust, nobody, remote_tree, tables_of
@@ -87,7 +88,7 @@ def push_closure(
         return True
 
     with _moving(progress, f"push {target.place}", blobs.values()) as advance:
-        sent = _each(bring, blobs.values(), advance, target.registry.settings.connections)
+        sent = _each(bring, blobs.values(), advance, target.registry)
     _publish(target, tree, tag, layout)
     return _moved(tree, blobs, sent)
 
@@ -160,7 +161,7 @@ def copy(
         return True
 
     with _moving(progress, f"copy to {target.place}", blobs.values()) as advance:
-        sent = _each(bring, blobs.values(), advance, target.registry.settings.connections)
+        sent = _each(bring, blobs.values(), advance, target.registry, source.registry)
     _publish(target, tree, tag, layout)
     return _moved(tree, blobs, sent)
 
@@ -193,8 +194,8 @@ def _fetch(
         # A large blob takes all connections by itself.
         large = [blob for blob in blobs.values() if blob.size > CHUNK_BYTES]
         small = [blob for blob in blobs.values() if blob.size <= CHUNK_BYTES]
-        sent = _each(bring, large, advance, 1)
-        sent += _each(bring, small, advance, source.registry.settings.connections)
+        sent = _each(bring, large, advance, source.registry, several=False)
+        sent += _each(bring, small, advance, source.registry)
     return tree, named, _moved(tree, blobs, sent)
 
 
@@ -230,17 +231,42 @@ def _each(
     bring: Callable[[Descriptor, Advance], bool],
     blobs: Iterable[Descriptor],
     advance: Advance,
-    connections: int,
+    *registries: Registry,
+    several: bool = True,
 ) -> int:
-    """Move all blobs, several at once, the large ones first; return how many went."""
+    """Move all blobs, the large ones first and several at once; return how many went."""
+    for registry in registries:
+        registry.resume()
     ordered = sorted(blobs, key=lambda blob: -blob.size)
-    with ThreadPoolExecutor(connections, thread_name_prefix="lockgate-blob") as pool:
-        running = [pool.submit(bring, blob, advance) for blob in ordered]
+    count = registries[0].settings.connections if several else 1
+    if count == 1:
+        return sum([bring(blob, advance) for blob in ordered])
+    try:
+        return _together(bring, ordered, advance, count, registries)
+    except Exception:
+        # Every thread has ended. After Ctrl-C one may still run, and has to notice.
+        for registry in registries:
+            registry.resume()
+        raise
+
+
+def _together(
+    bring: Callable[[Descriptor, Advance], bool],
+    blobs: Iterable[Descriptor],
+    advance: Advance,
+    count: int,
+    registries: Iterable[Registry],
+) -> int:
+    with ThreadPoolExecutor(count, thread_name_prefix="lockgate-blob") as pool:
+        running = [pool.submit(bring, blob, advance) for blob in blobs]
         try:
-            return sum(future.result() for future in running)
-        finally:
+            return sum([future.result() for future in running])
+        except BaseException:
             for future in running:
                 future.cancel()
+            for registry in registries:
+                registry.stop()
+            raise
 
 
 def _moved(tree: Tree, blobs: Mapping[Digest, Descriptor], sent: int) -> Moved:

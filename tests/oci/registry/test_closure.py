@@ -301,3 +301,17 @@ def _pulled(source: Repository, target: Layout, progress: Counter) -> bool:
     except LockgateError:
         return False
     return True
+
+
+def test_a_registry_can_be_used_after_a_push_that_failed(
+    repository: Repository, layout: Layout, progress: Counter
+) -> None:
+    made = artifacts.named(layout, "m", b"one", b"two")
+    damaged = layout.blob(Digest.of(b"two"))
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"tow")
+    with pytest.raises(Corrupt, match="DIGEST_INVALID"):
+        push_closure(layout, repository, made.digest, tag="1", progress=progress)
+    damaged.write_bytes(b"two")
+    push_closure(layout, repository, made.digest, tag="1", progress=progress)
+    assert repository.manifests.tags() == ["1"]

@@ -1,5 +1,6 @@
 """A pull that is killed, or whose disk is full, at any point."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -44,8 +45,13 @@ def fetcher(site: Site, target: Layout, root: Digest, limit: int = -1) -> subpro
     program = Path(__file__).with_name("fetcher.py")
     host = site.url.removeprefix("http://")
     return subprocess.Popen(
-        [sys.executable, program, str(target.root), host, "m", str(root), str(limit)],
+        # A shell's background job hands an ignored SIGINT down to its children.
+        [
+            *("env", "--default-signal=INT", sys.executable, str(program)),
+            *(str(target.root), host, "m", str(root), str(limit)),
+        ],
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     )
 
@@ -104,3 +110,26 @@ def test_a_full_disk_makes_nothing_visible_and_the_next_pull_succeeds(
     assert target.manifests() == {}
     pull(published, target, packed.release.digest)
     assert target.manifests()["pulled"].digest == packed.release.digest
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_interrupted_pull_ends_at_once_and_leaves_no_lock(
+    published: Site, packed: Sample, target: Layout, at: int
+) -> None:
+    reached, hold = threading.Event(), threading.Event()
+    published.faults_at[BLOB] = [*[Fault()] * at, Fault(cut=500, hold=hold, reached=reached)]
+    process = fetcher(published, target, packed.release.digest)
+    try:
+        assert reached.wait(30)
+        process.send_signal(signal.SIGINT)
+        process.wait(10)  # the server would hold the answer for a minute
+    finally:
+        process.kill()
+        process.communicate()
+        hold.set()
+    assert process.returncode == -signal.SIGINT
+    assert target.manifests() == {}
+    assert sorted(path.suffix for path in target.ingest.iterdir()) == [".blob", ".map"]
+    published.seen.clear()
+    pull(published, target, packed.release.digest)
+    assert len(published.gets(BLOB)) == 3 - at

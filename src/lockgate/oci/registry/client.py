@@ -1,14 +1,15 @@
 """A registry: requests with credentials, redirects and patience."""
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from time import sleep
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
-from lockgate.errors import Denied
+from lockgate.errors import Denied, Unavailable
 from lockgate.oci.registry.addresses import Guard, Resolve, resolve
 from lockgate.oci.registry.answers import (
     REDIRECTS,
@@ -50,12 +51,14 @@ class Registry:
         host: str,
         settings: RegistrySettings,
         *,
-        pause: Pause = sleep,
+        pause: Pause | None = None,
         resolver: Resolve = resolve,
     ) -> None:
         self.host = host
         self.settings = settings
-        self.pause = pause
+        self._stopped = threading.Event()
+        self._reading: set[urllib3.BaseHTTPResponse] = set()
+        self.pause: Pause = pause or self._stopped.wait
         self._origin = f"{settings.scheme(host)}://{host}"
         self._transport = Transport(settings)
         self._guard = Guard(host, settings, resolver=resolver)
@@ -70,6 +73,32 @@ class Registry:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """End the work of all threads: for somebody who does not want to wait for it."""
+        self._stopped.set()
+        for response in tuple(self._reading):
+            with suppress(ValueError, RuntimeError, OSError):
+                response.shutdown()
+
+    def resume(self) -> None:
+        """Allow work again. Not right after `stop`: a thread may still have to notice."""
+        self._stopped.clear()
+
+    def require_running(self) -> None:
+        """Raise Unavailable after `stop`."""
+        if self._stopped.is_set():
+            raise Unavailable(f"the work with `{self.host}` was given up", hint="run it again")
+
+    @contextmanager
+    def reading(self, response: urllib3.BaseHTTPResponse) -> Iterator[None]:
+        """Let `stop` end the reading of an answer, which may wait for its bytes."""
+        self._reading.add(response)
+        try:
+            self.require_running()  # `stop` may have looked before the answer was added
+            yield
+        finally:
+            self._reading.discard(response)
 
     def patience(self, url: str) -> Patience:
         """Return a counter of failures for work on one address."""
@@ -123,6 +152,7 @@ class Registry:
             Interrupted: the connection, or the token service, failed.
 
         """
+        self.require_running()
         url = self.absolute(request.url)
         answer = None
         for _ in range(_MOST_RENEWALS + 1):

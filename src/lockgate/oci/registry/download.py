@@ -6,7 +6,6 @@ bad one is fetched again alone; the whole is verified by SHA-256 unless the tabl
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +20,7 @@ from lockgate.oci.blobs import Blobs
 from lockgate.oci.chunks import CHUNK_BYTES, ChunkTable, length
 from lockgate.oci.index import BLAKE3
 from lockgate.oci.registry.answers import OK, PARTIAL, RANGE_REFUSED, Interrupted, integer, refuse
+from lockgate.oci.registry.chunk import Advance, Chunk, Meter
 from lockgate.oci.registry.client import Registry, Request
 from lockgate.oci.registry.follower import Follower
 from lockgate.oci.registry.partial import Partial, discard
@@ -30,8 +30,6 @@ from lockgate.oci.registry.transport import read_answer
 
 _TRIES: Final = 3
 """How often one chunk may arrive with wrong bytes."""
-
-Advance = Callable[[int], None]
 
 
 class _RangeIgnored(Exception):
@@ -83,7 +81,7 @@ class Downloads:
                 advance(blob.size)
                 return False
             with Partial.open(self._layout, blob.digest, blob.size) as partial:
-                meter = _Meter(blob.size, advance)
+                meter = Meter(blob.size, advance)
                 work = _Work(self._registry, self._repository, wanted, partial, meter.advance)
                 try:
                     work.complete()
@@ -212,6 +210,9 @@ class _Work:
             try:
                 running = [pool.submit(self._worker) for _ in range(count)]
                 wait(running, return_when=FIRST_EXCEPTION)
+            except BaseException:
+                self._registry.stop()  # somebody does not want to wait for the rest
+                raise
             finally:
                 self._stop.set()
         self._stop.clear()
@@ -234,7 +235,7 @@ class _Work:
     def _chunk(self, index: int) -> None:
         """Fetch one chunk until its bytes are right."""
         patience = self._registry.patience(self._url)
-        chunk = _Chunk(index, length(self._partial.size, index))
+        chunk = Chunk(index, length(self._partial.size, index))
         found = ""
         for _ in range(_TRIES):
             while chunk.got < chunk.size:
@@ -251,7 +252,7 @@ class _Work:
             chunk.restart()
         raise self._bad(chunk, found)
 
-    def _ranged(self, chunk: "_Chunk") -> None:
+    def _ranged(self, chunk: Chunk) -> None:
         """Ask for the rest of a chunk, and take what comes."""
         total = self._partial.size
         start, end = chunk.start + chunk.got, chunk.start + chunk.size
@@ -290,7 +291,7 @@ class _Work:
         size = self._partial.size
         require_size(response, size=size, named=self._named)
         for index in range(-(-size // CHUNK_BYTES)):
-            chunk = _Chunk(index, length(size, index))
+            chunk = Chunk(index, length(size, index))
             known = self._partial.is_done(index)
             self._take(response, chunk, keep=not known)
             if not known and not self._finish(chunk):
@@ -315,22 +316,22 @@ class _Work:
             raise wrong_size(self._named, found, self._partial.size)
         refuse(answer, self._named)
 
-    def _take(
-        self, response: urllib3.BaseHTTPResponse, chunk: "_Chunk", *, keep: bool = True
-    ) -> None:
+    def _take(self, response: urllib3.BaseHTTPResponse, chunk: Chunk, *, keep: bool = True) -> None:
         """Read what a chunk lacks out of an answer."""
         hashed = self._wanted.table is not None
-        for block in blocks(response, chunk.size - chunk.got):
-            if keep:
-                self._partial.write(block, chunk.start + chunk.got)
-            fresh = chunk.add(block, hashed=hashed)
-            if keep and fresh:
-                with self._lock:
-                    self._advance(fresh)
-            if self._stop.is_set():
-                break
+        with self._registry.reading(response):
+            for block in blocks(response, chunk.size - chunk.got):
+                if keep:
+                    self._partial.write(block, chunk.start + chunk.got)
+                fresh = chunk.add(block, hashed=hashed)
+                if keep and fresh:
+                    with self._lock:
+                        self._advance(fresh)
+                self._registry.require_running()
+                if self._stop.is_set():
+                    break
 
-    def _finish(self, chunk: "_Chunk") -> bool:
+    def _finish(self, chunk: Chunk) -> bool:
         """Mark a chunk that has all its bytes; return False if they are the wrong ones."""
         table = self._wanted.table
         if table is not None and chunk.hasher.digest() != table.hashes[chunk.index]:
@@ -347,7 +348,7 @@ class _Work:
         kept = f"it goes on after the {here:,} bytes that are here" if here else ""
         patience.wait(reason, further=further, kept=kept)
 
-    def _bad(self, chunk: "_Chunk", found: str) -> Corrupt:
+    def _bad(self, chunk: Chunk, found: str) -> Corrupt:
         assert self._wanted.table is not None, "only a table tells good chunks from bad ones"
         self.hopeless = False
         expected = self._wanted.table.hashes[chunk.index].hex()
@@ -358,43 +359,3 @@ class _Work:
             hint="the registry, or something on the way, has other bytes; "
             "the chunks that are right are kept for the next attempt",
         )
-
-
-class _Meter:
-    """Tells progress no more than there is: what has to come twice counts once."""
-
-    def __init__(self, size: int, advance: Advance) -> None:
-        self._left = size
-        self._advance = advance
-
-    def advance(self, count: int) -> None:
-        told = min(count, self._left)
-        self._left -= told
-        if told:
-            self._advance(told)
-
-
-class _Chunk:
-    """One part of the blob, as far as it came."""
-
-    def __init__(self, index: int, size: int) -> None:
-        self.index = index
-        self.start = index * CHUNK_BYTES
-        self.size = size
-        self.got = 0
-        self.hasher = blake3()
-        self._furthest = 0
-
-    def add(self, block: bytes, *, hashed: bool) -> int:
-        """Take in a block; return how many of its bytes are new to the progress."""
-        if hashed:
-            self.hasher.update(block)
-        self.got += len(block)
-        fresh = max(0, self.got - self._furthest)
-        self._furthest = max(self._furthest, self.got)
-        return fresh
-
-    def restart(self) -> None:
-        """Begin again: bytes were wrong."""
-        self.got = 0
-        self.hasher = blake3()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import sleep
 from typing import Final
 
 from lockgate.errors import Unavailable
@@ -12,7 +11,7 @@ _ATTEMPTS: Final = 5
 _LONGEST_WAIT_S: Final = 60.0
 _FIRST_WAIT_S: Final = 0.5
 
-Pause = Callable[[float], None]
+Pause = Callable[[float], object]
 """Waits so many seconds."""
 
 
@@ -22,7 +21,7 @@ class Patience:
 
     place: str
     """What does not answer; in messages."""
-    pause: Pause = field(default=sleep, repr=False)
+    pause: Pause = field(repr=False)
     failures: int = 0
 
     def wait(self, reason: Interrupted, *, further: bool = False, kept: str = "") -> None:

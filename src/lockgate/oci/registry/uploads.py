@@ -185,7 +185,7 @@ class Uploads:
                     "Content-Length": str(end - start),
                     "Content-Range": f"{start}-{end - 1}",
                 },
-                body=lambda: _blocks(file, start, end),
+                body=lambda: self._blocks(file, start, end),
             )
         )
 
@@ -223,7 +223,7 @@ class Uploads:
                     "Content-Type": "application/octet-stream",
                     "Content-Length": str(end - start),
                 },
-                body=lambda: _blocks(file, start, end),
+                body=lambda: self._blocks(file, start, end),
             )
             try:
                 answer = self._registry.ask_once(request)
@@ -244,6 +244,16 @@ class Uploads:
             )
         refuse(answer, f"the end of the upload of {self._named(digest)}")
 
+    def _blocks(self, file: FileIO, start: int, end: int) -> Iterator[bytes]:
+        """Read a part of a file as it is sent, apart from the file's own position."""
+        while start < end:
+            self._registry.require_running()
+            data = os.pread(file.fileno(), min(BLOCK, end - start), start)
+            if not data:
+                return  # somebody cut the file: the registry waits for the rest, or finds out
+            yield data
+            start += len(data)
+
     def _location(self, answer: Answer, base: str) -> str:
         said = answer.header("location")
         registry = self._registry
@@ -251,16 +261,6 @@ class Uploads:
 
     def _named(self, digest: Digest) -> str:
         return f"`{self._registry.host}/{self._repository}@{digest}`"
-
-
-def _blocks(file: FileIO, start: int, end: int) -> Iterator[bytes]:
-    """Read a part of a file as it is sent, apart from the file's own position."""
-    while start < end:
-        data = os.pread(file.fileno(), min(BLOCK, end - start), start)
-        if not data:
-            return  # somebody cut the file: the registry waits for the rest, or finds the digest
-        yield data
-        start += len(data)
 
 
 def _received(answer: Answer, otherwise: int) -> int:
