@@ -34,6 +34,13 @@ def test_chi_square_tails_are_scipys_far_out_too() -> None:
             assert special.chi_square_tail(x, degrees) == pytest.approx(expected, rel=1e-9)
 
 
+def test_student_tails_are_scipys() -> None:
+    for degrees in (1, 4, 29, 999):
+        for t in (-3.0, 0.0, 0.5, 2.0, 20.0):
+            expected = stats.t.sf(t, degrees)
+            assert special.student_tail(t, degrees) == pytest.approx(expected, rel=1e-9)
+
+
 def test_noncentral_chi_square_areas_are_scipys() -> None:
     for degrees in (1, 9, 30):
         for shift in (0.2, 3.0, 50.0, 1000.0):

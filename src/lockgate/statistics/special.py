@@ -82,6 +82,12 @@ def gamma_cdf(x: float, a: float) -> float:
     return min(1.0, total * math.exp(a * math.log(x) - x - math.lgamma(a)))
 
 
+def student_tail(t: float, degrees: float) -> float:
+    """Return P(T >= t) for Student's t (Abramowitz and Stegun 26.7.1 and 26.5.27)."""
+    outside = beta_cdf(degrees / (degrees + t * t), degrees / 2, 0.5) / 2
+    return outside if t >= 0 else 1 - outside
+
+
 def chi_square_tail(x: float, degrees: float) -> float:
     """Return P(X >= x) for X chi-square."""
     if x <= 0:
