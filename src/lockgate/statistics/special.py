@@ -100,8 +100,8 @@ def chi_square_tail(x: float, degrees: float) -> float:
 def noncentral_chi_square_cdf(x: float, degrees: float, shift: float) -> float:
     """Return P(X <= x) for X noncentral chi-square with noncentrality `shift`.
 
-    A Poisson mixture of central ones (Johnson, Kotz and Balakrishnan 1995, 29.3), summed
-    outward from the heaviest term.
+    A Poisson mixture of central ones (Johnson, Kotz and Balakrishnan 1995, "Continuous Univariate
+    Distributions" 2, 29.3).
     """
     if x <= 0:
         return 0.0
@@ -109,10 +109,16 @@ def noncentral_chi_square_cdf(x: float, degrees: float, shift: float) -> float:
     if mean == 0:
         return gamma_cdf(x / 2, degrees / 2)
     reach = int(12 * math.sqrt(mean) + 40)
+    first, last = max(0, int(mean) - reach), int(mean) + reach
+    half = x / 2
+    central = gamma_cdf(half, degrees / 2 + last)
     total = 0.0
-    for n in range(max(0, int(mean) - reach), int(mean) + reach):
-        weight = math.exp(n * math.log(mean) - mean - math.lgamma(n + 1))
-        total += weight * gamma_cdf(x / 2, degrees / 2 + n)
+    for n in range(last, first - 1, -1):
+        total += math.exp(n * math.log(mean) - mean - math.lgamma(n + 1)) * central
+        # DLMF 8.8.5, downward: only positive terms are added.
+        a = degrees / 2 + n - 1
+        if a > 0:
+            central += math.exp(a * math.log(half) - half - math.lgamma(a + 1))
     return min(1.0, total)
 
 
