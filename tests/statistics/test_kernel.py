@@ -54,7 +54,7 @@ def test_p_values_are_uniform_while_nothing_moves() -> None:
 @pytest.mark.parametrize("move", [0.0, 0.5])
 def test_intervals_rarely_miss_the_distance_of_the_laws(move: float) -> None:
     draw = np.random.default_rng(6)
-    trials, width = 25, 2.0
+    trials, width = 15, 2.0
     truth = mmd(
         draw.normal(0, 1, (5000, 3)),
         draw.normal(move, 1, (5000, 3)),

@@ -16,6 +16,8 @@ from lockgate.statistics.samples import checked_confidence, checked_counts
 from lockgate.statistics.special import beta_quantile, normal_quantile
 
 _STEPS: Final = 200
+_NOTHING: Final = 1e-100
+"""Squares of smaller differences are 0 in floating point, and their quotients nonsense."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,8 @@ def paired_score(difference: float, *, gains: int, losses: int, trials: int) -> 
 
     Positive where the data say more. 0 where nothing contradicts it.
     """
+    if abs(difference) < _NOTHING:
+        difference = 0.0
     # Equation 9: the likelihood's greatest value of P(loss) when the difference is fixed.
     a = 2.0 * trials
     b = -gains - losses + (2 * trials - gains + losses) * difference
