@@ -103,3 +103,27 @@ def test_a_document_of_an_interval_is_plain_json() -> None:
 
     assert document["method"] == "clopper-pearson"
     assert (document["lower"], document["confidence"]) == (0.0, 0.9)
+
+
+@pytest.mark.parametrize("discordance", [0.04, 0.1, 0.3])
+def test_a_rate_that_is_lower_by_the_margin_is_let_pass_in_one_of_20_runs(
+    discordance: float,
+) -> None:
+    # The exact sum over all runs that can be, not a simulation.
+    cases, margin, z = 300, 0.03, stats.norm.ppf(0.95)
+    lost, gained = (discordance + margin) / 2, (discordance - margin) / 2
+    passed = 0.0
+    for losses in range(int(stats.binom.ppf(1 - 1e-9, cases, lost)) + 1):
+        chance = stats.binom.pmf(losses, cases, lost)
+        rest = stats.binom(cases - losses, gained / (1 - lost))
+        least = next(
+            (
+                gains
+                for gains in range(int(rest.ppf(1 - 1e-9)) + 1)
+                if paired_score(-margin, gains=gains, losses=losses, trials=cases) >= z
+            ),
+            cases,
+        )
+        passed += chance * rest.sf(least - 1)
+
+    assert 0.03 < passed < 0.053

@@ -29,6 +29,8 @@ Statistic = Callable[[Places], float]
 RESAMPLES: Final = 2_000
 _MAX_RESAMPLES: Final = 1_000_000
 _MAX_UNDEFINED: Final = 0.01
+_MOST_LEFT_OUT: Final = 5_000
+"""BCa leaves out each case once, at a square cost; its correction shrinks with the root of them."""
 
 
 class Method(StrEnum):
@@ -36,7 +38,8 @@ class Method(StrEnum):
 
     PERCENTILE = "bootstrap-percentile"
     BCA = "bootstrap-bca"
-    """Corrects bias and skewness; wants a statistic that is smooth in each case."""
+    """Corrects bias and skewness; wants a statistic that is smooth in each case. `bootstrap` takes
+    percentiles instead beyond 5,000 cases."""
 
 
 def bootstrap(
@@ -64,7 +67,7 @@ def bootstrap(
             f"the statistic is undefined on {resamples - defined.size} of {resamples} resamples",
             hint="evaluate on more cases, of each class",
         )
-    if method is Method.PERCENTILE:
+    if method is Method.PERCENTILE or cases > _MOST_LEFT_OUT:
         return _percentile(defined, confidence)
     everything = np.arange(cases)
     left_out = np.array([statistic(np.delete(everything, i)) for i in range(cases)])

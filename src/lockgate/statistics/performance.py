@@ -4,6 +4,8 @@ What is compared is the ratio candidate / baseline: the reference is 1, and a ma
 the candidate be 10 % worse.
 """
 
+from functools import cache
+
 import numpy as np
 
 from lockgate.errors import InvalidInput
@@ -106,6 +108,7 @@ def compare_totals(gate: Gate, candidate: Numbers, baseline: Numbers, *, seed: i
         under = right[places].sum()
         return float(left[places].sum() / under) if under > 0 else np.nan
 
+    @cache
     def interval(confidence: float) -> Interval:
         return bootstrap(ratio, cases=left.size, seed=seed, confidence=confidence)
 

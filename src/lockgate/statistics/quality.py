@@ -1,6 +1,6 @@
 """Gates of quality: rates, mean scores and any other measure, alone or against a baseline."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -159,6 +159,7 @@ def _by_bootstrap(
     if cases < max(2, gate.min_samples):
         return too_few(gate, cases, needed=max(2, gate.min_samples))
 
+    @cache
     def interval(confidence: float) -> Interval:
         return bootstrap(statistic, cases=cases, seed=seed, confidence=confidence)
 
