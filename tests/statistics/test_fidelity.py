@@ -69,12 +69,13 @@ def test_the_area_of_a_detector_is_held_to_a_limit() -> None:
 
 
 def test_areas_of_two_detectors_are_compared_case_by_case() -> None:
-    noisier = SCORES + DRAW.normal(0, 2, 400)
+    draw = np.random.default_rng(5)
+    noisier = SCORES + draw.normal(0, 2, 400)
 
     wide = Gate(metric="area", margin=0.05)
     assert compare_aucs(wide, POSITIVE, SCORES, SCORES).outcome is Outcome.PASS
     assert compare_aucs(GATE, POSITIVE, noisier, SCORES).outcome is Outcome.FAIL
-    alike = compare_aucs(GATE, POSITIVE, SCORES + DRAW.normal(0, 0.01, 400), SCORES)
+    alike = compare_aucs(GATE, POSITIVE, SCORES + draw.normal(0, 0.01, 400), SCORES)
     alone = require_auc(GATE, POSITIVE, SCORES, limit=0.9)
     assert alike.interval is not None
     assert alone.interval is not None
