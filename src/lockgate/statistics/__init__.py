@@ -1,0 +1,1 @@
+"""Statistics of gates: intervals, paired and sequential tests, quality measures, drift."""
