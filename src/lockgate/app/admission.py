@@ -27,17 +27,18 @@ def admission_of(
     """Return what decides here.
 
     Raises:
-        InvalidConfig: the policy's file has problems; every one is listed.
+        InvalidConfig: the policy has problems; every one is listed.
+        NotFound, Corrupt: the policy is an artifact that is not here, or damaged.
 
     """
     chosen = loaded.config.policy
-    if chosen.file is None:
+    if chosen.file is None and chosen.artifact is None and not chosen.signed:
         return OpenAdmission(chosen.environment)
+    from lockgate.app.policies import policy_in_force
     from lockgate.app.policy_admission import PolicyAdmission
-    from lockgate.config.policy_file import load_policy
 
     return PolicyAdmission(
-        policy=load_policy(loaded.resolve(chosen.file)),
+        policy=policy_in_force(loaded, environment),
         environment=chosen.environment,
         place=environment,
         clock=clock,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lockgate import __version__
+from lockgate.config.environment import Environment
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.predicates import approval, bom, provenance
@@ -12,7 +13,7 @@ from lockgate.domain.predicates.resource import Resource
 from lockgate.domain.release import Pin, Release
 from lockgate.domain.statement import Attestation, Statement, Subject
 from lockgate.domain.trust import TrustRoot
-from lockgate.errors import LockgateError
+from lockgate.errors import Denied, LockgateError
 
 if TYPE_CHECKING:
     from lockgate.oci.layout import Layout
@@ -36,6 +37,25 @@ def attach(layout: "Layout", statement: Statement, signer: "Signer") -> Digest:
     data = sign(statement, signer)
     subject = store.subject(statement.subjects[0].digest)
     return store.add(data, referrer(data, statement, subject))
+
+
+def holder_of(environment: Environment, signer: "Signer", now: datetime) -> str:
+    """Return who the trust root says holds a key.
+
+    Raises:
+        Denied: it does not name the key.
+        NotFound: there is no trust root.
+
+    """
+    from lockgate.app.trust import required_root
+
+    key = required_root(environment, now).key(signer.fingerprint)
+    if key is None:
+        raise Denied(
+            f"the trust root does not name the key {signer.fingerprint[:_SHORT]}",
+            hint="add it with `lockgate trust add`",
+        )
+    return key.holder
 
 
 def gather(
@@ -122,6 +142,7 @@ def release_approval(release: Release, digest: Digest, said: approval.Approval) 
     return _statement(release.task, digest, approval.PREDICATE_TYPE, said.document)
 
 
+_SHORT = 12
 _TITLE = "org.opencontainers.image.title"
 
 

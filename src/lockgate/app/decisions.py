@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lockgate.app.attesting import gather
+from lockgate.app.policies import PolicyInForce, parsed
 from lockgate.config.environment import Environment
-from lockgate.config.load import Loaded
 from lockgate.domain.digest import Digest, canonical
 from lockgate.domain.gate.decide import decide
 from lockgate.domain.gate.decision import Decision
@@ -47,13 +47,11 @@ class Replayed:
         return canonical(self.kept) == canonical(self.again.document)
 
 
-def documents(loaded: Loaded, environment: Environment) -> Rests:
+def documents(policy: PolicyInForce, environment: Environment) -> Rests:
     """Return the policy and the trust root that are in force here."""
     from lockgate.app.trust import trust_store
 
-    chosen = loaded.config.policy.file
-    policy = None if chosen is None else loaded.resolve(chosen).read_bytes()
-    return Rests(policy=policy, trust=trust_store(environment).data())
+    return Rests(policy=policy.text, trust=trust_store(environment).data())
 
 
 async def keep(unit: StateUnit, *contents: bytes | None) -> list[str | None]:
@@ -89,8 +87,7 @@ async def replay(decision: Digest, layout: "Layout", state: State) -> Replayed:
     subjects = {Digest.parse(document["release"])}
     subjects |= {Digest.parse(pin["digest"]) for pin in facts["pins"]}
     running = document["inputs"].get("running")
-    if running:
-        subjects.add(Digest.parse(running))
+    subjects |= {Digest.parse(text) for text in (running, facts.get("policy_artifact")) if text}
     attestations, _ = gather(layout, sorted(subjects), trust)
     again = decide(read_evidence(facts, attestations), policy, trust, instant_of(document["at"]))
     return Replayed(kept=document, again=again)
@@ -113,14 +110,7 @@ async def _content(unit: StateUnit, digest: object) -> bytes | None:
 
 
 def _policy(text: bytes | None) -> PolicyDocument:
-    if text is None:
-        return EMBEDDED
-    from lockgate.config.policy_file import check_policy
-
-    found = check_policy(text.decode("utf-8", "replace"))
-    if not isinstance(found, PolicyDocument):
-        raise Corrupt(f"the policy that was kept has problems: {found[0]}")
-    return found
+    return EMBEDDED if text is None else parsed(text, "that was kept")
 
 
 def _trust(data: bytes | None) -> TrustRoot | None:

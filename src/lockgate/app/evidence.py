@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from lockgate.app.attesting import gather
 from lockgate.app.models import layout_of
+from lockgate.app.policies import PolicyInForce
 from lockgate.config import settings
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest
 from lockgate.domain.gate.evidence import Evidence, Intent, Running, Surroundings
-from lockgate.domain.policy_document import EMBEDDED, PolicyDocument
 from lockgate.domain.release import Release
 from lockgate.domain.trust import TrustRoot
 from lockgate.ports import State
@@ -42,26 +42,11 @@ class Question:
     release: Digest
     environment: str
     intent: Intent
-    policy: PolicyDocument
+    policy: PolicyInForce
     trust: TrustRoot | None
     now: datetime
     reason: str = ""
     """For the audit log."""
-
-
-def policy_of(loaded: Loaded) -> PolicyDocument:
-    """Return the policy that the configuration names; the embedded one by default.
-
-    Raises:
-        InvalidConfig: the file has problems; every one is listed.
-
-    """
-    chosen = loaded.config.policy.file
-    if chosen is None:
-        return EMBEDDED
-    from lockgate.config.policy_file import load_policy
-
-    return load_policy(loaded.resolve(chosen))
 
 
 async def evidence_for(
@@ -79,7 +64,9 @@ async def evidence_for(
     inspector = Inspector(layout)
     facts, release = inspector.release(question.release)
     pins = tuple(pin for pin in release.pins if pin.kind is not None)
-    subjects = (question.release, *(pin.digest for pin in pins))
+    artifact = question.policy.artifact
+    subjects = [question.release, *(pin.digest for pin in pins)]
+    subjects += [] if artifact is None else [artifact]
     attestations, refused = gather(layout, subjects, question.trust)
     running, reached = await _stages(question, release.task, state)
     return Evidence(
@@ -101,6 +88,8 @@ async def evidence_for(
             retention_days=loaded.config.audit.payload_retention_days,
         ),
         intent=question.intent,
+        policy_artifact=artifact,
+        policy_must_be_signed=question.policy.must_be_signed,
     )
 
 
@@ -108,7 +97,7 @@ async def _stages(
     question: Question, task: str, state: State
 ) -> tuple[Digest | None, datetime | None]:
     """Return what runs in the environment, and since when the release is in the stage before."""
-    rules = question.policy.rules(task, question.environment)
+    rules = question.policy.document.rules(task, question.environment)
     async with state.begin() as unit:
         here = await unit.promotions(environment=question.environment, task=task)
         reached = None

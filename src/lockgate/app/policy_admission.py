@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from lockgate.app.policies import PolicyInForce
 from lockgate.config.environment import Environment
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.gate.evidence import PinFacts, ReleaseFacts
-from lockgate.domain.policy_document import PolicyDocument, Require
+from lockgate.domain.policy_document import Require
 from lockgate.domain.release import Release
 from lockgate.domain.trust import TrustRoot
 from lockgate.errors import Denied
@@ -17,26 +18,27 @@ from lockgate.errors import Denied
 class PolicyAdmission:
     """Asks the gate what the policy of the environment says. Implements `ports.Admission`."""
 
-    policy: PolicyDocument
+    policy: PolicyInForce
     environment: str
     place: Environment
     clock: Callable[[], datetime]
 
     def admit(self, release: Release) -> JsonObject:
-        rules = self.policy.rules(release.task, self.environment)
+        policy = self.policy.document
+        rules = policy.rules(release.task, self.environment)
         if rules is None:
-            known = ", ".join(sorted(self.policy.environments)) or "none"
+            known = ", ".join(sorted(policy.environments)) or "none"
             raise Denied(
-                f"the policy `{self.policy.name}` has no environment `{self.environment}`, "
+                f"the policy `{policy.name}` has no environment `{self.environment}`, "
                 f"it has: {known}",
                 hint="set `policy.environment` in lockgate.toml to one of them",
             )
         noted: dict[str, str] = {
             "environment": self.environment,
             "require": str(rules.require),
-            "policy": str(self.policy.digest),
+            "policy": str(policy.digest),
         }
-        if rules.require is Require.NONE:
+        if rules.require is Require.NONE and not self.policy.must_be_signed:
             return noted
         return {**noted, "decision": str(self._ask(release, rules.require))}
 
@@ -57,7 +59,13 @@ class PolicyAdmission:
             inspector = Inspector(layout)
             pins = tuple(inspector.pin(pin) for pin in release.pins if pin.kind is not None)
         digest = release.digest
-        attestations, refused = gather(layout, (digest, *(pin.digest for pin in pins)), trust)
+        artifact = self.policy.artifact
+        subjects = [
+            digest,
+            *(pin.digest for pin in pins),
+            *([] if artifact is None else [artifact]),
+        ]
+        attestations, refused = gather(layout, subjects, trust)
         facts = ReleaseFacts(
             digest=digest,
             document=release.document,
@@ -71,8 +79,10 @@ class PolicyAdmission:
             pins=pins,
             attestations=attestations,
             refused=refused,
+            policy_artifact=artifact,
+            policy_must_be_signed=self.policy.must_be_signed,
         )
-        decision = admit(evidence, self.policy, trust, now)
+        decision = admit(evidence, self.policy.document, trust, now)
         if decision.allowed:
             return decision.digest
         worst = decision.refusals[0]

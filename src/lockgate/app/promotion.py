@@ -48,7 +48,7 @@ async def ask(
     evidence = await evidence_for(question, loaded, environment, state)
     running = evidence.surroundings.running
     return Outcome(
-        decision=decide(evidence, question.policy, question.trust, question.now),
+        decision=decide(evidence, question.policy.document, question.trust, question.now),
         evidence=evidence,
         done=False,
         previous=None if running is None else running.release,
@@ -145,7 +145,7 @@ def _detail(question: Question, outcome: Outcome) -> dict[str, Json]:
 
 
 def _require_signer(question: Question, decision: Decision, signer: "Signer | None") -> None:
-    rules = question.policy.rules(decision.task, question.environment)
+    rules = question.policy.document.rules(decision.task, question.environment)
     if signer is None and rules is not None and rules.require is Require.PROMOTED:
         raise UsageError(
             f"`{question.environment}` runs only what has a signed verdict of the gate",
@@ -160,7 +160,7 @@ def _sign(question: Question, outcome: Outcome, environment: Environment, signer
         verifier=VERIFIER,
         verified_at=question.now,
         resource=summary.resource_uri(decision.task, question.environment),
-        policy=question.policy.digest,
+        policy=question.policy.document.digest,
         passed=True,
         inputs=tuple(Resource(digest=a.digest) for a in outcome.evidence.attestations),
     )

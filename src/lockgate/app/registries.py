@@ -18,6 +18,7 @@ from lockgate.oci.attestations import BUNDLE
 from lockgate.oci.closure import Moved, Names, copy, pull_closure, push_closure
 from lockgate.oci.inventory import PullResult, require_name
 from lockgate.oci.models import ModelStore
+from lockgate.oci.policies import policies_only
 from lockgate.oci.reference import Reference
 from lockgate.oci.registry.client import Registry
 from lockgate.oci.registry.repository import Repository
@@ -131,6 +132,18 @@ class Registries:
 
         with opened(self._loaded, self._environment, at) as source:
             return self._pull(source, at, names)
+
+    def pull_policy(self, address: str) -> Moved:
+        """Bring a policy here, with what is said about it.
+
+        Raises:
+            UsageError: what is there is not a policy.
+            And as `pull_closure`.
+
+        """
+        at = Reference.parse(address)
+        with opened(self._loaded, self._environment, at) as source:
+            return self._pull(source, at, policies_only(address))
 
     def copy(self, source: str, target: str) -> Moved:
         """Bring an artifact with its closure from one address to another. Raises as `copy`."""

@@ -205,7 +205,7 @@ async def promoted_releases(
 
     found: dict[str, Release] = {}
     for promotion in await running(state):
-        rules = admission.policy.rules(promotion.task, admission.environment)
+        rules = admission.policy.document.rules(promotion.task, admission.environment)
         here = promotion.environment == admission.environment
         if here and rules is not None and rules.require is Require.PROMOTED:
             found[promotion.task] = release_store(environment).get(promotion.release).release

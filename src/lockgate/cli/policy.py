@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockgate.cli.output import data, data_json, words
+from lockgate.cli.policy_moving import approve, list_policies, pack, pull, push
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Json
 from lockgate.errors import NotFound, StorageFailed, UsageError
@@ -92,32 +93,35 @@ def check(context: click.Context, file: Path, *, as_json: bool) -> None:
     epilog="""\b
 Examples:
   lockgate policy explain policy.toml
-  lockgate policy explain policy.toml --task triage --environment production --json"""
+  lockgate policy explain sha256:1f2e… --task triage --environment production --json"""
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("name", metavar="POLICY")
 @click.option("--task", help="Only for this task.  [default: for a task that it does not name]")
 @click.option("--environment", help="Only for this environment.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def explain(file: Path, task: str | None, environment: str | None, *, as_json: bool) -> None:
-    """Say what the policy in FILE demands, rule by rule."""
-    from lockgate.config.policy_file import load_policy
+@click.pass_obj
+def explain(
+    session: Session, name: str, task: str | None, environment: str | None, *, as_json: bool
+) -> None:
+    """Say what POLICY, a file or the digest of an artifact, demands, rule by rule."""
+    from lockgate.app.policies import named_policy
     from lockgate.domain.gate.explain import explain as sentences
     from lockgate.domain.policy_document import plain
 
-    found = load_policy(file)
+    found = named_policy(name, session.environment).document
     chosen = [environment] if environment else sorted(found.environments)
     described: list[Json] = []
-    for index, name in enumerate(chosen):
-        rules = found.rules(task or "", name)
+    for index, place in enumerate(chosen):
+        rules = found.rules(task or "", place)
         if rules is None:
             raise NotFound(
-                f"the policy `{found.name}` knows no environment `{name}`",
+                f"the policy `{found.name}` knows no environment `{place}`",
                 hint=f"it knows: {', '.join(sorted(found.environments)) or 'none'}",
             )
         if as_json:
-            described.append({"environment": name, "task": task, "rules": plain(rules)})
+            described.append({"environment": place, "task": task, "rules": plain(rules)})
             continue
-        data(f"{'' if index == 0 else chr(10)}{name}{f', task {task}' if task else ''}")
+        data(f"{'' if index == 0 else chr(10)}{place}{f', task {task}' if task else ''}")
         for rule, sentence in sentences(rules):
             data(f"  {int(rule)} {rule.title + ':':22} {sentence}")
     if as_json:
@@ -181,6 +185,9 @@ def schema(*, tests: bool) -> None:
     found = policy_test_schema() if tests else policy_schema()
     data(json.dumps(found, ensure_ascii=False, indent=2))
 
+
+for _command in (approve, list_policies, pack, pull, push):
+    policy.add_command(_command)
 
 _NAME_IT = "name the policy, usually `policy.toml`"
 

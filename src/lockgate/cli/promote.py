@@ -101,17 +101,19 @@ async def _move(
     session: Session, digest: Digest, intent: "Intent", given: dict[str, Any]
 ) -> "Outcome":
     from lockgate.app.decisions import documents
-    from lockgate.app.evidence import Question, policy_of
+    from lockgate.app.evidence import Question
+    from lockgate.app.policies import policy_in_force
     from lockgate.app.promotion import apply, ask
     from lockgate.app.trust import trust_store
 
     now = datetime.now(UTC)
-    rests = documents(session.loaded, session.environment)
+    policy = policy_in_force(session.loaded, session.environment)
+    rests = documents(policy, session.environment)
     question = Question(
         release=digest,
         environment=given["environment"],
         intent=intent,
-        policy=policy_of(session.loaded),
+        policy=policy,
         trust=trust_store(session.environment).load(now),
         now=now,
         reason=given["reason"],

@@ -11,7 +11,7 @@ from lockgate.cli.output import data, data_json, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
 from lockgate.domain.digest import Digest, Json
-from lockgate.errors import Denied, NotFound
+from lockgate.errors import NotFound
 
 if TYPE_CHECKING:
     from lockgate.app.decisions import Replayed
@@ -179,7 +179,7 @@ async def _attest(session: Session, reference: str, opened: "Signer") -> list[st
 
 
 async def _evaluate(session: Session, reference: str, engine: str | None, opened: "Signer") -> str:
-    from lockgate.app.attesting import attach
+    from lockgate.app.attesting import attach, holder_of
     from lockgate.app.cases import run_cases
     from lockgate.app.evaluating import evaluation_of
     from lockgate.app.models import layout_of
@@ -198,7 +198,7 @@ async def _evaluate(session: Session, reference: str, engine: str | None, opened
         found.digest,
         found.release,
         results,
-        evaluator=_holder(session, opened),
+        evaluator=holder_of(session.environment, opened, _now()),
         now=_now(),
     )
     digest = attach(layout_of(session.environment), statement, opened)
@@ -221,30 +221,17 @@ async def _evaluate(session: Session, reference: str, engine: str | None, opened
     )
 
 
-def _holder(session: Session, opened: "Signer") -> str:
-    """Return who the trust root says holds a key. Raises Denied if it does not name the key."""
-    from lockgate.app.trust import required_root
-
-    key = required_root(session.environment, _now()).key(opened.fingerprint)
-    if key is None:
-        raise Denied(
-            f"the trust root does not name the key {opened.fingerprint[:SHORT]}",
-            hint="add it with `lockgate trust add`",
-        )
-    return key.holder
-
-
 async def _approve(
     session: Session, reference: str, given: dict[str, Any], opened: "Signer"
 ) -> str:
-    from lockgate.app.attesting import attach, release_approval
+    from lockgate.app.attesting import attach, holder_of, release_approval
     from lockgate.app.models import layout_of
     from lockgate.domain.predicates.approval import Approval, Choice
 
     found = await _find(session, reference)
     choice = Choice.REJECTED if given["reject"] else Choice.APPROVED
     said = Approval(
-        approver=_holder(session, opened),
+        approver=holder_of(session.environment, opened, _now()),
         choice=Choice.BREAK_GLASS if given["break_glass"] else choice,
         environment=given["environment"],
         release=found.digest,

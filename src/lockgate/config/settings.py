@@ -26,6 +26,7 @@ def _no_credentials(url: str) -> None:
 Name: TypeAlias = Annotated[str, Matches("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
 EnvironmentVariable: TypeAlias = Annotated[str, Matches("[A-Za-z_][A-Za-z0-9_]*")]
 Sha256: TypeAlias = Annotated[str, Matches("[0-9a-f]{64}")]
+PolicyDigest: TypeAlias = Annotated[str, Matches("sha256:[0-9a-f]{64}")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,12 @@ class PolicySettings(_Table):
     file: Path | None = None
     """`policy.toml`, relative to the configuration file. Default: the embedded policy, which asks
     for nothing and says so in the audit log."""
+    artifact: PolicyDigest | None = None
+    """Instead of a file: the policy artifact with this digest (`sha256:…`), from the local store.
+    Keep one with `lockgate policy pack`, or fetch one with `lockgate policy pull`."""
+    signed: bool = False
+    """Take no policy but an artifact that a policy owner of the trust root approved for the
+    environment."""
     environment: Name = "local"
     """The environment that calls run in: the policy has rules for each."""
 

@@ -1,4 +1,4 @@
-"""Packs small artifacts of our own kinds: tasks and evaluation datasets.
+"""Packs small artifacts of our own kinds: tasks, policies and evaluation datasets.
 
 The layers have ModelPack's media types, so that tools which know only those can move and unpack
 them; what is typed stands in the config. Nothing of this machine, and no clock, goes in.
@@ -48,6 +48,12 @@ def pack_task(name: str, version: str, files: Mapping[str, bytes]) -> PackedArti
     config: JsonObject = {"apiVersion": API_VERSION, "name": name, "version": version}
     layers = [(title, _CODE, _role(title), files[title]) for title in sorted(files)]
     return _pack(Kind.TASK, name, config, layers)
+
+
+def pack_policy(name: str, text: bytes) -> PackedArtifact:
+    """Pack a policy as its owner wrote it, so that what is signed is what people read."""
+    config: JsonObject = {"apiVersion": API_VERSION, "name": name}
+    return _pack(Kind.POLICY, name, config, [("policy.toml", _CODE, "policy", text)])
 
 
 def pack_dataset(task: str, split: str, rows: Sequence[JsonObject]) -> PackedArtifact:

@@ -9,7 +9,7 @@ from lockgate.domain.gate.decision import Decision, Finding, Rule, allow, deny
 from lockgate.domain.gate.evidence import Evidence
 from lockgate.domain.gate.rules.duties import veto
 from lockgate.domain.gate.rules.rollback import against_verdict, verdicts, why
-from lockgate.domain.gate.rules.signatures import signatures
+from lockgate.domain.gate.rules.signatures import policy_signed, signatures
 from lockgate.domain.gate.rules.surroundings import known
 from lockgate.domain.gate.rules.trust_root import trust_root
 from lockgate.domain.instants import instant_text
@@ -24,16 +24,20 @@ def admit(
 
     `require = "none"` admits everything. `"signed"` needs the attestations of the release and of
     its pins. `"promoted"` needs only the release's own: one verdict of the gate, under a policy
-    in force, stands for all the rest. A rollback by break-glass gets a verdict too.
+    in force, stands for all the rest. A rollback by break-glass gets a verdict too. Where
+    the policy itself must be signed, its owner's signature is asked for in every case: a swapped
+    one could require nothing.
     """
     case = open_case(evidence, policy, trust, now)
     match case.rules.require:
+        case Require.NONE if evidence.policy_must_be_signed:
+            return settle(case, (trust_root, policy_signed, known, _unsigned))
         case Require.NONE:
             return settle(case, (known, _unsigned))
         case Require.SIGNED:
             return settle(case, (trust_root, signatures, known))
         case Require.PROMOTED:
-            return settle(case, (trust_root, veto, known, _verdict))
+            return settle(case, (trust_root, policy_signed, veto, known, _verdict))
 
 
 def _unsigned(case: Case) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ _CLAIMS: Final = {
 
 def signatures(case: Case) -> Iterator[Finding]:
     """Refuse a release if an attestation that the policy requires is missing or does not count."""
-    yield from _policy(case)
+    yield from policy_signed(case)
     required = list(_required(case))
     refusals = [deny_ for needed in required for deny_ in _claim(case, *needed)]
     yield from refusals
@@ -85,7 +85,8 @@ def _approves(case: Case, body: Approval, subject: Digest) -> bool:
     )
 
 
-def _policy(case: Case) -> Iterator[Finding]:
+def policy_signed(case: Case) -> Iterator[Finding]:
+    """Refuse a policy that its owner has not signed, where it must be signed."""
     artifact = case.evidence.policy_artifact
     if not case.evidence.policy_must_be_signed and (artifact is None or not case.signed):
         return
@@ -94,7 +95,7 @@ def _policy(case: Case) -> Iterator[Finding]:
             Rule.SIGNATURES,
             "policy",
             f"the policy must be signed, and `{case.policy.name}` is no artifact",
-            hint="name it by the digest of an artifact that its owner signed",
+            hint="set `policy.artifact` to the digest of an artifact that its owner signed",
         )
         return
     owners = [
@@ -111,5 +112,5 @@ def _policy(case: Case) -> Iterator[Finding]:
         "policy",
         f"the policy {artifact} needs an approval by a key with the role "
         f"`{Role.POLICY_OWNER}`: {ignored or 'there is none'}",
-        hint="have the owner of the policy sign it",
+        hint=f"have its owner sign it: `lockgate policy approve {artifact} --sign KEY`",
     )
