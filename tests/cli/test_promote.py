@@ -177,6 +177,32 @@ def test_an_evaluation_of_another_release_counts_for_nothing(run: Run, workplace
     assert refusals(shown) == ["evaluation.missing"]
 
 
+def test_a_comparison_shows_what_trusted_evaluators_measured(run: Run, workplace: Path) -> None:
+    to_staging(run)
+    change_prompt(workplace, "\nBe brief.\n")
+    cases = workplace / "tasks" / "triage" / "cases.jsonl"
+    cases.write_text("".join(cases.read_text().splitlines(keepends=True)[:2]))
+    assert run("release", "build", "triage", "--tag", "next")[0] == 0
+    assert run("release", "attest", "triage:next", "--sign", "build")[0] == 0
+    assert run("release", "evaluate", "triage:next", "--sign", "eval")[0] == 0
+    # Signed by a holder who is no evaluator: it is not heard.
+    assert run("release", "evaluate", "triage:next", "--sign", "ana")[0] == 0
+
+    status, shown = run("release", "diff", "triage:candidate", "triage:next", "--json")
+
+    assert status == 0, shown
+    found = {item["what"]: item for item in json.loads(shown)}
+    (name,) = (what for what in found if what.startswith("evaluation "))
+    assert "datasets differ" in name
+    assert found[name]["before"].endswith("on 3 case(s)")
+    assert found[name]["after"].endswith("on 2 case(s)")
+    keys = json.loads(run("trust", "show", "--json")[1])["keys"]
+    (lab,) = [key["fingerprint"] for key in keys if key["holder"] == "lab"]
+    assert run("trust", "revoke", lab, "--sign", "root")[0] == 0
+    shown = run("release", "diff", "triage:candidate", "triage:next")[1]
+    assert "evaluation" not in shown
+
+
 def test_a_revoked_key_takes_its_word_back(run: Run) -> None:
     to_staging(run)
     keys = json.loads(run("trust", "show", "--json")[1])["keys"]

@@ -1,9 +1,17 @@
 from dataclasses import replace
+from decimal import Decimal
 
 from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest
 from lockgate.domain.release import Pin, Release
-from lockgate.domain.release_diff import changed_pins, differences, text_differences
+from lockgate.domain.release_diff import (
+    Score,
+    changed_pins,
+    differences,
+    licence_differences,
+    score_differences,
+    text_differences,
+)
 
 
 def pin(role: str, name: str, content: bytes) -> Pin:
@@ -71,3 +79,41 @@ def test_a_text_that_came_or_went_says_so() -> None:
 def test_a_huge_text_is_counted_and_not_compared() -> None:
     (found,) = text_differences("prompt", {"p": "a\n" * 15_000}, {"p": "b\n" * 15_000})
     assert found.lines == ("15,000 lines became 15,000",)
+
+
+def score(value: str, *, dataset: str = "cases", samples: int = 100) -> Score:
+    low, high = Decimal(value) - Decimal("0.1"), Decimal(value) + Decimal("0.05")
+    return Score(
+        value=Decimal(value),
+        interval=(low, high),
+        samples=samples,
+        dataset=Digest.of(dataset.encode()),
+    )
+
+
+def test_evaluations_on_one_dataset_are_subtracted() -> None:
+    (found,) = score_differences({"core accuracy": score("0.9")}, {"core accuracy": score("0.87")})
+    assert found.what == "evaluation core accuracy (-0.0300)"
+    assert found.before == "0.9000 [0.8000, 0.9500] on 100 case(s)"
+    assert found.after == "0.8700 [0.7700, 0.9200] on 100 case(s)"
+
+
+def test_evaluations_on_two_datasets_are_not_subtracted() -> None:
+    other = score("0.95", dataset="easier cases")
+    (found,) = score_differences({"core accuracy": score("0.9")}, {"core accuracy": other})
+    assert "datasets differ" in found.what
+    assert other.dataset.hex[:12] in found.what
+    assert "0.05" not in found.what
+
+
+def test_an_evaluation_that_one_release_lacks_is_shown() -> None:
+    (found,) = score_differences({}, {"core accuracy": score("0.9")})
+    assert (found.before, found.after) == (None, "0.9000 [0.8000, 0.9500] on 100 case(s)")
+    assert not list(score_differences({"a b": score("0.9")}, {"a b": score("0.9")}))
+
+
+def test_a_licence_that_changes_is_named_by_its_role() -> None:
+    (found,) = licence_differences(
+        {"text": "MIT", "embed": "MIT"}, {"text": "GPL-3.0-only", "embed": "MIT"}
+    )
+    assert (found.what, found.before, found.after) == ("licence text", "MIT", "GPL-3.0-only")

@@ -134,7 +134,10 @@ def show_release(session: Session, reference: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
 def diff_releases(session: Session, before: str, after: str, *, as_json: bool) -> None:
-    """Say what changes from release A to release B: pins, parameters, prompt texts."""
+    """Say what changes from release A to release B.
+
+    Pins, parameters, prompt texts, licences, and what evaluators of the trust root measured.
+    """
     found = session.run(partial(_diff, session, before, after))
     if as_json:
         data_json([difference.document for difference in found])
@@ -212,15 +215,10 @@ async def _get(session: Session, reference: str) -> "StoredRelease":
 
 
 async def _diff(session: Session, before: str, after: str) -> Sequence["Difference"]:
-    from lockgate.app.models import release_store
-    from lockgate.domain.release_diff import changed_pins, differences, text_differences
+    from lockgate.app.release_compare import compare
 
-    releases = release_store(session.environment)
     old, new = await _get(session, before), await _get(session, after)
-    found = list(differences(old.release, new.release))
-    for one, other in changed_pins(old.release, new.release):
-        found += text_differences(one.role, releases.texts(one), releases.texts(other))
-    return found
+    return compare(old, new, session.environment, _now())
 
 
 async def _tag(session: Session, reference: str, alias: str) -> None:

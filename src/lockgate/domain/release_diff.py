@@ -4,9 +4,11 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeAlias
 
-from lockgate.domain.digest import Json
+from lockgate.domain.decimals import minus
+from lockgate.domain.digest import Digest, Json
 from lockgate.domain.release import Pin, Release
 
 Texts: TypeAlias = Mapping[str, str]
@@ -118,3 +120,55 @@ def _mapping(
                 before=None if key not in before else str(before[key]),
                 after=None if key not in after else str(after[key]),
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What trusted evaluators measured of a release, newest word."""
+
+    value: Decimal
+    interval: tuple[Decimal, Decimal] | None
+    samples: int
+    dataset: Digest
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        low_high = "" if self.interval is None else f" [{', '.join(map(_short, self.interval))}]"
+        return f"{_short(self.value)}{low_high} on {self.samples:,} case(s)"
+
+
+Scores: TypeAlias = Mapping[str, Score]
+"""By `SUITE METRIC`."""
+Licences: TypeAlias = Mapping[str, str]
+"""SPDX expressions by role."""
+
+
+def score_differences(before: Scores, after: Scores) -> Iterator[Difference]:
+    """Compare evaluations; those of different datasets are shown and not subtracted."""
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        what = f"evaluation {name}"
+        if old is not None and new is not None:
+            if old.dataset == new.dataset:
+                what += f" ({_short(minus(new.value, old.value), sign=True)})"
+            else:
+                what += f" (datasets differ: {old.dataset.hex[:12]}, {new.dataset.hex[:12]})"
+        yield Difference(what=what, before=_text(old), after=_text(new))
+
+
+def licence_differences(before: Licences, after: Licences) -> Iterator[Difference]:
+    """Compare the licences of what the releases pin."""
+    for role in sorted({*before, *after}):
+        if before.get(role) != after.get(role):
+            yield Difference(what=f"licence {role}", before=before.get(role), after=after.get(role))
+
+
+def _text(score: Score | None) -> str | None:
+    return None if score is None else score.text
+
+
+def _short(value: Decimal, *, sign: bool = False) -> str:
+    return f"{value:{'+' if sign else ''}.4f}"

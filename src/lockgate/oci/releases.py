@@ -12,6 +12,7 @@ from lockgate.oci.layout import Layout
 _PREFIX = "release/"
 _SHORTEST = 6
 _TITLE = "org.opencontainers.image.title"
+_LICENCES = "org.opencontainers.image.licenses"
 _TEXT_BYTES = 1 << 20
 
 
@@ -135,6 +136,12 @@ class ReleaseStore:
             if b"\0" not in data:
                 found[title] = data.decode("utf-8", "replace")
         return found
+
+    def licence(self, pin: Pin) -> str:
+        """Return the licence that a pinned artifact's manifest names; empty if it names none."""
+        if pin.kind is None or not self._layout.has(pin.digest, pin.size):
+            return ""
+        return Manifest.parse(self._layout.read(pin.digest)).annotations.get(_LICENCES, "")
 
     def _names(self) -> Sequence[tuple[str, Digest]]:
         found = []
