@@ -177,6 +177,36 @@ def test_an_evaluation_of_another_release_counts_for_nothing(run: Run, workplace
     assert refusals(shown) == ["evaluation.missing"]
 
 
+JUNIT = '<testsuite><testcase name="a"/><testcase name="b">{}</testcase></testsuite>'
+
+
+def test_a_policy_that_asks_for_tests_hears_what_any_test_runner_reported(
+    run: Run, workplace: Path
+) -> None:
+    asks = '[environments.staging]\nrequire = "signed"\nattestations = {release = ["test-result"]}'
+    (workplace / "policy.toml").write_text(
+        POLICY.replace('[environments.staging]\nrequire = "signed"', asks)
+    )
+    assert run("release", "attest", "triage:candidate", "--sign", "build")[0] == 0
+    promote = ("promote", "triage:candidate", "--to", "staging")
+    assert refusals(run(*promote)[1]) == ["signatures.test-result"]
+    (workplace / "junit.xml").write_text(JUNIT.format("<skipped/>"))
+
+    tested = ("release", "attest-tests", "triage:candidate", "junit.xml", "--sign")
+    assert run(*tested, "build")[0] == 0
+    assert refusals(run(*promote)[1]) == ["signatures.test-result"]  # no evaluator
+    status, shown = run(*tested, "eval")
+    assert status == 0, shown
+    assert "WARNED: 1 passed, 0 failed, 1 skipped" in shown
+    status, shown = run(*promote)
+    assert status == 0, shown
+
+    (workplace / "junit.xml").write_text(JUNIT.format("<failure/>"))
+    status, shown = run(*tested, "eval")
+    assert (status, "the first: b" in shown) == (0, True), shown
+    assert refusals(run(*promote)[1]) == ["signatures.test-result"]
+
+
 def test_a_comparison_shows_what_trusted_evaluators_measured(run: Run, workplace: Path) -> None:
     to_staging(run)
     change_prompt(workplace, "\nBe brief.\n")

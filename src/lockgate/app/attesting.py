@@ -8,7 +8,7 @@ from lockgate import __version__
 from lockgate.config.environment import Environment
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest, JsonObject
-from lockgate.domain.predicates import approval, bom, provenance
+from lockgate.domain.predicates import approval, bom, provenance, test_result
 from lockgate.domain.predicates.resource import Resource
 from lockgate.domain.release import Pin, Release
 from lockgate.domain.statement import Attestation, Statement, Subject
@@ -16,6 +16,7 @@ from lockgate.domain.trust import TrustRoot
 from lockgate.errors import Denied, LockgateError
 
 if TYPE_CHECKING:
+    from lockgate.evals.junit_reader import TestRun
     from lockgate.oci.layout import Layout
     from lockgate.signing.keys import Signer
 
@@ -135,6 +136,26 @@ def model_bom(layout: "Layout", pin: Pin) -> Statement:
     assert pin.kind is Kind.MODEL, "only models have one"
     document = bill_of_materials(layout, pin.digest)
     return _statement(pin.name, pin.digest, bom.PREDICATE_TYPE, document)
+
+
+def tests_of(
+    digest: Digest, release: Release, run: "TestRun", report: tuple[str, bytes, str]
+) -> Statement:
+    """Return what a run of tests says of a release. `report` is its name, its bytes, its URL."""
+    name, content, url = report
+    if run.failed:
+        result = test_result.Result.FAILED
+    else:
+        result = test_result.Result.WARNED if run.skipped else test_result.Result.PASSED
+    said = test_result.TestResult(
+        result=result,
+        configuration=(Resource(name=name, digest=Digest.of(content)),),
+        url=url,
+        passed=run.passed,
+        warned=run.skipped,
+        failed=run.failed,
+    )
+    return _statement(release.task, digest, test_result.PREDICATE_TYPE, said.document)
 
 
 def release_approval(release: Release, digest: Digest, said: approval.Approval) -> Statement:

@@ -10,6 +10,7 @@ import click
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.release_moving import copy_release, export_release, import_release, pull, push
 from lockgate.cli.release_signing import approve, attest, decision, evaluate, verify
+from lockgate.cli.release_testing import attest_tests
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Digest, Json
 from lockgate.errors import NotFound
@@ -169,7 +170,7 @@ def untag_release(session: Session, task: str, alias: str) -> None:
 
 
 for _command in (
-    *(attest, evaluate, approve, verify, decision),
+    *(attest, attest_tests, evaluate, approve, verify, decision),
     *(push, pull, copy_release, export_release, import_release),
 ):
     release.add_command(_command)
