@@ -31,6 +31,16 @@ def elsewhere(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(workplace / "data" / "keys", workplace / "other-data" / "keys")
 
 
+def test_without_a_tag_the_version_of_a_release_is_its_tag(registry: Running, run: Run) -> None:
+    address = f"oci://{registry.host}/ai/versioned"
+    status, shown = run("release", "push", "triage:candidate", address)
+    assert status == 0, shown
+
+    status, pulled = run("release", "pull", f"{address}:0.1.0")
+
+    assert (status, pulled.splitlines()[0]) == (0, shown.splitlines()[0]), pulled
+
+
 def test_a_release_reaches_another_machine_through_a_registry_with_its_attestations(
     registry: Running, run: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from lockgate.app.models import layout_of, model_store
+from lockgate.app.models import layout_of, model_store, release_store
 from lockgate.app.trust import trust_store
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
@@ -110,6 +110,15 @@ class Registries:
                 tag=tag or at.tag,
                 progress=self._progress,
             )
+
+    def push_release(self, digest: Digest, address: str) -> Moved:
+        """Bring a release into a registry, under the address's tag or the release's version.
+
+        Raises as `push_closure`.
+        """
+        at = _place_for_tag(address)
+        release = release_store(self._environment).get(digest).release
+        return self.push(digest, str(at), tag=at.tag or release.version.replace("+", "_"))
 
     def pull_release(self, address: str) -> Moved:
         """Bring a release here, with all that it pins and what is said about it.

@@ -38,9 +38,12 @@ def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @_json_option
 @click.pass_obj
 def push(session: Session, reference: str, target: str, *, as_json: bool) -> None:
-    """Push RELEASE with all that it pins, and what is said about them."""
+    """Push RELEASE with all that it pins, and what is said about them.
+
+    Without a tag in the address, the release's version is the tag.
+    """
     digest = session.run(partial(_digest, session, reference))
-    moved = _registries(session).push(digest, target)
+    moved = _registries(session).push_release(digest, target)
     _note(session, "release.push", moved, {"to": target})
     _show(moved, "pushed", as_json=as_json)
 
