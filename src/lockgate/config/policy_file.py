@@ -130,6 +130,7 @@ def _merged(*layers: RulesTable) -> EnvironmentRules:
         break_glass=last("break_glass"),
         verdict_max_age=span("verdict_max_age_days", day),
         models=last("models"),
+        external_models=last("external_models"),
         registries=last("registries"),
         destinations=last("destinations"),
         data_classes=last("data_classes"),

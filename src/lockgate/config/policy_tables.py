@@ -121,6 +121,9 @@ class RulesTable(Table):
     """How long a verdict lets a release run, or be rolled back to. Default: for ever."""
     models: tuple[Pattern, ...] | None = None
     """Names of models that may be pinned. Default: all."""
+    external_models: tuple[Pattern, ...] | None = None
+    """Names of models that may run on a server, where nothing can be hashed. Default: all where
+    `require` is `none`, else none."""
     registries: tuple[Pattern, ...] | None = None
     """`HOST/PATH` that artifacts may come from; `local` is the local store. Default: all."""
     destinations: tuple[Pattern, ...] | None = None

@@ -109,6 +109,9 @@ class EnvironmentRules:
     """How long a verdict of the gate lets a release run, or be rolled back to."""
     models: tuple[str, ...] = ("*",)
     """Names of models that may be pinned. A pattern may end in `*`, here and below."""
+    external_models: tuple[str, ...] | None = None
+    """Names of models that may run on a server which shows no bytes. None: all where `require` is
+    NONE, else none."""
     registries: tuple[str, ...] = ("*",)
     """`HOST/PATH` that artifacts may come from; `local` for the local store."""
     destinations: tuple[str, ...] = ("*",)

@@ -40,6 +40,35 @@ def test_a_release_that_is_said_not_to_be_intact_is_refused_without_a_reason_too
     assert names(replace(GOOD, release=replace(GOOD.release, intact=False))) == ["closure.release"]
 
 
+def served(scene: Scene) -> Scene:
+    """Let a second model run on a server."""
+    pins = scene.release.document["pins"]
+    assert isinstance(pins, list)
+    server = {"role": "judge", "name": "big", "digest": str(digest("url")), "external": True}
+    document = {**scene.release.document, "pins": [*pins, server]}
+    return replace(scene, release=replace(scene.release, document=document))
+
+
+def test_a_model_on_a_server_that_shows_no_bytes_is_refused_unless_the_policy_names_it() -> None:
+    found = refusal(served(GOOD).decide(), "judge `big`", "allows of such: none")
+    assert found.name == "closure.external"
+    refusal(served(GOOD).demand(external_models=("other",)).decide(), "`other`")
+    allowed = served(GOOD).demand(external_models=("bi*",)).decide()
+    assert allowed.allowed
+    assert "closure.external" in [finding.name for finding in allowed.findings]
+
+
+def test_a_model_on_a_server_must_be_an_allowed_model_too() -> None:
+    scene = served(GOOD).demand(external_models=("*",), models=tuple(p.name for p in PINS))
+    assert refusal(scene.decide(), "`big`").name == "environment.models"
+
+
+def test_where_nothing_is_required_models_may_run_on_servers() -> None:
+    assert served(GOOD).demand(require=Require.NONE).decide().allowed
+    refused = served(GOOD).demand(require=Require.NONE, external_models=()).decide()
+    assert refusal(refused, "judge `big`").name == "closure.external"
+
+
 def test_a_missing_pin_is_refused() -> None:
     missing = replace(INDEX, found=False, flaws=("the layer sha256:ab is missing",))
     scene = replace(GOOD, pins=tuple(missing if p is INDEX else p for p in PINS))

@@ -1,6 +1,6 @@
 """One question to the gate, with everything that its rules may look at."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -37,6 +37,23 @@ class Case:
     def signed(self) -> bool:
         """Whether the environment demands signatures."""
         return self.rules.require is not Require.NONE
+
+    @property
+    def external(self) -> Mapping[str, str]:
+        """Models that run on servers which show no bytes, by role: no artifact, only a name."""
+        pins = self.evidence.release.document.get("pins")
+        return {
+            str(pin.get("role")): str(pin.get("name"))
+            for pin in (pins if isinstance(pins, list | tuple) else ())
+            if isinstance(pin, Mapping) and pin.get("external") is True
+        }
+
+    @property
+    def external_allowed(self) -> tuple[str, ...]:
+        """Patterns of what the policy lets run so."""
+        if self.rules.external_models is not None:
+            return self.rules.external_models
+        return () if self.signed else ("*",)
 
     @property
     def what(self) -> str:

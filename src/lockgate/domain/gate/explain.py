@@ -24,6 +24,8 @@ _REQUIRE = {
 def explain(rules: EnvironmentRules) -> Iterator[tuple[Rule, str]]:
     """Yield each demand with the rule that asks for it, in the order of the rules."""
     yield Rule.CLOSURE, "the release and all that it pins are there and whole"
+    if rules.external_models is not None:
+        yield Rule.CLOSURE, f"models on servers that show no bytes: {listed(rules.external_models)}"
     signed = rules.require is not Require.NONE
     yield (
         Rule.TRUST,

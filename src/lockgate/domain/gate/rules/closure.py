@@ -7,6 +7,7 @@ from lockgate.domain.artifact import Kind
 from lockgate.domain.gate.case import Case
 from lockgate.domain.gate.decision import Finding, Rule, allow, deny
 from lockgate.domain.gate.evidence import PinFacts
+from lockgate.domain.gate.matching import listed, matches
 
 _PULL = "fetch it again with `lockgate release pull`, and look with `lockgate release verify`"
 _BUILD = "build the release again with `lockgate release build`"
@@ -37,12 +38,31 @@ def closure(case: Case) -> Iterator[Finding]:
             f"{side} {role} `{name}` as {digest}, on the other side: {other}",
             hint=_BUILD,
         )
+    servers = list(_external(case))
+    yield from servers
     pins = sorted(case.evidence.pins, key=lambda pin: (pin.role, pin.name, pin.digest))
     broken = [finding for pin in pins for finding in _pin(pin)]
     yield from broken
-    if not (flaws or differ or broken):
+    if not (flaws or differ or servers or broken):
         count = len(case.evidence.pins)
         yield allow(Rule.CLOSURE, "intact", f"{case.what} and its {count} pins are whole")
+        for role, name in sorted(case.external.items()):
+            yield allow(
+                Rule.CLOSURE, "external", f"{role} `{name}` runs on a server that shows no bytes"
+            )
+
+
+def _external(case: Case) -> Iterator[Finding]:
+    patterns = case.external_allowed
+    for role, name in sorted(case.external.items()):
+        if not matches(name, patterns):
+            yield deny(
+                Rule.CLOSURE,
+                "external",
+                f"{role} `{name}` runs on a server that shows no bytes, "
+                f"`{case.evidence.environment}` allows of such: {listed(patterns)}",
+                hint="pin a model of the local store, or name it in the policy's `external_models`",
+            )
 
 
 def _pinned(pins: Any) -> Mapping[tuple[str, str], str]:
@@ -51,7 +71,7 @@ def _pinned(pins: Any) -> Mapping[tuple[str, str], str]:
     return {
         (str(pin.get("role")), str(pin.get("name"))): str(pin.get("digest"))
         for pin in pins
-        if isinstance(pin, Mapping)
+        if isinstance(pin, Mapping) and pin.get("external") is not True
     }
 
 

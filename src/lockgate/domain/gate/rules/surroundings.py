@@ -41,6 +41,7 @@ def allowed(case: Case) -> Iterator[Finding]:
     rules, there = case.rules, case.evidence.surroundings
     pins = sorted(case.evidence.pins, key=lambda pin: (pin.role, pin.name))
     models = [pin.name for pin in pins if pin.kind is Kind.MODEL]
+    models += sorted(set(case.external.values()))
     registries = sorted({pin.repository or LOCAL for pin in pins})
     checks = (
         ("models", "the model", models, rules.models),
