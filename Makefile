@@ -8,7 +8,7 @@ BIN := .venv/bin
 REPO ?= .
 RANGE ?=
 
-.PHONY: help run test check lint format types arch docs docs-fix house bench lock setup setup-run clean
+.PHONY: help run test check lint format types arch docs docs-fix house suites bench lock setup setup-run clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,12 @@ docs: setup ## Hold generated blocks to the program, and build the pages
 docs-fix: setup ## Renew the generated blocks of the docs
 	@$(BIN)/cog -r docs/reference/*.md
 
+suites: setup-run ## Evaluate the built-in tasks on real histories (needs ../shared/data)
+	@$(BIN)/lockgate model pull --if-missing smollm2 minilm >&2
+	@$(BIN)/python tools/suites.py
+	$(BIN)/lockgate eval build/suites/review/promptfooconfig.yaml
+	$(BIN)/lockgate eval build/suites/release-notes/promptfooconfig.yaml
+
 bench: ## Time the program beside its peers, and test the classifier (needs ../shared/data)
 	@tools/setup.sh bench
 	$(BIN)/python bench/speed.py
@@ -56,6 +62,7 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/release_verify.py
 	$(BIN)/python bench/gate_simulation.py
+	$(BIN)/python bench/suites.py
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

@@ -99,12 +99,15 @@ def test_a_model_made_review_is_replayed_byte_for_byte(lockgate: Program) -> Non
     assert (result["same"], result["engine"]) == (True, review["engine"])
 
 
+MODEL = ("--engine", "model", "--format", "json")
+
+
 def test_a_recorded_run_is_played_back_with_no_models(
     lockgate: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded = lockgate("run", "review", "--format", "json", "--record", "tape", stdin=DIFF)
+    recorded = lockgate("run", "review", *MODEL, "--record", "tape", stdin=DIFF)
     monkeypatch.setenv("LOCKGATE_DATA_DIR", str(tmp_path / "nothing"))
 
-    played = lockgate("run", "review", "--format", "json", "--playback", "tape", stdin=DIFF)
+    played = lockgate("run", "review", *MODEL, "--playback", "tape", stdin=DIFF)
 
     assert played == recorded
