@@ -16,6 +16,7 @@ from lockgate.domain.trust import Role
 from lockgate.errors import LockgateError, UsageError
 from lockgate.oci.attestations import BUNDLE
 from lockgate.oci.closure import Moved, Names, copy, pull_closure, push_closure
+from lockgate.oci.foreign.pull import foreign_manifest, pull_foreign
 from lockgate.oci.inventory import PullResult, require_name
 from lockgate.oci.models import ModelStore
 from lockgate.oci.policies import policies_only
@@ -82,15 +83,22 @@ class Registries:
     def pull_model(self, address: str, name: str | None = None) -> PullResult:
         """Bring a model of a registry here, as `name` or as the last part of its repository.
 
+        What another tool packed is repacked, so its digest here is another one.
+
         Raises:
             UsageError: what is there is not a model, or the name cannot be taken.
-            And as `pull_closure`.
+            And as `pull_closure`, and `pull_foreign`.
 
         """
         at = Reference.parse(address)
         chosen = name or at.repository.rpartition("/")[2]
         models = model_store(self._loaded, self._environment)
         with opened(self._loaded, self._environment, at) as source:
+            foreign = foreign_manifest(source, at.digest or at.label)
+            if foreign is not None:
+                _accept(models, chosen, foreign[0].digest)
+                layout = layout_of(self._environment)
+                return pull_foreign(source, layout, foreign, chosen, self._progress)
             moved = self._pull(
                 source, at, model_named(source, chosen, lambda *asked: _accept(models, *asked))
             )

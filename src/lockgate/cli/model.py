@@ -72,8 +72,9 @@ def pull(
     """Fetch models by name or from a registry, or take a GGUF file of yours.
 
     What is here already is checked, and fetched again if it is damaged. A pull that was broken
-    off goes on where it stopped. A file of yours is copied, or cloned where the file system can;
-    with --link it becomes read-only and is the store's own.
+    off goes on where it stopped. What ModelPack, KitOps, Docker Model Runner or Ollama packed is
+    repacked; files that run code when they are loaded are refused. A file of yours is copied, or
+    cloned where the file system can; with --link it becomes read-only and is the store's own.
     """
     if own_name is not None and len(names) != 1:
         raise click.UsageError("--name takes exactly one path or address")
@@ -94,6 +95,8 @@ def pull(
         if not session.quiet:
             done = "pulled" if result.fetched else "is here already"
             words(f"{result.name} {done} ({_megabytes(result.size)}, {result.digest})")
+            if result.note:
+                words(result.note)
     if as_json:
         data_json({"models": [_pulled(result) for result in results]})
 
@@ -259,6 +262,7 @@ def _pulled(result: "PullResult") -> dict[str, Json]:
         "digest": str(result.digest),
         "size": result.size,
         "fetched": result.fetched,
+        **({"note": result.note} if result.note else {}),
     }
 
 
