@@ -107,7 +107,7 @@ def unpack(manifest: bytes, config: bytes) -> Stored:
             format=str(described.get("format", "")),
             parameters=str(described.get("paramSize", "")),
             quantisation=str(described.get("quantization", "")),
-            origin=_origin(json.loads(config).get("descriptor")),
+            origin=origin_of(json.loads(config).get("descriptor")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, LockgateError) as error:
         raise Corrupt("the manifest is not one of a model", hint="it was not made here") from error
@@ -182,7 +182,8 @@ def _media_type(role: str) -> str:
     return _DOC if base in _DOC_ROLES else _WEIGHT_CONFIG
 
 
-def _origin(described: object) -> OciSource | None:
+def origin_of(described: object) -> OciSource | None:
+    """Return what a config's descriptor says that the model was repacked from."""
     said = described.get("sourceURL") if isinstance(described, dict) else None
     found = _OCI.fullmatch(said) if isinstance(said, str) else None
     return None if found is None else OciSource(name=found[1], digest=Digest(found[2]))
