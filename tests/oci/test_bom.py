@@ -12,8 +12,8 @@ from lockgate.domain.digest import Digest, canonical
 from lockgate.domain.predicates.bom import hashes
 from lockgate.domain.release import Pin, Release
 from lockgate.errors import Corrupt
-from lockgate.oci.artifacts import pack_dataset
 from lockgate.oci.bom import bill_of_materials, release_bill_of_materials
+from lockgate.oci.kinds.dataset import pack_dataset
 from lockgate.oci.layout import Layout
 from lockgate.oci.releases import ReleaseStore
 from oci.doubles import Counter
