@@ -21,8 +21,8 @@ from lockgate.oci.facts import Inspector
 from lockgate.oci.integrity import check
 from lockgate.oci.kinds.adapter import pack_adapter
 from lockgate.oci.kinds.dataset import pack_dataset
-from lockgate.oci.kinds.policy import pack_policy
 from lockgate.oci.kinds.packed import File, PackedArtifact, pack
+from lockgate.oci.kinds.policy import pack_policy
 from lockgate.oci.kinds.prompt import pack_prompt
 from lockgate.oci.kinds.search_index import Chunk, Embedded, Embedder, SourceDocument, pack_index
 from lockgate.oci.kinds.table import fault
