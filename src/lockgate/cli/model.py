@@ -104,19 +104,29 @@ def pull(
 @model.command(
     epilog="""\b
 Examples:
-  lockgate model push mine oci://registry.example/acme/mine:1"""
+  lockgate model push mine oci://registry.example/acme/mine:1
+  lockgate model push mine oci://registry.example/acme/mine:1 --view ollama --view docker"""
 )
 @click.argument("name")
 @click.argument("address", metavar="oci://HOST/REPOSITORY[:TAG]")
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    type=click.Choice(["docker", "ollama", "image"]),
+    help="Also for another tool, under the tag TAG-VIEW; only `image` stores the files again.",
+)
 @_json
 @click.pass_obj
-def push(session: Session, name: str, address: str, *, as_json: bool) -> None:
+def push(session: Session, name: str, address: str, *, views: Sequence[str], as_json: bool) -> None:
     """Bring a model that is here into a registry, with what is attached to it.
 
     Without a tag it becomes `latest`. What the registry has already is not sent again. The
     account is that of `skopeo login` or `docker login`.
     """
-    moved = _registries(session).push_model(name, address)
+    from lockgate.oci.views.view import View
+
+    moved = _registries(session).push_model(name, address, [View(view) for view in views])
     if as_json:
         data_json(
             {
