@@ -139,6 +139,23 @@ def test_a_model_that_ollama_packed_is_pulled_shown_and_pushed_again(
     assert "choose another name" in err
 
 
+def test_views_for_other_tools_have_tags_of_their_own(
+    registry: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"oci://{registry.host}/acme/viewed:1"
+    views = ("--view", "ollama", "--view", "docker", "--view", "image")
+    assert run(capsys, "push", "mine", address, *views)[0] == 0
+    for tag, packer in (("1-ollama", "Ollama"), ("1-docker", "Docker Model Runner")):
+        name = tag.replace("1-", "from-")
+        place = f"oci://{registry.host}/acme/viewed:{tag}"
+        (pulled,) = values(capsys, "pull", place, "--name", name)["models"]
+        assert pulled["note"].startswith(f"packed by {packer}")
+        shown = values(capsys, "show", name)
+        assert Path(shown["files"][0]["path"]).read_bytes() == GGUF
+    status, _, err = run(capsys, "pull", f"{address}-image", "--name", "x")
+    assert (status, "not a model" in err) == (2, True)
+
+
 def test_a_release_is_not_taken_for_a_model(
     workplace: Path, registry: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
