@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lockgate.app.attesting import attach
-from lockgate.domain.artifact import MANIFEST, Descriptor, Kind, Manifest
+from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest
+from lockgate.domain.inference import Message
+from lockgate.domain.prompt import Prompt
 from lockgate.domain.release import Pin, Release
 from lockgate.domain.statement import Statement, Subject
 from lockgate.domain.trust import Role, TrustedKey, TrustRoot
+from lockgate.oci.kinds.prompt import pack_prompt
 from lockgate.oci.layout import Layout
 from lockgate.oci.releases import ReleaseStore
 from lockgate.signing.keys import PrivateKey
@@ -56,23 +59,14 @@ def make(layout: Layout, *, pins: int, attestations: int, size: int = 1000) -> M
 
 
 def _pin(layout: Layout, at: int, size: int) -> Pin:
-    data = f"{at}".encode() * size
-    layer = Descriptor(
-        media_type="application/vnd.cncf.model.code.v1.raw",
-        digest=layout.put(data),
-        size=len(data),
-        annotations={"org.opencontainers.image.title": "prompt.j2"},
-    )
-    manifest = Manifest(
-        artifact_type=Kind.PROMPT.artifact_type,
-        config=Descriptor(media_type=Kind.PROMPT.config_type, digest=layout.put(b"{}"), size=2),
-        layers=(layer,),
-        media_type=MANIFEST,
-    ).encode()
+    message = Message(role="user", content=f"{at}" * size)
+    prompt = pack_prompt(Prompt(name=f"artifact-{at}", messages=(message,)), version="1")
+    for blob in prompt.blobs:
+        layout.put(blob)
     return Pin(
         role=f"role-{at}",
-        name=f"artifact-{at}",
-        digest=layout.put(manifest),
+        name=prompt.title,
+        digest=layout.put(prompt.manifest),
         kind=Kind.PROMPT,
-        size=len(manifest),
+        size=len(prompt.manifest),
     )

@@ -96,6 +96,66 @@ def test_skopeo_and_lockgate_read_what_the_other_brought(
     assert (pulled["name"], pulled["digest"]) == ("c", digest)
 
 
+def test_a_model_that_ollama_packed_is_pulled_shown_and_pushed_again(
+    workplace: Path,
+    registry: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from lockgate.app.registries import opened
+    from lockgate.config.environment import Environment
+    from lockgate.config.load import load
+    from lockgate.oci.reference import Reference
+    from oci.foreign.packers import GGUF as FOREIGN
+    from oci.foreign.packers import ollama
+
+    address = f"oci://{registry.host}/library/foreign:135m"
+    environment = Environment.read(
+        {
+            "LOCKGATE_DATA_DIR": str(workplace / "data"),
+            "REGISTRY_AUTH_FILE": str(registry.docker_config),
+        }
+    )
+    with opened(load(None, start=workplace), environment, Reference.parse(address)) as target:
+        made = ollama()
+        made.push(target, "135m")
+
+    status, _, err = run(capsys, "pull", address)
+    assert status == 0, err
+    assert f"packed by Ollama as {made.digest}" in err
+    shown = values(capsys, "show", "foreign")
+    assert (shown["source"], shown["origin"]) == ("oci", f"foreign@{made.digest}")
+    assert Path(shown["files"][0]["path"]).read_bytes() == FOREIGN
+    assert values(capsys, "verify", "foreign")["models"][0]["ok"]
+    assert values(capsys, "pull", address)["models"][0]["fetched"] is False
+
+    ours = f"oci://{registry.host}/acme/repacked:1"
+    digest = values(capsys, "push", "foreign", ours)["digest"]
+    elsewhere(workplace, monkeypatch)
+    (pulled,) = values(capsys, "pull", ours, "--name", "foreign")["models"]
+    assert pulled["digest"] == digest == shown["digest"]
+    status, _, err = run(capsys, "pull", address, "--name", "smollm2")
+    assert status == 2
+    assert "choose another name" in err
+
+
+def test_views_for_other_tools_have_tags_of_their_own(
+    registry: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"oci://{registry.host}/acme/viewed:1"
+    views = ("--view", "ollama", "--view", "docker", "--view", "image")
+    assert run(capsys, "push", "mine", address, *views)[0] == 0
+    for tag, packer in (("1-ollama", "Ollama"), ("1-docker", "Docker Model Runner")):
+        name = tag.replace("1-", "from-")
+        place = f"oci://{registry.host}/acme/viewed:{tag}"
+        (pulled,) = values(capsys, "pull", place, "--name", name)["models"]
+        assert pulled["note"].startswith(f"packed by {packer}")
+        shown = values(capsys, "show", name)
+        assert Path(shown["files"][0]["path"]).read_bytes() == GGUF
+    status, _, err = run(capsys, "pull", f"{address}-image", "--name", "x")
+    assert (status, "not a model" in err) == (2, True)
+
+
 def test_a_release_is_not_taken_for_a_model(
     workplace: Path, registry: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """Registries: who we are there, and what moves between them and this machine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from lockgate.domain.trust import Role
 from lockgate.errors import LockgateError, UsageError
 from lockgate.oci.attestations import BUNDLE
 from lockgate.oci.closure import Moved, Names, copy, pull_closure, push_closure
+from lockgate.oci.foreign.pull import foreign_manifest, pull_foreign
 from lockgate.oci.inventory import PullResult, require_name
 from lockgate.oci.models import ModelStore
 from lockgate.oci.policies import policies_only
@@ -27,6 +28,8 @@ from lockgate.oci.releases import listed_name
 from lockgate.oci.remote_models import model_named
 from lockgate.oci.remote_tree import Trust
 from lockgate.oci.tree import Tree
+from lockgate.oci.views.make import attach_view
+from lockgate.oci.views.view import View
 from lockgate.ports import Progress
 from lockgate.signing.attest import verified
 
@@ -67,30 +70,48 @@ class Registries:
         self._progress = progress
         self._now = now
 
-    def push_model(self, name: str, address: str) -> Moved:
+    def push_model(self, name: str, address: str, views: Sequence[View] = ()) -> Moved:
         """Bring a model of this machine into a registry, under the address's tag or `latest`.
+
+        Each view gets a tag of its own: `TAG-VIEW`.
 
         Raises:
             ModelMissing, NotFound: it is not here.
+            UsageError: the model has no such view.
             And as `push_closure`.
 
         """
         at = _place_for_tag(address)
+        layout = layout_of(self._environment)
         described = model_store(self._loaded, self._environment).keep(name)
-        return self.push(described.digest, str(at), tag=at.tag or "latest")
+        made = {view: attach_view(layout, described.digest, view) for view in views}
+        tag = at.tag or "latest"
+        moved = self.push(described.digest, str(at), tag=tag)
+        with opened(self._loaded, self._environment, at) as target:
+            for view, view_at in made.items():
+                data = layout.read(view_at.digest)
+                target.manifests.put(data, view_at.media_type, tag=f"{tag}-{view}")
+        return moved
 
     def pull_model(self, address: str, name: str | None = None) -> PullResult:
         """Bring a model of a registry here, as `name` or as the last part of its repository.
 
+        What another tool packed is repacked, so its digest here is another one.
+
         Raises:
             UsageError: what is there is not a model, or the name cannot be taken.
-            And as `pull_closure`.
+            And as `pull_closure`, and `pull_foreign`.
 
         """
         at = Reference.parse(address)
         chosen = name or at.repository.rpartition("/")[2]
         models = model_store(self._loaded, self._environment)
         with opened(self._loaded, self._environment, at) as source:
+            foreign = foreign_manifest(source, at.digest or at.label)
+            if foreign is not None:
+                _accept(models, chosen, foreign[0].digest)
+                layout = layout_of(self._environment)
+                return pull_foreign(source, layout, foreign, chosen, self._progress)
             moved = self._pull(
                 source, at, model_named(source, chosen, lambda *asked: _accept(models, *asked))
             )

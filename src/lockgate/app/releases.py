@@ -22,7 +22,7 @@ from lockgate.errors import Denied
 from lockgate.ports import Admission, Check, State
 
 if TYPE_CHECKING:
-    from lockgate.oci.artifacts import PackedArtifact
+    from lockgate.oci.kinds.packed import PackedArtifact
     from lockgate.oci.models import ModelStore
 
 
@@ -44,7 +44,7 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
     pins += [
         Pin(
             role=role,
-            name=spec.name,
+            name=packed.title,
             digest=packed.digest,
             kind=kind,
             size=len(packed.manifest),
@@ -68,11 +68,16 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
 def artifacts_of(loaded: Loaded, spec: TaskSpec) -> Sequence[tuple[str, Kind, "PackedArtifact"]]:
     """Return the artifacts that a release pins beside models: role, kind, and what to store.
 
-    A prompt-only task's files; a task's evaluation cases.
+    A prompt-only task's files; what a built-in task asks models for; a task's evaluation cases.
     """
-    from lockgate.oci.artifacts import pack_dataset, pack_task
+    from lockgate.oci.kinds.dataset import pack_dataset
+    from lockgate.oci.kinds.prompt import pack_prompt
+    from lockgate.oci.kinds.task import pack_task
 
-    found = []
+    found = [
+        ("prompt", Kind.PROMPT, pack_prompt(prompt, version=spec.version))
+        for prompt in spec.prompts
+    ]
     folder = task_folders(loaded).get(spec.name)
     if folder is not None:
         from lockgate.tasks.prompt.folder import files

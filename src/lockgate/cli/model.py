@@ -72,8 +72,9 @@ def pull(
     """Fetch models by name or from a registry, or take a GGUF file of yours.
 
     What is here already is checked, and fetched again if it is damaged. A pull that was broken
-    off goes on where it stopped. A file of yours is copied, or cloned where the file system can;
-    with --link it becomes read-only and is the store's own.
+    off goes on where it stopped. What ModelPack, KitOps, Docker Model Runner or Ollama packed is
+    repacked; files that run code when they are loaded are refused. A file of yours is copied, or
+    cloned where the file system can; with --link it becomes read-only and is the store's own.
     """
     if own_name is not None and len(names) != 1:
         raise click.UsageError("--name takes exactly one path or address")
@@ -94,6 +95,8 @@ def pull(
         if not session.quiet:
             done = "pulled" if result.fetched else "is here already"
             words(f"{result.name} {done} ({_megabytes(result.size)}, {result.digest})")
+            if result.note:
+                words(result.note)
     if as_json:
         data_json({"models": [_pulled(result) for result in results]})
 
@@ -101,19 +104,29 @@ def pull(
 @model.command(
     epilog="""\b
 Examples:
-  lockgate model push mine oci://registry.example/acme/mine:1"""
+  lockgate model push mine oci://registry.example/acme/mine:1
+  lockgate model push mine oci://registry.example/acme/mine:1 --view ollama --view docker"""
 )
 @click.argument("name")
 @click.argument("address", metavar="oci://HOST/REPOSITORY[:TAG]")
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    type=click.Choice(["docker", "ollama", "image"]),
+    help="Also for another tool, under the tag TAG-VIEW; only `image` stores the files again.",
+)
 @_json
 @click.pass_obj
-def push(session: Session, name: str, address: str, *, as_json: bool) -> None:
+def push(session: Session, name: str, address: str, *, views: Sequence[str], as_json: bool) -> None:
     """Bring a model that is here into a registry, with what is attached to it.
 
     Without a tag it becomes `latest`. What the registry has already is not sent again. The
     account is that of `skopeo login` or `docker login`.
     """
-    moved = _registries(session).push_model(name, address)
+    from lockgate.oci.views.view import View
+
+    moved = _registries(session).push_model(name, address, [View(view) for view in views])
     if as_json:
         data_json(
             {
@@ -259,6 +272,7 @@ def _pulled(result: "PullResult") -> dict[str, Json]:
         "digest": str(result.digest),
         "size": result.size,
         "fetched": result.fetched,
+        **({"note": result.note} if result.note else {}),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from lockgate.domain.call import EngineKind
 from lockgate.domain.digest import JsonObject
+from lockgate.domain.prompt import Prompt
 from lockgate.domain.usage import Budget
 
 
@@ -65,3 +66,5 @@ class TaskSpec:
     on_unavailable: OnUnavailable = OnUnavailable.RULES
     budget: Budget = field(default_factory=Budget)
     cases: tuple[Case, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    """What the task's code asks models for; a release pins each of them."""

@@ -27,6 +27,7 @@ from lockgate.oci.contents import (
 from lockgate.oci.disk import storage, sync, writer
 from lockgate.oci.hashing import hash_stream
 from lockgate.oci.index import REF_NAME, encode_index
+from lockgate.oci.kinds.table import require_valid
 from lockgate.oci.layout import Layout, attachment
 from lockgate.oci.tar import end, header, padding
 
@@ -139,6 +140,7 @@ def import_(
         layout.require_space(size)
         for _ in range(_TRIES):
             _take(layout, file, contents, advance)
+            require_valid(layout, contents.documents)
             if layout.publish(contents.named, contents.attached):
                 return Imported(
                     named=contents.named,

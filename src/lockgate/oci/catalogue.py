@@ -73,7 +73,16 @@ class BuiltinSource:
     """Below the package, with `/`."""
 
 
-Source: TypeAlias = PypiSource | HfSource | FileSource | BuiltinSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OciSource:
+    """A manifest that another tool packed. Never in a catalogue: it is pulled by its address."""
+
+    name: str
+    """Last part of the repository's name. The host is no part of what the model is."""
+    digest: Digest
+
+
+Source: TypeAlias = PypiSource | HfSource | FileSource | BuiltinSource | OciSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

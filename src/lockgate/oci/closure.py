@@ -17,6 +17,7 @@ from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt, StorageFailed
 from lockgate.oci.arrival import take_in
 from lockgate.oci.chunks import CHUNK_BYTES
+from lockgate.oci.kinds.table import require_valid
 from lockgate.oci.layout import Layout
 from lockgate.oci.registry.client import Registry
 from lockgate.oci.registry.repository import Repository
@@ -109,7 +110,8 @@ def pull_closure(
 
     Raises:
         NotFound: the repository lacks it, or what it pins.
-        Corrupt: some bytes are not those of their digest; nothing of them is kept.
+        Corrupt: some bytes are not those of their digest; nothing of them is kept. Or an artifact
+            is not what its kind promises; nothing gets a name.
         Denied: the account may not.
         Unavailable: the registry failed too often; what arrived is kept.
         StorageFailed: the disk is full or read-only; what arrived is kept.
@@ -120,6 +122,7 @@ def pull_closure(
         tree, named, moved = _fetch(source, layout, label, names, trusted, progress)
         for node in tree.nodes:
             layout.put(node.data)
+        require_valid(layout, (node.digest for node in tree.nodes))
         if layout.publish(named, [node.digest for node in tree.attached]):
             return moved
         # Another process removed a blob between its arrival and its naming.

@@ -47,6 +47,8 @@ class Contents:
     blobs: Mapping[Digest, Member]
     claims: Mapping[Digest, set[str]]
     """What manifests say is the BLAKE3 of a blob."""
+    documents: Sequence[Digest]
+    """The manifests, and other documents, among the blobs."""
 
 
 def read_contents(file: BinaryIO, path: Path) -> Contents:
@@ -79,7 +81,13 @@ def read_contents(file: BinaryIO, path: Path) -> Contents:
         raise Corrupt(
             f"the archive holds `{min(extra)}`, which nothing in it leads to", hint=_NOTHING
         )
-    return Contents(named=named, attached=attached, blobs=walk.reached, claims=walk.claims)
+    return Contents(
+        named=named,
+        attached=attached,
+        blobs=walk.reached,
+        claims=walk.claims,
+        documents=sorted(walk.opened),
+    )
 
 
 class _Walk:
@@ -88,7 +96,7 @@ class _Walk:
     def __init__(self, file: BinaryIO, found: Mapping[str, Member]) -> None:
         self._file = file
         self._found = found
-        self._opened: dict[Digest, Document] = {}
+        self.opened: dict[Digest, Document] = {}
         self.reached: dict[Digest, Member] = {}
         self.claims: dict[Digest, set[str]] = {}
 
@@ -112,18 +120,18 @@ class _Walk:
             self.reached[at.digest] = member
             if at.blake3:
                 self.claims.setdefault(at.digest, set()).add(at.blake3)
-            if at.media_type in DOCUMENTS and at.digest not in self._opened:
+            if at.media_type in DOCUMENTS and at.digest not in self.opened:
                 inside = self._open(at.digest, member).references
                 within = required and at.media_type != PINS
                 pending.extend((reference, within) for reference in inside)
-        return self._opened[root.digest].subject
+        return self.opened[root.digest].subject
 
     def _open(self, digest: Digest, member: Member) -> Document:
         data = _small(self._file, self._found, member.name, MAX_MANIFEST_BYTES)
         if Digest.of(data) != digest:
             raise other_bytes(str(digest), str(Digest.of(data)))
-        self._opened[digest] = read_document(data)
-        return self._opened[digest]
+        self.opened[digest] = read_document(data)
+        return self.opened[digest]
 
 
 def _with_subject(digest: Digest, subject: Digest | None) -> Digest:

@@ -18,6 +18,9 @@ from lockgate.oci.formats import format_of
 from lockgate.oci.gguf import read_header
 from lockgate.oci.hashing import hash_stream
 from lockgate.oci.ingest import DIGESTS
+from lockgate.oci.kinds.artifact import Artifact
+from lockgate.oci.kinds.fits import Fits, fits_of
+from lockgate.oci.kinds.table import fault
 from lockgate.oci.layout import Layout
 
 _LICENCES = "org.opencontainers.image.licenses"
@@ -43,7 +46,7 @@ class Inspector:
         data = self._layout.read(digest)
         manifest = Manifest.parse(data)
         release = Release.parse(self._layout.read(manifest.config.digest))
-        flaws = []
+        flaws = list(self._flaws(manifest))
         if release.digest != digest:
             flaws.append(f"its document is that of {release.digest}, its manifest is {digest}")
         facts = ReleaseFacts(
@@ -75,7 +78,10 @@ class Inspector:
                 flaws=(error.message,),
             )
         flaws = tuple(self._flaws(manifest))
+        if not flaws and (said := fault(self._layout, pin.digest)):
+            flaws = (said,)
         header = self._header(manifest) if not flaws else None
+        fits = Fits() if flaws else fits_of(Artifact(self._layout, pin.digest))
         return PinFacts(
             role=pin.role,
             name=pin.name,
@@ -93,6 +99,12 @@ class Inspector:
             licences=_licences(manifest),
             chat_template=header[0] if header else None,
             context_tokens=header[1] if header else None,
+            embedder=fits.embedder,
+            base=fits.base,
+            runs_on=fits.runs_on,
+            variables_required=fits.required,
+            variables_provided=fits.provided,
+            budget_tokens=fits.budget_tokens,
         )
 
     def _flaws(self, manifest: Manifest) -> Iterator[str]:

@@ -102,6 +102,10 @@ class Header:
     context_tokens: int | None
     chat_template: str = ""
     """`tokenizer.chat_template`: Jinja by strangers. Not to be rendered unseen."""
+    kind: str = ""
+    """`general.type`: `model` or `adapter`, for example."""
+    adapter: str = ""
+    """`adapter.type`: `lora`, for example."""
 
 
 def read_header(path: Path, *, shown: str | None = None) -> Header:
@@ -143,6 +147,8 @@ def read_header(path: Path, *, shown: str | None = None) -> Header:
         quantisation=_FILE_TYPES.get(file_type, "") if isinstance(file_type, int) else "",
         context_tokens=context if isinstance(context, int) else None,
         chat_template=template if isinstance(template, str) else "",
+        kind=_text(keys.get("general.type")),
+        adapter=_text(keys.get("adapter.type")),
     )
 
 

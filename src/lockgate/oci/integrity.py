@@ -22,6 +22,7 @@ from lockgate.domain.artifact import MANIFEST
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt
 from lockgate.oci.index import DOCUMENTS, PINS, read_document
+from lockgate.oci.kinds.table import fault
 from lockgate.oci.layout import Layout
 
 UNNAMED: Final = "(unnamed)"
@@ -59,6 +60,7 @@ class _Expected:
     names: dict[Digest, set[str]] = field(default_factory=dict)
     required: set[Digest] = field(default_factory=set)
     blake3: dict[Digest, set[str]] = field(default_factory=dict)
+    manifests: set[Digest] = field(default_factory=set)
 
     def note(self, digest: Digest, name: str, *, required: bool) -> None:
         self.names.setdefault(digest, set()).add(name)
@@ -70,6 +72,8 @@ def check(
     layout: Layout, *, full: bool = False, advance: Callable[[int], None] | None = None
 ) -> Checked:
     """Hash every file of the store, several at a time. With `full`, by SHA-256 throughout.
+
+    Then look at whether the artifacts are what their kinds promise.
 
     Raises:
         Corrupt: the index is not one.
@@ -100,8 +104,20 @@ def check(
                 advance(read)
             if damage is not None:
                 damages.append(damage)
+    damages += _faults(layout, expected, {damage.digest for damage in damages})
     damages.sort(key=lambda damage: (damage.digest, damage.found))
     return Checked(files=len(paths), size=size, damages=damages)
+
+
+def _faults(layout: Layout, expected: _Expected, damaged: Collection[str]) -> Sequence[Damage]:
+    """Return the manifests whose bytes are right, and that are not what their kind promises."""
+    found = []
+    for digest in sorted(expected.manifests):
+        if str(digest) not in damaged and layout.blob(digest).exists():
+            said = fault(layout, digest)
+            if said:
+                found.append(_damage(layout.blob(digest), expected, digest, said))
+    return found
 
 
 def _subject_names(layout: Layout, digest: Digest, expected: _Expected) -> Collection[str]:
@@ -123,6 +139,8 @@ def _walk(layout: Layout, root: Digest, name: str, expected: _Expected) -> None:
         if media_type not in DOCUMENTS or digest in opened:
             continue
         opened.add(digest)
+        if media_type != PINS:
+            expected.manifests.add(digest)
         # What is missing or damaged shows when it is hashed; what it leads to is not known then.
         with suppress(Corrupt):
             for at in read_document(layout.read(digest)).references:

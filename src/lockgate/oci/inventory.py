@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lockgate.domain.digest import Digest
 from lockgate.errors import UsageError
-from lockgate.oci.catalogue import BuiltinSource, FileSource, HfSource, Model, PypiSource
+from lockgate.oci.catalogue import BuiltinSource, FileSource, HfSource, Model, OciSource, PypiSource
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -42,6 +42,8 @@ class PullResult:
     size: int
     fetched: bool
     """False if everything was there already."""
+    note: str = ""
+    """What else the user should know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class ModelInfo:
                 return "file"
             case BuiltinSource():
                 return "builtin"
+            case OciSource():
+                return "oci"
 
     @property
     def origin(self) -> str:
@@ -89,3 +93,5 @@ class ModelInfo:
                 return str(path) if path.is_absolute() else ""
             case BuiltinSource(path=path):
                 return path
+            case OciSource(name=name, digest=digest):
+                return f"{name}@{digest}"

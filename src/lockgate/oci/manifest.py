@@ -6,6 +6,7 @@ and it is the same on every machine.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,17 @@ from typing import Any
 from lockgate.domain.artifact import MANIFEST
 from lockgate.domain.digest import Digest, Json, canonical
 from lockgate.errors import Corrupt, LockgateError
-from lockgate.oci.catalogue import HfSource, Model, ModelFile, PypiSource, Source
+from lockgate.oci.catalogue import HfSource, Model, ModelFile, OciSource, PypiSource, Source
 from lockgate.oci.index import BLAKE3
 
 ARTIFACT_TYPE = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 _WEIGHT = "application/vnd.cncf.model.weight.v1.raw"
 _WEIGHT_CONFIG = "application/vnd.cncf.model.weight.config.v1.raw"
+_DOC = "application/vnd.cncf.model.doc.v1.raw"
+_WEIGHT_ROLES = frozenset({"weights", "mmproj", "lora"})
+_DOC_ROLES = frozenset({"license", "model-card", "source-manifest"})
+_OCI = re.compile(r"pkg:oci/([a-z0-9._-]{1,128})@sha256%3A([0-9a-f]{64})")
 CHUNKS = "io.lockgate.chunks.digest"  # as in chunks.py, which needs the hash library
 _ROLE = "io.lockgate.role"
 _PATH = "org.cncf.model.filepath"
@@ -53,6 +58,8 @@ class Stored:
     format: str
     parameters: str
     quantisation: str
+    origin: OciSource | None = None
+    """The manifest of another tool that it was made of."""
 
 
 def pack(model: Model) -> Packed:
@@ -100,6 +107,7 @@ def unpack(manifest: bytes, config: bytes) -> Stored:
             format=str(described.get("format", "")),
             parameters=str(described.get("paramSize", "")),
             quantisation=str(described.get("quantization", "")),
+            origin=origin_of(json.loads(config).get("descriptor")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, LockgateError) as error:
         raise Corrupt("the manifest is not one of a model", hint="it was not made here") from error
@@ -148,7 +156,7 @@ def _layer(file: ModelFile) -> dict[str, Json]:
         "typeflag": 0,
     }
     return {
-        "mediaType": _WEIGHT if file.role == "weights" else _WEIGHT_CONFIG,
+        "mediaType": _media_type(file.role),
         "digest": str(file.digest),
         "size": file.size,
         "annotations": {
@@ -159,6 +167,26 @@ def _layer(file: ModelFile) -> dict[str, Json]:
             **_present({BLAKE3: file.blake3, CHUNKS: str(file.chunks or "")}),
         },
     }
+
+
+def base_role(role: str) -> str:
+    """Return what a file is: `weights` for `weights-2`. Roles are unique within a model."""
+    head, dash, number = role.rpartition("-")
+    return head if dash and number.isdigit() else role
+
+
+def _media_type(role: str) -> str:
+    base = base_role(role)
+    if base in _WEIGHT_ROLES:
+        return _WEIGHT
+    return _DOC if base in _DOC_ROLES else _WEIGHT_CONFIG
+
+
+def origin_of(described: object) -> OciSource | None:
+    """Return what a config's descriptor says that the model was repacked from."""
+    said = described.get("sourceURL") if isinstance(described, dict) else None
+    found = _OCI.fullmatch(said) if isinstance(said, str) else None
+    return None if found is None else OciSource(name=found[1], digest=Digest(found[2]))
 
 
 def _file(layer: Mapping[str, Any]) -> ModelFile:
@@ -187,6 +215,8 @@ def _purl(source: Source) -> str:
             return "pkg:pypi/" + requirement.replace("==", "@")
         case HfSource(repo=repo, revision=revision):
             return f"pkg:huggingface/{repo}@{revision}"
+        case OciSource(name=name, digest=digest):
+            return f"pkg:oci/{name}@sha256%3A{digest.hex}"
         case _:
             return ""
 

@@ -1,6 +1,7 @@
 """The models of this machine: what there is, where its files are, whether they are whole."""
 
-from collections.abc import Mapping, MutableSequence, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,22 +12,19 @@ from lockgate.errors import Corrupt, ModelMissing, NotFound, StorageFailed, Usag
 from lockgate.oci.catalogue import (
     BuiltinSource,
     Catalogue,
-    FileSource,
     Model,
-    ModelFile,
+    OciSource,
     PypiSource,
 )
-from lockgate.oci.disk import hash_file
-from lockgate.oci.gguf import read_header
 from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification, require_name
 from lockgate.oci.layout import Layout
 from lockgate.oci.manifest import config_digest, pack, unpack
+from lockgate.oci.model_files import listed, problem, problems, stored_model
 from lockgate.oci.settings import ModelSettings
 from lockgate.ports import Progress
 
 _TRIES = 3
 _UNFINISHED = ("part", "etag", "tmp")
-_OWN_BACKEND = "llama_cpp"  # `pull_file` takes GGUF only
 
 
 class ModelStore:
@@ -110,7 +108,7 @@ class ModelStore:
         if state is State.DAMAGED:
             bad = [f.title for f in found.files if not self._layout.has(f.digest, f.size)]
             raise Corrupt(
-                f"the model `{model}` is damaged: {_listed(bad) or 'its manifest'} "
+                f"the model `{model}` is damaged: {listed(bad) or 'its manifest'} "
                 "is missing or has the wrong size",
                 hint=self.repair(model),
             )
@@ -136,7 +134,7 @@ class ModelStore:
         bad = [file.title for file in files if not self._layout.has(file.digest, file.size)]
         if bad:
             raise Corrupt(
-                f"the model `{name}` ({digest}) is damaged: {_listed(bad)} is missing or has the "
+                f"the model `{name}` ({digest}) is damaged: {listed(bad)} is missing or has the "
                 "wrong size",
                 hint="pull the release that pins it again",
             )
@@ -166,8 +164,20 @@ class ModelStore:
         return self._find(name)[0].size
 
     def backend(self, name: str) -> str:
-        """Return the name of the backend that a model is made for. Raises as `digest`."""
-        return self._find(name)[0].backend
+        """Return the name of the backend that a model is made for.
+
+        Raises:
+            UsageError: no backend runs its format.
+            NotFound, Corrupt: as `digest`.
+
+        """
+        model = self._find(name)[0]
+        if not model.backend:
+            raise UsageError(
+                f"no backend here runs the model `{name}`: its weights are `{model.format}`",
+                hint="name a backend that serves it: `tasks.TASK.models.ROLE.backend`",
+            )
+        return model.backend
 
     def keep(self, name: str) -> Descriptor:
         """Make a model be in the store itself, where releases are verified and pushed from.
@@ -211,7 +221,9 @@ class ModelStore:
         if name in self._catalogue.models or "weights" not in info.paths:
             return info
         # The manifest has no place for the context length (ModelPack's config is closed).
-        context = read_header(info.paths["weights"]).context_tokens
+        from lockgate.oci.headers.weights import read_weights  # noqa: PLC0415
+
+        context = read_weights(info.paths["weights"], shown=name).context_tokens
         return replace(info, model=replace(model, context_tokens=context))
 
     def verify(self, name: str) -> Verification:
@@ -224,16 +236,16 @@ class ModelStore:
         """
         model, digest = self._find(name)
         if isinstance(model.source, BuiltinSource):
-            problems = _problems(model, self._package_paths(model, model.source))
+            found = problems(model, self._package_paths(model, model.source))
         elif self._state(model, digest) in {State.MISSING, State.OUTDATED}:
             raise ModelMissing(f"the model `{name}` is not here", hint=self.repair(name))
         else:
-            problems = _problems(model, self._paths(model))
+            found = problems(model, self._paths(model))
             try:
                 self._layout.read(config_digest(self._layout.read(digest)))
             except Corrupt as error:
-                problems.append(error.message)
-        return Verification(name=name, digest=digest, problems=tuple(problems))
+                found.append(error.message)
+        return Verification(name=name, digest=digest, problems=tuple(found))
 
     def remove(self, name: str) -> int:
         """Take a model away, with what a broken-off pull left. Return the bytes freed.
@@ -266,7 +278,13 @@ class ModelStore:
 
     def repair(self, name: str) -> str:
         """Return the command that brings a model back."""
-        return f"lockgate model pull {name if self.in_catalogue(name) else f'PATH --name {name}'}"
+        if self.in_catalogue(name):
+            return f"lockgate model pull {name}"
+        origin = "PATH"
+        with suppress(NotFound, Corrupt):
+            if isinstance(self._find(name)[0].source, OciSource):
+                origin = "oci://…"
+        return f"lockgate model pull {origin} --name {name}"
 
     def _bring(self, model: Model, progress: Progress, *, trust_sizes: bool) -> PullResult:
         packed = pack(model)
@@ -297,7 +315,7 @@ class ModelStore:
 
     def _drop_damaged(self, model: Model) -> bool:
         """Delete the files that do not match their digests. Return whether there were any."""
-        bad = [file for file in model.files if _problem(file, self._layout.blob(file.digest))]
+        bad = [file for file in model.files if problem(file, self._layout.blob(file.digest))]
         for file in bad:
             self._layout.discard(self._layout.blob(file.digest))
         return bool(bad)
@@ -310,20 +328,7 @@ class ModelStore:
         descriptor = self._layout.manifests().get(name)
         if descriptor is None:
             raise self._unknown(name)
-        manifest = self._layout.read(descriptor.digest)
-        stored = unpack(manifest, self._layout.read(config_digest(manifest)))
-        model = Model(
-            name=name,
-            source=FileSource(path=Path()),
-            files=stored.files,
-            backend=_OWN_BACKEND,
-            title=stored.title,
-            licence=stored.licence,
-            architecture=stored.architecture,
-            format=stored.format,
-            parameters=stored.parameters,
-            quantisation=stored.quantisation,
-        )
+        model = stored_model(self._layout, name, descriptor.digest)
         return model, descriptor.digest
 
     def _state(self, model: Model, digest: Digest) -> State:
@@ -359,10 +364,10 @@ class ModelStore:
         """Return the paths of files in the package; hashed at the first use in a process."""
         paths = self._package_paths(model, source)
         if model.name not in self._checked:
-            problems = _problems(model, paths)
-            if problems:
+            found = problems(model, paths)
+            if found:
                 raise Corrupt(
-                    f"the built-in model `{model.name}` is damaged: {problems[0]}",
+                    f"the built-in model `{model.name}` is damaged: {found[0]}",
                     hint="install lockgate again",
                 )
             self._checked.add(model.name)
@@ -385,22 +390,3 @@ class ModelStore:
 
 def _result(model: Model, *, fetched: bool) -> PullResult:
     return PullResult(name=model.name, digest=pack(model).digest, size=model.size, fetched=fetched)
-
-
-def _problems(model: Model, paths: Mapping[str, Path]) -> MutableSequence[str]:
-    found = (_problem(file, paths[file.role]) for file in model.files)
-    return [problem for problem in found if problem]
-
-
-def _problem(file: ModelFile, path: Path) -> str:
-    """Return what is wrong with a file; empty if every byte is right."""
-    if not path.is_file():
-        return f"`{file.title}` is missing: `{path}`"
-    digest, size = hash_file(path)
-    if digest == file.digest:
-        return ""
-    return f"`{file.title}` has {size:,} bytes with the digest {digest}, expected {file.digest}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

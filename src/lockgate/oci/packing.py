@@ -1,5 +1,6 @@
 """A GGUF file of the user's as a model of the store."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lockgate.domain.artifact import (
@@ -45,7 +46,7 @@ def pack_file(
         packed = pack(_model(path, name, found, header, table))
         before = layout.manifests().get(name)
         here = before is not None and before.digest == packed.digest
-        if _publish(layout, name, packed, found.chunks):
+        if publish(layout, name, packed, [found.chunks] if found.chunks else []):
             return PullResult(
                 name=name,
                 digest=packed.digest,
@@ -89,7 +90,8 @@ def _model(path: Path, name: str, found: Ingested, header: Header, table: Digest
     )
 
 
-def _publish(layout: Layout, name: str, packed: Packed, table: ChunkTable | None) -> bool:
+def publish(layout: Layout, name: str, packed: Packed, tables: Sequence[ChunkTable]) -> bool:
+    """Let `name` stand for a model whose files are here. False if one of them went missing."""
     layout.put(packed.config)
     layout.put(packed.manifest)
     manifest = Descriptor(
@@ -98,12 +100,15 @@ def _publish(layout: Layout, name: str, packed: Packed, table: ChunkTable | None
         size=len(packed.manifest),
         artifact_type=Kind.MODEL.artifact_type,
     )
-    if table is None:
+    if not tables:
         return layout.publish({name: manifest})
-    encoded = table.encode()
-    layer = Descriptor(media_type=MEDIA_TYPE, digest=Digest.of(encoded), size=len(encoded))
+    encoded = sorted({table.encode() for table in tables})
+    layers = tuple(
+        Descriptor(media_type=MEDIA_TYPE, digest=layout.put(data), size=len(data))
+        for data in encoded
+    )
     layout.put(EMPTY_BYTES)
     holder = Manifest(
-        artifact_type=ARTIFACT_TYPE, config=EMPTY_CONFIG, layers=(layer,), subject=manifest
+        artifact_type=ARTIFACT_TYPE, config=EMPTY_CONFIG, layers=layers, subject=manifest
     )
     return layout.publish({name: manifest}, [layout.put(holder.encode())])

@@ -6,7 +6,7 @@ from typing import Final
 from lockgate.domain.artifact import Descriptor, Kind, Manifest
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt, NotFound, UsageError
-from lockgate.oci.artifacts import pack_policy
+from lockgate.oci.kinds.policy import pack_policy
 from lockgate.oci.layout import Layout
 from lockgate.oci.tree import Tree
 

@@ -7,7 +7,7 @@ from lockgate.domain.artifact import Descriptor, Kind
 from lockgate.domain.digest import Digest
 from lockgate.errors import UsageError
 from lockgate.oci.closure import Names
-from lockgate.oci.manifest import unpack
+from lockgate.oci.manifest import base_role, unpack
 from lockgate.oci.registry.repository import Repository
 from lockgate.oci.tree import Tree
 
@@ -29,7 +29,13 @@ def model_named(source: Repository, name: str, accept: Callable[[str, Digest], N
                 f"`{source.place}@{tree.root.digest}` is a `{kind[:120]}`, not a model",
                 hint="a release is fetched with `lockgate release pull`",
             )
-        unpack(tree.root.data, source.downloads.read(manifest.config))
+        stored = unpack(tree.root.data, source.downloads.read(manifest.config))
+        if not any(base_role(file.role) == "weights" for file in stored.files):
+            raise UsageError(
+                f"`{source.place}@{tree.root.digest}` has no weights: it is a view of something "
+                "else for other tools",
+                hint="name the tag of a model",
+            )
         accept(name, tree.root.digest)
         return {name: tree.root.descriptor}
 

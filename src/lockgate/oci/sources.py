@@ -11,6 +11,7 @@ from lockgate.oci.catalogue import (
     HfSource,
     Model,
     ModelFile,
+    OciSource,
     PypiSource,
 )
 from lockgate.oci.disk import hash_file, storage
@@ -51,7 +52,7 @@ class Puller:
                 return self._from_hub(model, model.source)
             case FileSource():
                 return self._from_folder(model, model.source)
-            case BuiltinSource():
+            case BuiltinSource() | OciSource():
                 return False
 
     def _missing(self, model: Model) -> Sequence[ModelFile]:

@@ -3,6 +3,7 @@
 from lockgate.oci.blobs import Blobs
 from lockgate.oci.registry.client import Registry
 from lockgate.oci.registry.download import Downloads
+from lockgate.oci.registry.journal import Journal
 from lockgate.oci.registry.manifests import Manifests
 from lockgate.oci.registry.referrers import Referrers
 from lockgate.oci.registry.uploads import Uploads
@@ -16,7 +17,8 @@ class Repository:
         self.name = name
         self.manifests = Manifests(registry, name)
         self.referrers = Referrers(registry, name, self.manifests)
-        self.uploads = Uploads(registry, name)
+        journal = Journal(layout, f"{registry.host}/{name}")
+        self.uploads = Uploads(registry, name, journal=journal)
         self.downloads = Downloads(registry, name, layout)
 
     @property

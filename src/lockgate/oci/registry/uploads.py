@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 from lockgate.domain.digest import Digest
-from lockgate.errors import Corrupt, UsageError
+from lockgate.errors import Corrupt, LockgateError, Unavailable, UsageError
 from lockgate.oci.disk import storage
 from lockgate.oci.registry.answers import (
     ACCEPTED,
@@ -23,6 +25,7 @@ from lockgate.oci.registry.answers import (
     refuse,
 )
 from lockgate.oci.registry.client import Registry, Request
+from lockgate.oci.registry.journal import Journal, Slot
 from lockgate.oci.registry.transport import BLOCK
 
 PIECE: Final = 64 << 20
@@ -35,10 +38,29 @@ Advance = Callable[[int], None]
 """Told of bytes that are done."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Upload:
+    """What does not change while a blob goes up in pieces."""
+
+    digest: Digest
+    file: FileIO
+    piece: int
+    slot: Slot | None
+    advance: Advance
+
+
 class Uploads:
     """The blobs of one repository, for writing."""
 
-    def __init__(self, registry: Registry, repository: str, *, piece: int = PIECE) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        repository: str,
+        *,
+        piece: int = PIECE,
+        journal: Journal | None = None,
+    ) -> None:
+        self._journal = journal
         self._registry = registry
         self._repository = repository
         self._piece = piece
@@ -97,6 +119,9 @@ class Uploads:
     def push(self, digest: Digest, path: Path, advance: Advance) -> None:
         """Bring a file's bytes into the repository, which it may have already.
 
+        With a journal, a large upload goes on where a process that was killed left it, as far as
+        the registry kept it.
+
         Raises:
             Corrupt: the bytes of `path` are not those of `digest`, says the registry.
             Denied: the account may not.
@@ -107,14 +132,53 @@ class Uploads:
         """
         with storage(path), FileIO(path) as file:
             size = path.stat().st_size
-            url, least = self._begin(digest)
-            # distribution-spec: every piece but the last has at least `OCI-Chunk-Min-Length` bytes.
-            piece = max(self._piece, least)
-            if size <= piece:
+            if size <= self._piece:
+                url, _ = self._begin(digest)
                 self._put(url, digest, file, (0, size))
                 advance(size)
                 return
-            self._in_pieces(url, digest, file, piece, advance)
+            with self._slot(digest, size) as slot:
+                try:
+                    self._large(digest, file, slot, advance)
+                except Unavailable:
+                    raise  # what arrived is still there
+                except LockgateError:
+                    if slot is not None:
+                        slot.forget()
+                    raise
+                if slot is not None:
+                    slot.forget()
+
+    def _slot(self, digest: Digest, size: int) -> AbstractContextManager[Slot | None]:
+        return nullcontext() if self._journal is None else self._journal.slot(digest, size)
+
+    def _large(self, digest: Digest, file: FileIO, slot: Slot | None, advance: Advance) -> None:
+        size = file.seek(0, 2)
+        url, done, piece = self._resumed(slot, size)
+        if not url:
+            url, least = self._begin(digest)
+            # distribution-spec: every piece but the last has at least `OCI-Chunk-Min-Length` bytes.
+            piece = max(self._piece, least)
+        if size <= piece:
+            self._put(url, digest, file, (0, size))
+            advance(size)
+            return
+        if slot is not None:
+            slot.note(url, piece)
+        if done:
+            advance(done)
+        upload = _Upload(digest=digest, file=file, piece=piece, slot=slot, advance=advance)
+        self._in_pieces(url, done, upload)
+
+    def _resumed(self, slot: Slot | None, size: int) -> tuple[str, int, int]:
+        """Return where an earlier upload goes on, its bytes and piece; empty if it does not."""
+        noted, piece = slot.read() if slot is not None else ("", 0)
+        if not noted:
+            return "", 0, 0
+        answer = self._registry.ask(Request(method="GET", url=noted, scopes=self._scopes))
+        done = _received(answer, 0) if answer.status in {NO_CONTENT, OK} else 0
+        # Otherwise forgotten, or broken off in the middle of a piece that was not kept.
+        return (self._location(answer, noted), done, piece) if 0 < done <= size else ("", 0, 0)
 
     def _begin(self, digest: Digest) -> tuple[str, int]:
         answer = self._registry.ask(
@@ -135,14 +199,13 @@ class Uploads:
             )
         return self._location(answer, self._start), least
 
-    def _in_pieces(
-        self, url: str, digest: Digest, file: FileIO, piece: int, advance: Advance
-    ) -> None:
+    def _in_pieces(self, url: str, at: int, upload: "_Upload") -> None:
+        digest, file = upload.digest, upload.file
         size = file.seek(0, 2)
         patience = self._registry.patience(self._start)
-        at, reported = 0, 0
+        reported = at
         while at < size:
-            end = min(at + piece, size)
+            end = min(at + upload.piece, size)
             try:
                 answer = self._patch(url, file, at, end)
             except Interrupted as reason:
@@ -153,7 +216,7 @@ class Uploads:
             if at == 0 and answer.status in _NO_PATCH:
                 url, _ = self._begin(digest)
                 self._put(url, digest, file, (0, size))
-                advance(size - reported)
+                upload.advance(size - reported)
                 return
             if answer.status == RANGE_REFUSED:
                 # The registry has another idea of what arrived: its word counts.
@@ -169,8 +232,10 @@ class Uploads:
                 refuse(answer, f"bytes {at:,} to {end:,} of {self._named(digest)}")
             url = self._location(answer, url)
             at = min(_received(answer, end), end)
+            if upload.slot is not None:
+                upload.slot.note(url, upload.piece)
             if at > reported:
-                advance(at - reported)
+                upload.advance(at - reported)
                 reported = at
         self._put(url, digest, file, (size, size))
 

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from lockgate.domain.inference import Generate, Message
+from lockgate.domain.prompt import Prompt, Variable
+from lockgate.tasks.release_notes import clauses, highlights
 
 MAX_CHARACTERS = 900
 
@@ -60,17 +63,8 @@ def _and(parts: Sequence[str]) -> str:
 def request(titles: Sequence[str]) -> Generate:
     """Ask for each title rewritten in the third person, as an object with a key for each."""
     keys = [str(at) for at in range(1, len(titles) + 1)]
-    return Generate(
-        messages=(
-            Message(
-                role="system",
-                content="You rewrite titles of changes so that each continues the sentence "
-                '"This release ...". Keep the words of each title.',
-            ),
-            Message(role="user", content=_numbered(_EXAMPLE)),
-            Message(role="assistant", content=_numbered(_REWRITTEN)),
-            Message(role="user", content=_numbered(titles)),
-        ),
+    return PROMPT.request(
+        {"titles": _numbered(titles)},
         schema={
             "type": "object",
             "additionalProperties": False,
@@ -80,9 +74,26 @@ def request(titles: Sequence[str]) -> Generate:
                 for key, title in zip(keys, titles, strict=True)
             },
         },
-        max_tokens=200,
     )
 
 
 def _numbered(texts: Sequence[str]) -> str:
     return json.dumps({str(at): text for at, text in enumerate(texts, 1)}, ensure_ascii=False)
+
+
+PROMPT: Final = Prompt(
+    name="highlights",
+    messages=(
+        Message(
+            role="system",
+            content="You rewrite titles of changes so that each continues the sentence "
+            '"This release ...". Keep the words of each title.',
+        ),
+        Message(role="user", content=_numbered(_EXAMPLE)),
+        Message(role="assistant", content=_numbered(_REWRITTEN)),
+        Message(role="user", content="{{ titles }}"),
+    ),
+    # A quote or a backslash takes two characters in JSON; so do the key and its comma.
+    variables=(Variable(name="titles", max_chars=highlights.MOST * (2 * clauses.MAX_TITLE + 16)),),
+    max_tokens=200,
+)

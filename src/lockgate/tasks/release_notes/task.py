@@ -17,6 +17,7 @@ from lockgate.tasks.release_notes import (
     pulls,
     render_markdown,
     schema,
+    summary,
 )
 
 _OPTIONS = (
@@ -68,6 +69,7 @@ class ReleaseNotes:
             input_schema=schema.INPUT,
             output_schema=schema.OUTPUT,
             aliases=("changelog",),
+            prompts=(summary.PROMPT,),
             roles=(("text", "smollm2"), ("embedder", "minilm"), ("classifier", "commit-type")),
             formats=("markdown", "json"),
             options=_OPTIONS,

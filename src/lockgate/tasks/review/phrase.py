@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from lockgate.domain.digest import JsonObject
 from lockgate.domain.finding import Finding
 from lockgate.domain.inference import Completion, Generate, Message
+from lockgate.domain.prompt import Prompt, Variable
 from lockgate.errors import OverBudget, Unavailable
 from lockgate.ports import Context
 from lockgate.tasks.review import grounding
@@ -21,6 +23,22 @@ _SCHEMA: JsonObject = {
     "required": ["summary"],
     "properties": {"summary": {"type": "string", "minLength": 20, "maxLength": 260}},
 }
+
+
+PROMPT: Final = Prompt(
+    name="summary",
+    messages=(
+        Message(
+            role="system",
+            content="You are a code reviewer. Say in one sentence what the findings are. "
+            "Use only words from the list. Do not add facts, names or numbers.",
+        ),
+        Message(role="user", content="Findings:\n{{ findings }}"),
+    ),
+    variables=(Variable(name="findings", max_chars=_SHOWN * 160),),
+    schema=_SCHEMA,
+    max_tokens=MAX_TOKENS,
+)
 
 
 async def phrase(findings: Sequence[Finding], context: Context) -> tuple[str | None, str | None]:
@@ -49,19 +67,7 @@ def evidence(findings: Sequence[Finding]) -> list[str]:
 def _request(findings: Sequence[Finding]) -> Generate:
     # Messages are ours; lines and names of the diff are another's, and stay out of the prompt.
     kinds = list(dict.fromkeys(finding.message for finding in findings))[:_SHOWN]
-    listed = "\n".join(f"- {message}" for message in kinds)
-    return Generate(
-        messages=(
-            Message(
-                role="system",
-                content="You are a code reviewer. Say in one sentence what the findings are. "
-                "Use only words from the list. Do not add facts, names or numbers.",
-            ),
-            Message(role="user", content=f"Findings:\n{listed}"),
-        ),
-        schema=_SCHEMA,
-        max_tokens=MAX_TOKENS,
-    )
+    return PROMPT.request({"findings": "\n".join(f"- {message}" for message in kinds)})
 
 
 def _text(reply: Completion) -> str | None:

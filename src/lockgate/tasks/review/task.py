@@ -11,7 +11,7 @@ from lockgate.domain.verdict import Outcome, Verdict
 from lockgate.ports import Check, Context, Options
 from lockgate.tasks.review import checks, collect, draft, render, schema
 from lockgate.tasks.review.analyse import Analysis
-from lockgate.tasks.review.phrase import MAX_TOKENS
+from lockgate.tasks.review.phrase import MAX_TOKENS, PROMPT
 
 _OPTIONS = (
     Option(
@@ -57,6 +57,7 @@ class Review:
             title="Say how risky a diff is and what to look at",
             input_schema=schema.INPUT,
             output_schema=schema.OUTPUT,
+            prompts=(PROMPT,),
             roles=(("text", "smollm2"),),
             formats=render.FORMATS,
             options=_OPTIONS,

@@ -6,7 +6,9 @@ import pytest
 
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest
-from lockgate.oci.artifacts import merkle_root, pack_dataset, pack_task
+from lockgate.oci.kinds.dataset import pack_dataset
+from lockgate.oci.kinds.merkle import merkle_root
+from lockgate.oci.kinds.task import pack_task
 from lockgate.oci.layout import Layout
 
 FILES = {"prompt.j2": b"Sort {{ text }}", "task.toml": b'name = "triage"\n'}

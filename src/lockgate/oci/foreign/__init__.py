@@ -1,0 +1,1 @@
+"""Models that other tools packed: recognised by media types, taken in as models of ours."""

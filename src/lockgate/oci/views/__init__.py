@@ -1,0 +1,1 @@
+"""The same blobs under the manifests of other tools: nothing is stored twice but the image view."""

@@ -1,0 +1,3 @@
+from oci.registry.conftest import debian, layout, registry, repository
+
+__all__ = ["debian", "layout", "registry", "repository"]  # fixtures
