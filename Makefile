@@ -63,6 +63,7 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/release_verify.py
 	$(BIN)/python bench/gate_simulation.py
 	$(BIN)/python bench/suites.py
+	$(BIN)/python bench/overload.py
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

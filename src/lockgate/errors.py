@@ -9,6 +9,7 @@ LockgateError
 ├── OverBudget            the call would use more than its budget
 ├── Unavailable           a dependency failed; the same call may succeed later
 │   ├── ModelMissing      the model is not in the local store
+│   ├── Overloaded        there is more work than can be done in time
 │   └── NoAnswer          every way to an answer failed and the task may not fall back
 ├── StorageFailed         the disk is full, read-only, or cannot be locked
 └── Corrupt               stored bytes do not match their digest, or the audit chain is broken
@@ -82,6 +83,17 @@ class ModelMissing(Unavailable):
     """The model is not in the local store."""
 
     code = "model-missing"
+
+
+class Overloaded(Unavailable):
+    """More is asked for than can be done in time."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """Seconds after which the same request would get its turn; None: waiting does not help."""
 
 
 class NoAnswer(Unavailable):

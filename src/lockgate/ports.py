@@ -306,3 +306,23 @@ class State(Protocol):
     def begin(self) -> AbstractAsyncContextManager[StateUnit]:
         """Open a transaction. As `Store.begin`."""
         ...
+
+
+class SharedState(Protocol):
+    """Small texts by name that every replica sees: leases of limits, the kill switch."""
+
+    async def read(self, name: str) -> str | None:
+        """Return the text of that name.
+
+        Raises:
+            StorageFailed: the database does not answer.
+
+        """
+        ...
+
+    async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+        """Replace a text by what `change` makes of it; no other replica comes in between.
+
+        `change` is pure: it may be called again, on any thread. Raises as `read`.
+        """
+        ...

@@ -72,3 +72,10 @@ SELECT environment, task, release, previous, action, at, actor, reason, decision
  WHERE (CAST(:environment AS TEXT) IS NULL OR environment = :environment)
    AND (CAST(:task AS TEXT) IS NULL OR task = :task)
  ORDER BY seq DESC LIMIT :most;
+
+-- name: shared_state
+SELECT body FROM shared_state WHERE name = :name;
+
+-- name: put_shared_state
+INSERT INTO shared_state (name, body) VALUES (:name, :body)
+ON CONFLICT (name) DO UPDATE SET body = excluded.body;

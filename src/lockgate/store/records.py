@@ -1,7 +1,7 @@
 """Domain objects to rows and back. The only module that knows both."""
 
 import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ from lockgate.domain.digest import Digest
 from lockgate.domain.promotion import Alias, Promotion
 from lockgate.errors import Corrupt, StorageFailed, UsageError
 from lockgate.ports import Payload
-from lockgate.store import pointers
+from lockgate.store import pointers, shared_state
 from lockgate.store.sql import Connection, Driver, Row
 
 MAX_PAYLOAD_BYTES = 256 << 20
@@ -119,7 +119,10 @@ class SqlUnit:
 
 
 class SqlStore:
-    """Implements `ports.Store` on any Driver; `store.sql.Connection` says what may run at once."""
+    """Implements `ports.State` and `ports.SharedState` on any Driver.
+
+    `store.sql.Connection` says what may run at once.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -128,6 +131,16 @@ class SqlStore:
     async def begin(self) -> AsyncGenerator[SqlUnit]:
         async with self._driver.transaction() as connection:
             yield SqlUnit(connection)
+
+    async def read(self, name: str) -> str | None:
+        """See `ports.SharedState`."""
+        async with self._driver.transaction() as connection:
+            return await shared_state.read(connection, name)
+
+    async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+        """See `ports.SharedState`."""
+        async with self._driver.transaction() as connection:
+            await shared_state.change(connection, name, change)
 
 
 def _columns(entry: Entry) -> dict[str, str]:

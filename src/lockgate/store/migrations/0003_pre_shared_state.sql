@@ -1,0 +1,4 @@
+CREATE TABLE shared_state (
+    name TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+);

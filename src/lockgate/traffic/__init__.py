@@ -1,0 +1,1 @@
+"""Decides what may go on now, later, elsewhere, or not at all."""

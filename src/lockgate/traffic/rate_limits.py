@@ -1,0 +1,197 @@
+"""Rate limits in requests and in tokens, per key, team and route. No I/O, no waiting."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lockgate.traffic.bucket import Bucket, Limit
+
+MAX_SUBJECTS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one subject may do. None: as much as it likes."""
+
+    requests: Limit | None = None
+    tokens: Limit | None = None
+
+
+LimitsOf = Callable[[str], Limits | None]
+"""Returns the limits of a subject, such as `key:k1`, `team:core` or `route:chat`."""
+
+
+class Taken:
+    """What one request got, or why not, and what `x-ratelimit-*` says of it."""
+
+    __slots__ = (
+        "_buckets",
+        "_charged",
+        "allowed",
+        "limit",
+        "limit_tokens",
+        "remaining",
+        "remaining_tokens",
+        "reset_s",
+        "reset_tokens_s",
+        "retry_after_s",
+    )
+
+    def __init__(self, buckets: Sequence[Bucket], charged: int, retry_after_s: float) -> None:
+        self._buckets = buckets
+        self._charged = charged
+        self.allowed = retry_after_s == 0.0
+        self.retry_after_s = retry_after_s
+        """Seconds until the same request may pass; inf: it is larger than a limit."""
+        self.limit = self.remaining = self.limit_tokens = self.remaining_tokens = -1
+        self.reset_s = self.reset_tokens_s = 0.0
+        for bucket in buckets:
+            left = bucket.remaining
+            if bucket.counts_tokens:
+                if self.limit_tokens < 0 or left < self.remaining_tokens:
+                    self.limit_tokens, self.remaining_tokens = bucket.limit.amount, left
+                    self.reset_tokens_s = bucket.reset_s
+            elif self.limit < 0 or left < self.remaining:
+                self.limit, self.remaining = bucket.limit.amount, left
+                self.reset_s = bucket.reset_s
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the `x-ratelimit-*` headers, and `retry-after` if refused for now.
+
+        `retry-after` is in whole seconds (RFC 9110, 10.2.3), rounded up: earlier would be in vain.
+        """
+        found: list[tuple[bytes, bytes]] = []
+        if self.limit >= 0:
+            found += _headers(b"requests", self.limit, self.remaining, self.reset_s)
+        if self.limit_tokens >= 0:
+            found += _headers(
+                b"tokens", self.limit_tokens, self.remaining_tokens, self.reset_tokens_s
+            )
+        if not self.allowed and math.isfinite(self.retry_after_s):
+            found.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after_s))))
+        return found
+
+
+def _headers(what: bytes, limit: int, left: int, reset_s: float) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-ratelimit-limit-" + what, b"%d" % limit),
+        (b"x-ratelimit-remaining-" + what, b"%d" % left),
+        (b"x-ratelimit-reset-" + what, b"%.3fs" % reset_s),
+    ]
+
+
+class RateLimits:
+    """The limits of every subject that was seen. Used from one thread."""
+
+    def __init__(
+        self,
+        limits_of: LimitsOf,
+        *,
+        clock: Callable[[], float],
+        max_subjects: int = MAX_SUBJECTS,
+    ) -> None:
+        self._limits_of = limits_of
+        self._clock = clock
+        self._max_subjects = max_subjects
+        self._buckets: dict[str, tuple[Bucket, ...]] = {}
+        self._replicas = 1
+        self._due: float | None = None
+
+    def take(self, subjects: Sequence[str], *, requests: int = 1, tokens: int) -> Taken:
+        """Take from every limit of every subject, or from none if one of them has too little.
+
+        Raises:
+            ValueError: a negative amount.
+
+        """
+        if requests < 0 or tokens < 0:
+            raise ValueError(f"negative: {requests} requests, {tokens} tokens")
+        now = self._clock()
+        found: list[Bucket] = []
+        wait = 0.0
+        for subject in subjects:
+            buckets = self._buckets.get(subject)
+            if buckets is None:
+                buckets = self._open(subject, now)
+            for bucket in buckets:
+                found.append(bucket)
+                wait = max(wait, bucket.wait_s(tokens if bucket.counts_tokens else requests, now))
+        if wait == 0.0:
+            for bucket in found:
+                bucket.charge(tokens if bucket.counts_tokens else requests)
+        return Taken(found, tokens, wait)
+
+    def settle(self, taken: Taken, tokens: int) -> None:
+        """Replace the tokens that were taken by those that were used. Repeating it changes nothing.
+
+        More than was taken puts the limits in debt: later requests wait for it.
+        """
+        if not taken.allowed or tokens == taken._charged:  # noqa: SLF001  ours
+            return
+        now = self._clock()
+        for bucket in taken._buckets:  # noqa: SLF001
+            if bucket.counts_tokens:
+                bucket.refill(now)
+                bucket.charge(tokens - taken._charged)  # noqa: SLF001
+        taken._charged = tokens  # noqa: SLF001
+
+    def reload(self, limits_of: LimitsOf) -> None:
+        """Use other limits from now on. A subject whose limits stay keeps what it has used."""
+        self._limits_of = limits_of
+        for subject, buckets in list(self._buckets.items()):
+            if [(b.limit, b.counts_tokens) for b in buckets] != _wanted(limits_of(subject)):
+                del self._buckets[subject]
+
+    def share(self, replicas: int, *, due: float) -> None:
+        """From now on a subject that is new here starts with one part of `replicas`.
+
+        `due` is when the next exchange between replicas is expected, on this object's clock.
+        """
+        self._replicas, self._due = replicas, due
+
+    def part(self) -> None:
+        """Stop to share, since the store is away: each replica keeps to its part of the rate."""
+        now = self._clock()
+        self._due = None
+        for buckets in self._buckets.values():
+            for bucket in buckets:
+                bucket.part(self._replicas, now)
+
+    @property
+    def buckets(self) -> Mapping[str, tuple[Bucket, ...]]:
+        """Every bucket by subject, for the exchange with other replicas."""
+        return self._buckets
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Drop subjects; seen again, they start anew."""
+        for subject in subjects:
+            self._buckets.pop(subject, None)
+
+    def _open(self, subject: str, now: float) -> tuple[Bucket, ...]:
+        if len(self._buckets) >= self._max_subjects:
+            self._evict(now)
+        found = tuple(
+            Bucket(limit, counts_tokens=counts_tokens, now=now)
+            for limit, counts_tokens in _wanted(self._limits_of(subject))
+        )
+        for bucket in found:
+            bucket.join(self._replicas, due=self._due or now)
+            if self._due is None:
+                bucket.part(self._replicas, now)
+        self._buckets[subject] = found
+        return found
+
+    def _evict(self, now: float) -> None:
+        """Make room: full buckets say nothing that a new one would not; else the oldest go."""
+        for buckets in self._buckets.values():
+            for bucket in buckets:
+                bucket.refill(now)
+        full = [s for s, bs in self._buckets.items() if all(b.level >= b.limit.burst for b in bs)]
+        self.forget(full or list(self._buckets)[: max(1, self._max_subjects // 10)])
+
+
+def _wanted(limits: Limits | None) -> list[tuple[Limit, bool]]:
+    if limits is None:
+        return []
+    pairs = ((limits.requests, False), (limits.tokens, True))
+    return [(limit, counts_tokens) for limit, counts_tokens in pairs if limit is not None]

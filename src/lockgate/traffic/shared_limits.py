@@ -1,0 +1,119 @@
+"""Keeps the rate limits of one replica in step with the others."""
+
+import asyncio
+from collections.abc import Callable
+
+from lockgate.errors import LockgateError
+from lockgate.ports import SharedState
+from lockgate.traffic.bucket import Bucket
+from lockgate.traffic.leases import Outcome, Report, exchange
+from lockgate.traffic.rate_limits import RateLimits
+
+STATE = "rate-limits.1"
+EVERY_S = 0.25
+IDLE_S = 10.0
+_PATIENCE_S = 2.0
+
+
+class SharedLimits:
+    """Exchanges leases with the other replicas. `exchange` is to be called each `every_s`.
+
+    While the store is away each replica keeps to its part of every limit, and asks again at the
+    next call.
+    """
+
+    def __init__(
+        self,
+        limits: RateLimits,
+        shared: SharedState,
+        *,
+        replica: str,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        every_s: float = EVERY_S,
+    ) -> None:
+        """`clock` is the limits' own; `wall_clock` gives seconds that other hosts agree on."""
+        self._limits = limits
+        self._shared = shared
+        self._replica = replica
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._every_s = every_s
+        self._active: dict[str, float] = {}
+        self.connected = False
+        """Whether the last exchange succeeded."""
+        self._parted = False
+
+    async def exchange(self) -> LockgateError | None:
+        """Report what was spent and take over what is granted; return why it failed if it did."""
+        reports, spoken_for = self._reports()
+        outcomes: list[Outcome] = []
+
+        def change(document: str | None) -> str:
+            outcomes.append(exchange(document, self._replica, reports, self._wall_clock()))
+            return outcomes[-1].document
+
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._shared.change(STATE, change)
+        except LockgateError as error:
+            self._part()
+            return error
+        except TimeoutError:
+            self._part()
+            return None
+        self._take_over(outcomes[-1], spoken_for)
+        return None
+
+    def _reports(self) -> tuple[list[Report], dict[str, tuple[str, Bucket, float]]]:
+        now = self._clock()
+        reports: list[Report] = []
+        spoken_for: dict[str, tuple[str, Bucket, float]] = {}
+        for subject, buckets in self._limits.buckets.items():
+            if any(bucket.wanted for bucket in buckets):
+                self._active[subject] = now
+            elif subject not in self._active:
+                continue
+            leaving = now - self._active[subject] >= IDLE_S
+            for bucket in buckets:
+                if not bucket.shared and self._parted:
+                    # What passed while the store was away was this replica's part: no debt.
+                    bucket.spent = 0.0
+                name = f"{subject} {'tokens' if bucket.counts_tokens else 'requests'}"
+                spoken_for[name] = (subject, bucket, bucket.spent)
+                reports.append(_report(name, bucket, leaving=leaving))
+                bucket.wanted = bucket.largest = 0.0
+        return reports, spoken_for
+
+    def _take_over(
+        self, outcome: Outcome, spoken_for: dict[str, tuple[str, Bucket, float]]
+    ) -> None:
+        now = self._clock()
+        due = now + self._every_s
+        self.connected, self._parted = True, False
+        self._limits.share(outcome.replicas, due=due)
+        for grant in outcome.grants:
+            _, bucket, reported = spoken_for[grant.bucket]
+            bucket.spent -= reported
+            bucket.grant(grant.held, spare=grant.spare, elsewhere=grant.elsewhere, due=due)
+        gone = [subject for subject, at in self._active.items() if now - at >= IDLE_S]
+        for subject in gone:
+            del self._active[subject]
+        self._limits.forget(gone)
+
+    def _part(self) -> None:
+        if self.connected:
+            self.connected, self._parted = False, True
+            self._limits.part()
+
+
+def _report(name: str, bucket: Bucket, *, leaving: bool) -> Report:
+    return Report(
+        bucket=name,
+        rate=bucket.limit.rate,
+        burst=bucket.limit.burst,
+        spent=bucket.spent,
+        wanted=bucket.wanted,
+        largest=bucket.largest,
+        leaving=leaving,
+    )

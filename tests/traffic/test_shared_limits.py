@@ -1,0 +1,114 @@
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from lockgate.traffic.bucket import Limit
+from lockgate.traffic.rate_limits import Limits, LimitsOf
+from traffic.replicas import Replicas
+
+MINUTE = 60
+REQUESTS = Limits(requests=Limit(amount=3000, burst=100))
+TOKENS = Limits(tokens=Limit(amount=300_000, burst=20_000))
+Start = Callable[[int, LimitsOf], Replicas]
+EVEN, SKEWED, ONE = (1, 1, 1, 1), (20, 5, 1, 0.2), (1, 0, 0, 0)
+
+
+@pytest.fixture
+def start() -> Generator[Start]:
+    with ExitStack() as open_ones:
+        yield lambda count, limits_of: open_ones.enter_context(closing(Replicas(count, limits_of)))
+
+
+@pytest.mark.parametrize("weights", [EVEN, SKEWED, ONE])
+def test_four_replicas_pass_what_one_would_within_a_hundredth(
+    start: Start, weights: tuple[float, ...]
+) -> None:
+    replicas = start(4, lambda _: REQUESTS)
+    taken = replicas.poisson("k", per_s=100, seconds=2 * MINUTE, weights=weights, tokens=0)
+    passed = sum(t.allowed for t in taken)
+    assert passed == pytest.approx(2 * 3000 + 100, rel=0.01)
+
+
+@pytest.mark.parametrize("weights", [EVEN, SKEWED])
+def test_token_limits_are_shared_as_exactly(start: Start, weights: tuple[float, ...]) -> None:
+    replicas = start(4, lambda _: TOKENS)
+    taken = replicas.poisson("k", per_s=20, seconds=2 * MINUTE, weights=weights, tokens=700)
+    passed = 700 * sum(t.allowed for t in taken)
+    assert passed == pytest.approx(2 * 300_000 + 20_000, rel=0.01)
+
+
+def test_load_that_moves_between_replicas_finds_the_whole_limit_again(start: Start) -> None:
+    replicas = start(4, lambda _: REQUESTS)
+    passed = 0
+    for turn in range(12):
+        weights = [float(n == turn % 4) for n in range(4)]
+        taken = replicas.poisson("k", per_s=100, seconds=10, weights=weights, tokens=0)
+        passed += sum(t.allowed for t in taken)
+    assert passed == pytest.approx(2 * 3000 + 100, rel=0.01)
+
+
+def test_load_below_the_limit_is_hardly_refused(start: Start) -> None:
+    replicas = start(4, lambda _: REQUESTS)
+    taken = replicas.poisson("k", per_s=40, seconds=2 * MINUTE, weights=EVEN, tokens=0)
+    assert sum(not t.allowed for t in taken) / len(taken) < 0.01
+
+
+def test_a_limit_smaller_than_the_number_of_replicas_serves_less_but_never_nothing(
+    start: Start,
+) -> None:
+    tiny = Limits(requests=Limit(amount=30, burst=1))
+    replicas = start(4, lambda _: tiny)
+    taken = replicas.poisson("k", per_s=5, seconds=10 * MINUTE, weights=EVEN, tokens=0)
+    assert 100 < sum(t.allowed for t in taken) <= 301
+
+
+def test_a_request_larger_than_a_replicas_part_passes_after_the_next_exchange(start: Start) -> None:
+    replicas = start(4, lambda _: TOKENS)
+    replicas.advance(replicas.clock.now + 1)
+    refused = replicas.limits[0].take(["k"], tokens=15_000)
+    assert not refused.allowed
+    assert 0 < refused.retry_after_s <= 0.25
+    replicas.advance(replicas.clock.now + 0.3)
+    assert replicas.limits[0].take(["k"], tokens=15_000).allowed
+
+
+def test_while_the_store_is_away_the_replicas_keep_to_their_parts(start: Start) -> None:
+    replicas = start(4, lambda _: REQUESTS)
+    replicas.poisson("k", per_s=100, seconds=20, weights=EVEN, tokens=0)
+    replicas.state.down = True
+    replicas.advance(replicas.clock.now + 0.3)
+    taken = replicas.poisson("k", per_s=100, seconds=MINUTE, weights=EVEN, tokens=0)
+    assert sum(t.allowed for t in taken) == pytest.approx(3000, rel=0.05)
+    new = replicas.poisson("new", per_s=100, seconds=MINUTE, weights=EVEN, tokens=0)
+    assert sum(t.allowed for t in new) == pytest.approx(3000 + 100, rel=0.05)
+
+
+def test_when_the_store_is_back_the_limit_is_exact_again_and_nothing_is_owed(start: Start) -> None:
+    replicas = start(4, lambda _: REQUESTS)
+    replicas.state.down = True
+    replicas.poisson("k", per_s=100, seconds=MINUTE, weights=EVEN, tokens=0)
+    replicas.state.down = False
+    taken = replicas.poisson("k", per_s=100, seconds=2 * MINUTE, weights=EVEN, tokens=0)
+    assert sum(t.allowed for t in taken) == pytest.approx(2 * 3000, rel=0.03)
+
+
+def test_a_replica_that_dies_gives_its_part_to_the_others(start: Start) -> None:
+    replicas = start(4, lambda _: REQUESTS)
+    replicas.poisson("k", per_s=100, seconds=20, weights=EVEN, tokens=0)
+    replicas.kill(3)
+    replicas.advance(replicas.clock.now + 11)
+    replicas.poisson("k", per_s=100, seconds=5, weights=(1, 1, 1, 0), tokens=0)
+    taken = replicas.poisson("k", per_s=100, seconds=MINUTE, weights=(1, 1, 1, 0), tokens=0)
+    assert sum(t.allowed for t in taken) == pytest.approx(3000, rel=0.01)
+
+
+def test_subjects_that_nobody_asks_for_leave_the_shared_state(start: Start) -> None:
+    replicas = start(2, lambda _: REQUESTS)
+    for n in range(50):
+        replicas.limits[n % 2].take([f"k{n}"], tokens=0)
+    replicas.advance(replicas.clock.now + 1)
+    assert replicas.state.texts["rate-limits.1"].count("requests") == 50
+    replicas.advance(replicas.clock.now + 40)
+    assert replicas.state.texts["rate-limits.1"].count("requests") == 0
+    assert not replicas.limits[0].buckets
