@@ -12,7 +12,10 @@ from lockgate.domain.promotion import Alias, Promotion
 from lockgate.errors import Corrupt, StorageFailed, UsageError
 from lockgate.ports import Payload
 from lockgate.store import pointers
-from lockgate.store.sql import Connection, Driver, Row
+from lockgate.store.budgets import SqlBudgets
+from lockgate.store.keys import SqlKeys
+from lockgate.store.sql import Connection, Driver, Row, Value
+from lockgate.store.usage import SqlUsage
 
 MAX_PAYLOAD_BYTES = 256 << 20
 _BEFORE_ALL = -(2**63)
@@ -22,27 +25,34 @@ _FAST = 1
 
 
 class SqlUnit:
-    """Implements `ports.Unit` on a Connection."""
+    """Implements `ports.GatewayUnit` on a Connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._locked = False
+        self.keys = SqlKeys(connection)
+        self.budgets = SqlBudgets(connection)
+        self.usage = SqlUsage(connection)
 
     async def append(self, entry: Entry) -> AuditEvent:
-        assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
-        await self._lock()
-        event = seal(await self.head(), entry)
-        body = encode_event(event)
-        if len(body) > MAX_EVENT_BYTES:
-            raise StorageFailed(
-                f"the audit event of `{entry.id[:80]}` has {len(body)} bytes, "
-                f"the most is {MAX_EVENT_BYTES}"
-            )
-        await self._db.run(
-            "append_event", seq=event.seq, body=body.decode("utf-8"), **_columns(entry)
-        )
-        await self._db.run("put_head", seq=event.seq, digest=str(event.digest))
+        (event,) = await self.append_all([entry])
         return event
+
+    async def append_all(self, entries: Sequence[Entry]) -> Sequence[AuditEvent]:
+        await self._lock()
+        head = await self.head()
+        events: list[AuditEvent] = []
+        rows: list[dict[str, Value]] = []
+        for entry in entries:
+            assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
+            event = seal(head, entry)
+            head = Head(seq=event.seq, digest=event.digest)
+            events.append(event)
+            rows.append({"seq": event.seq, "body": _body(event), **_columns(entry)})
+        await self._db.run_many("append_event", rows)
+        if events:
+            await self._db.run("put_head", seq=head.seq, digest=str(head.digest))
+        return events
 
     async def head(self) -> Head:
         for row in await self._db.run("head"):
@@ -119,7 +129,7 @@ class SqlUnit:
 
 
 class SqlStore:
-    """Implements `ports.Store` on any Driver; `store.sql.Connection` says what may run at once."""
+    """Implements `ports.GatewayState`; `store.sql.Connection` says what may run at once."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -128,6 +138,16 @@ class SqlStore:
     async def begin(self) -> AsyncGenerator[SqlUnit]:
         async with self._driver.transaction() as connection:
             yield SqlUnit(connection)
+
+
+def _body(event: AuditEvent) -> str:
+    body = encode_event(event)
+    if len(body) > MAX_EVENT_BYTES:
+        raise StorageFailed(
+            f"the audit event of `{event.entry.id[:80]}` has {len(body)} bytes, "
+            f"the most is {MAX_EVENT_BYTES}"
+        )
+    return body.decode("utf-8")
 
 
 def _columns(entry: Entry) -> dict[str, str]:
