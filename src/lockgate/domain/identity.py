@@ -11,6 +11,7 @@ from lockgate.errors import UsageError
 
 SCOPE_KINDS: Final = ("task", "model", "route")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALL = "*"
 
 
@@ -72,10 +73,11 @@ def check_name(what: str, text: str) -> str:
         UsageError: it cannot.
 
     """
-    if not NAME.fullmatch(text):
+    # No `/`: it divides the issuer from the subject in the key of a token.
+    if not _PLAIN.fullmatch(text):
         raise UsageError(
             f"`{text[:80]}` cannot be the name of a {what}",
-            hint="letters, digits, `.`, `_`, `/` and `-`, at most 128",
+            hint="letters, digits, `.`, `_` and `-`, at most 64",
         )
     return text
 
