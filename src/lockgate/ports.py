@@ -386,18 +386,20 @@ class UsageLedger(Protocol):
     """The usage events, and how far each replica's spool was taken over. One transaction."""
 
     async def open_spool(self, replica: str) -> int:
-        """Return the position up to which a spool is in the ledger, 0 for a new one."""
+        """Return how far a spool is in the ledger: 0 for a new one, -1 for a closed one."""
         ...
 
     async def spool(self, replica: str) -> int | None:
-        """Return the position of a spool that is open, else None."""
+        """Return the position of a spool, -1 for a closed one; None if it never was opened."""
         ...
 
     async def advance(self, replica: str, before: int, after: int) -> bool:
         """Move the position if it is still `before`: who gets True adds the events, once."""
         ...
 
-    async def drop_spool(self, replica: str) -> None: ...
+    async def close_spool(self, replica: str) -> None:
+        """Note, for good, that all of a spool is in the ledger."""
+        ...
 
     async def add(self, events: Sequence[UsageEvent]) -> None:
         """Add events; those whose id is there already are left as they are."""
@@ -416,6 +418,10 @@ class UsageLedger(Protocol):
 
 class GatewayUnit(StateUnit, Protocol):
     """One transaction over all durable state, the gateway's included."""
+
+    async def lock_audit(self) -> None:
+        """Be the only one who appends, until the transaction ends."""
+        ...
 
     async def append_all(self, entries: Sequence[Entry]) -> Sequence[AuditEvent]:
         """Chain many events, in order: one lock and one new head for all of them."""

@@ -127,6 +127,8 @@ def test_what_is_no_plain_amount_is_refused(text: str) -> None:
         ('"2.50"', "2.50", "not a number in quotes"),
         ('"2.50"', '"-2.50"', "not a decimal number"),
         ('"2.50"', '"free"', "not a decimal number"),
+        ('"2.50"', '"1000001"', "more than 1000000"),
+        ('"0.0001"', '"1001"', "more than 1000"),
         ("2026-06-01", "2026-01-01", "two prices from 2026-01-01"),
         ("2026-06-01", '"soon"', "not a date"),
         ("2026-06-01", "2026-06-01T00:00:00Z", "not a date"),

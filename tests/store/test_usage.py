@@ -47,8 +47,10 @@ def test_a_position_is_moved_by_one_of_two_who_saw_the_same(opener: Opener) -> N
                 assert not await unit.usage.advance("r", 0, 90)
             async with store.begin() as unit:
                 assert await unit.usage.open_spool("r") == 70
-                await unit.usage.drop_spool("r")
-                assert await unit.usage.spool("r") is None
+                await unit.usage.close_spool("r")
+                assert await unit.usage.open_spool("r") == -1
+                assert await unit.usage.spool("r") == -1
+                assert await unit.usage.spool("s") is None
 
     asyncio.run(work())
 

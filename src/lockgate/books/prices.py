@@ -8,11 +8,17 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from lockgate.domain.money import Price, parse_money
+from lockgate.domain.money import NANOS, Price, parse_money
 from lockgate.errors import Denied, InvalidConfig
 
 MAX_BYTES: Final = 1 << 20
-_MEMBERS: Final = ("input", "cached_input", "output", "second")
+# The most, so that no call's cost leaves 64 bits: per million tokens, and per second.
+_MEMBERS: Final = {
+    "input": 1_000_000,
+    "cached_input": 1_000_000,
+    "output": 1_000_000,
+    "second": 1_000,
+}
 _HINT: Final = "each `[[price]]` has `model`, `valid_from`, and `input` and `output` or `second`"
 
 
@@ -124,7 +130,7 @@ def _add_row(row: Any, found: dict[str, dict[date, Price]]) -> None:
         raise ValueError("`model` is missing")
     if not isinstance(day, date) or isinstance(day, datetime):
         raise ValueError(f"`valid_from` of `{model}` is not a date")  # noqa: TRY004
-    amounts = {name: _amount(row[name]) for name in _MEMBERS if name in row}
+    amounts = {name: _amount(row[name], most) for name, most in _MEMBERS.items() if name in row}
     if not ({"input", "output"} <= amounts.keys() or "second" in amounts):
         raise ValueError(f"`{model}` has neither `input` and `output` nor `second`")
     if day in found.setdefault(model, {}):
@@ -138,11 +144,14 @@ def _add_row(row: Any, found: dict[str, dict[date, Price]]) -> None:
     )
 
 
-def _amount(value: Any) -> int:
+def _amount(value: Any, most: int) -> int:
     # A float would already have lost what the text said.
     if not isinstance(value, str):
         raise ValueError(f'`{value}` is not a number in quotes, such as "0.15"')  # noqa: TRY004
-    return parse_money(value)
+    amount = parse_money(value)
+    if amount > most * NANOS:
+        raise ValueError(f"`{value}` is more than {most}")
+    return amount
 
 
 def _series(by_day: Mapping[date, Price]) -> _Series:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lockgate.domain.money import TokenCounts
 
-_MOST: Final = 1 << 40
+_MOST: Final = 1 << 31
 _BYTES_PER_TOKEN: Final = 3
 _TEMPLATE_TOKENS: Final = 16
 """More than chat templates add around a message."""

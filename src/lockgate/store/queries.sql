@@ -190,8 +190,8 @@ SELECT position FROM spools WHERE replica = :replica;
 UPDATE spools SET position = :after WHERE replica = :replica AND position = :before
 RETURNING position;
 
--- name: drop_spool
-DELETE FROM spools WHERE replica = :replica;
+-- name: close_spool
+UPDATE spools SET position = -1 WHERE replica = :replica;
 
 -- name: add_usage
 INSERT INTO usage_events (id, at, key_id, team, task, route, model, release, input_tokens,

@@ -39,7 +39,7 @@ class SqlUnit:
         return event
 
     async def append_all(self, entries: Sequence[Entry]) -> Sequence[AuditEvent]:
-        await self._lock()
+        await self.lock_audit()
         head = await self.head()
         events: list[AuditEvent] = []
         rows: list[dict[str, Value]] = []
@@ -77,7 +77,7 @@ class SqlUnit:
         return [_event(row) for row in rows]
 
     async def put_payload(self, digest: Digest, payload: Payload) -> None:
-        await self._lock()
+        await self.lock_audit()
         await self._db.run(
             "put_payload",
             digest=str(digest),
@@ -97,22 +97,22 @@ class SqlUnit:
         return None
 
     async def drop_expired(self, now: datetime, *, limit: int = 1000) -> int:
-        await self._lock()
+        await self.lock_audit()
         return len(await self._db.run("drop_expired", now=_time(now), most=limit))
 
     async def put_alias(self, alias: Alias) -> None:
-        await self._lock()
+        await self.lock_audit()
         await pointers.put_alias(self._db, alias)
 
     async def drop_alias(self, task: str, name: str) -> bool:
-        await self._lock()
+        await self.lock_audit()
         return await pointers.drop_alias(self._db, task, name)
 
     async def aliases(self, task: str | None = None) -> Sequence[Alias]:
         return await pointers.aliases(self._db, task)
 
     async def add_promotion(self, promotion: Promotion) -> None:
-        await self._lock()
+        await self.lock_audit()
         await pointers.add_promotion(self._db, promotion)
 
     async def promotions(
@@ -120,7 +120,7 @@ class SqlUnit:
     ) -> Sequence[Promotion]:
         return await pointers.promotions(self._db, environment, task, limit)
 
-    async def _lock(self) -> None:
+    async def lock_audit(self) -> None:
         # All writers take this one first: two that lock payloads in another order would wait for
         # each other.
         if not self._locked:

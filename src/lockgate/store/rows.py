@@ -60,3 +60,8 @@ def as_names(found: frozenset[str]) -> str:
 def as_time(value: datetime) -> str:
     """Write a time so that text sorts as time does."""
     return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def storable(found: str) -> str:
+    """Return text without what PostgreSQL cannot store: NUL and lone surrogates."""
+    return found.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

@@ -29,8 +29,8 @@ class SqlUsage:
         moved = await self._db.run("advance_spool", replica=replica, before=before, after=after)
         return bool(moved)
 
-    async def drop_spool(self, replica: str) -> None:
-        await self._db.run("drop_spool", replica=replica)
+    async def close_spool(self, replica: str) -> None:
+        await self._db.run("close_spool", replica=replica)
 
     async def add(self, events: Sequence[UsageEvent]) -> None:
         await self._db.run_many("add_usage", [_row(event) for event in events])
@@ -62,14 +62,14 @@ class SqlUsage:
 
 def _row(event: UsageEvent) -> dict[str, str | int | bytes | None]:
     return {
-        "id": event.id,
+        "id": rows.storable(event.id),
         "at": rows.as_time(event.at),
-        "key_id": event.key,
-        "team": event.team,
-        "task": event.task,
-        "route": event.route,
-        "model": event.model,
-        "release": event.release,
+        "key_id": rows.storable(event.key),
+        "team": rows.storable(event.team),
+        "task": rows.storable(event.task),
+        "route": rows.storable(event.route),
+        "model": rows.storable(event.model),
+        "release": rows.storable(event.release),
         "input_tokens": event.counts.input_tokens,
         "cached_tokens": event.counts.cached_tokens,
         "output_tokens": event.counts.output_tokens,
