@@ -1,8 +1,8 @@
-"""Replicas on one PostgreSQL, many clients, and `kill -9` at random: is any money wrong?
+"""Replicas on one PostgreSQL, many clients, `kill -9` at random: looks for money that is wrong.
 
 Three witnesses that do not trust each other: the upstream's own log of what each call did cost
 (also of calls whose replica died while it waited), the clients' log of what was acknowledged to
-them, and the ledger. `make bench-money`, or `python bench/money_simulation.py run --help`.
+them, and the ledger. See `python bench/money_simulation.py run --help`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from lockgate.domain.budget import Budget, Period, UsageEvent
 from lockgate.domain.money import TokenCounts
 from lockgate.errors import LockgateError, OverBudget, StorageFailed
 from lockgate.store.postgres import open_postgres
+from postgres import running_postgres
 
 KEYS = 8
 DEAREST = 1000
@@ -45,6 +46,14 @@ def append(path: Path) -> Callable[[str], None]:
 
 def _write(file: int, line: str) -> None:
     os.write(file, f"{line}\n".encode())
+
+
+def wait_for(ready: Callable[[], bool], most_s: float = 30) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + most_s
+    while not ready():
+        assert time.monotonic() < until, "it never became so"
+        time.sleep(0.005)
 
 
 async def client(
@@ -104,8 +113,7 @@ async def replica(dsn: str, root: Path, clients: int, seed: int) -> None:
         complain(f"{error.code} {error.message}")
 
     with open_books(lambda: open_postgres(dsn), root / "spool", clock=now, failed=failed) as books:
-        while not books.budgets.is_loaded:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_for, lambda: books.budgets.is_loaded)
         audit_log = append(root / "audited")
 
         async def audited() -> None:
@@ -146,35 +154,44 @@ class Report:
     complaints: int
 
 
-def simulate(
-    dsn: str, root: Path, *, seconds: float, replicas: int, clients: int, limit: int, seed: int
-) -> Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much, for how long."""
+
+    seconds: float = 60
+    replicas: int = 4
+    clients: int = 64
+    limit: int = 20_000_000
+    seed: int = 1
+
+
+def simulate(dsn: str, root: Path, load: Load) -> Report:
     """Run, kill, wind up, and compare."""
     root.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_set_limits(dsn, limit))
-    chance = random.Random(seed)
+    asyncio.run(_set_limits(dsn, load.limit))
+    chance = random.Random(load.seed)
 
     def start(number: int) -> subprocess.Popen[bytes]:
-        arguments = ["replica", dsn, str(root), str(clients), str(number)]
+        arguments = ["replica", dsn, str(root), str(load.clients), str(number)]
         return subprocess.Popen([sys.executable, __file__, *arguments])
 
-    running = [start(n) for n in range(replicas)]
+    running = [start(n) for n in range(load.replicas)]
     began, kills = time.monotonic(), 0
     time.sleep(1.5)
-    while time.monotonic() < began + seconds:
+    while time.monotonic() < began + load.seconds:
         time.sleep(chance.uniform(0.2, 0.8))
-        victim = chance.randrange(replicas)
+        victim = chance.randrange(load.replicas)
         running[victim].kill()
         running[victim].wait()
         kills += 1
-        running[victim] = start(replicas + kills)
+        running[victim] = start(load.replicas + kills)
     time.sleep(2)
     for process in running:
         process.terminate()
     for process in running:
         assert process.wait(60) == 0, "a replica did not end in order"
     asyncio.run(_adopt(dsn, root))
-    return asyncio.run(_compare(dsn, root, limit, kills, time.monotonic() - began))
+    return asyncio.run(_compare(dsn, root, load.limit, kills, time.monotonic() - began))
 
 
 async def _set_limits(dsn: str, limit: int) -> None:
@@ -252,27 +269,15 @@ def main() -> None:
         one.add_argument(name, type=kind)
     run = commands.add_parser("run")
     run.add_argument("root", type=Path)
-    run.add_argument("--seconds", type=float, default=60)
-    run.add_argument("--replicas", type=int, default=4)
-    run.add_argument("--clients", type=int, default=64)
-    run.add_argument("--limit", type=int, default=20_000_000)
-    run.add_argument("--seed", type=int, default=1)
+    for field in fields(Load):
+        run.add_argument(f"--{field.name}", type=type(field.default), default=field.default)
     given = parser.parse_args()
     if given.command == "replica":
         asyncio.run(replica(given.dsn, given.root, given.clients, given.seed))
         return
-    from postgres import running_postgres
-
+    load = Load(**{field.name: getattr(given, field.name) for field in fields(Load)})
     with running_postgres() as dsn:
-        report = simulate(
-            dsn,
-            given.root,
-            seconds=given.seconds,
-            replicas=given.replicas,
-            clients=given.clients,
-            limit=given.limit,
-            seed=given.seed,
-        )
+        report = simulate(dsn, given.root, load)
     print(json.dumps(asdict(report), indent=2))
 
 

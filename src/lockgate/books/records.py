@@ -1,20 +1,24 @@
 """What the spool holds, as bytes: one letter for the kind, then a JSON array."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from lockgate.domain.audit import Entry
+from lockgate.domain.audit_export import MAX_EVENT_BYTES
 from lockgate.domain.budget import Bucket, UsageEvent
 from lockgate.domain.money import TokenCounts
-from lockgate.errors import Corrupt
+from lockgate.errors import Corrupt, StorageFailed
 
 _RESERVED: Final = b"R"
 _SETTLED: Final = b"S"
 _RELEASED: Final = b"X"
 _AUDITED: Final = b"A"
+_MOST: Final = MAX_EVENT_BYTES - 1024  # the chain adds a number and two digests
+_EXACT: Final = 2**53  # RFC 8785 3.2.2.3: beyond, integers have no canonical form
 _ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
 
 
@@ -67,10 +71,20 @@ def encode_released(name: str) -> bytes:
 
 
 def encode_audited(entry: Entry) -> bytes:
-    """Write an `Audited`."""
+    """Write an `Audited`.
+
+    Raises:
+        StorageFailed: it is too large for the audit log.
+
+    """
     at = entry.at.isoformat()
     parts = [entry.id, at, entry.actor, entry.action, entry.subject, entry.detail]
-    return _AUDITED + _ENCODE(parts).encode("ascii")
+    content = _AUDITED + _ENCODE(parts).encode("ascii")
+    if len(content) > _MOST:
+        raise StorageFailed(
+            f"the audit event of `{entry.id[:80]}` has {len(content)} bytes, the most is {_MOST}"
+        )
+    return content
 
 
 def decode(content: bytes) -> Content:
@@ -93,12 +107,12 @@ def decode(content: bytes) -> Content:
                 name, at, actor, action, subject, detail = parts
                 return Audited(
                     Entry(
-                        id=name,
+                        id=_canonical(name),
                         at=datetime.fromisoformat(at),
-                        actor=actor,
-                        action=action,
-                        subject=subject,
-                        detail=detail,
+                        actor=_canonical(actor),
+                        action=_canonical(action),
+                        subject=_canonical(subject),
+                        detail=_canonical(detail),
                     )
                 )
     except (ValueError, TypeError, IndexError, KeyError, RecursionError) as error:
@@ -152,3 +166,18 @@ def _read_event(parts: Any) -> tuple[UsageEvent, tuple[Bucket, ...]]:
         flags=frozenset(flags),
     )
     return event, tuple(Bucket(account, period) for account, period in buckets)
+
+
+def _canonical(value: Any) -> Any:
+    """Return what has a canonical form: one odd entry must not hold up all that follow it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_canonical(name): _canonical(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_canonical(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) > _EXACT:
+        return str(value)
+    return value

@@ -205,7 +205,7 @@ class Spool:
         if size < len(data):
             # One `write` was cut short: nothing whole can follow it. If something does, it is no
             # torn tail, and cutting it off would lose records.
-            if _unfinished(data[size:]):
+            if _unfinished(data[size:], end):
                 os.truncate(last, size)
             else:
                 raise Corrupt(f"`{last}` is damaged at byte {size}", hint=_KEEP)
@@ -233,11 +233,21 @@ def _records(data: bytes, position: int, limit: int) -> list[Record]:
     return found
 
 
-def _unfinished(rest: bytes) -> bool:
-    if len(rest) < _FRAME.size:
-        return True
-    length, _ = _FRAME.unpack_from(rest)
-    return bool(len(rest) < _FRAME.size + length <= _FRAME.size + MAX_RECORD_BYTES)
+def _unfinished(rest: bytes, position: int) -> bool:
+    if len(rest) >= _FRAME.size:
+        length, _ = _FRAME.unpack_from(rest)
+        if not len(rest) < _FRAME.size + length <= _FRAME.size + MAX_RECORD_BYTES:
+            return False
+    # A length that was damaged looks like a cut, but then whole records follow.
+    return not any(
+        _records(rest[at : at + _FRAME.size + _length(rest, at)], position + at, 1)
+        for at in range(1, len(rest) - _FRAME.size + 1)
+        if _length(rest, at) <= len(rest) - at - _FRAME.size
+    )
+
+
+def _length(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")
 
 
 def _locked(path: Path) -> int:
