@@ -7,11 +7,11 @@ from pathlib import Path
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.errors import InvalidConfig
-from lockgate.ports import State
+from lockgate.ports import GatewayState
 
 
 @asynccontextmanager
-async def open_store(loaded: Loaded, environment: Environment) -> AsyncGenerator[State]:
+async def open_store(loaded: Loaded, environment: Environment) -> AsyncGenerator[GatewayState]:
     """Open the database that the configuration names; SQLite in the state folder by default."""
     chosen = loaded.config.store
     url = chosen.url

@@ -63,6 +63,12 @@ class PostgresConnection:
         cursor = await self._raw.execute(text, params)
         return await cursor.fetchall() if cursor.description else []
 
+    async def run_many(self, query: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """See `Connection.run_many`: sent as one pipeline, with one round trip."""
+        self._begun = True
+        async with self._raw.cursor() as cursor:
+            await cursor.executemany(self._texts[query], rows)
+
     async def lock(self, name: str) -> None:
         """Take an advisory lock for the length of the transaction."""
         self._begun = True

@@ -79,3 +79,145 @@ SELECT body FROM shared_state WHERE name = :name;
 -- name: put_shared_state
 INSERT INTO shared_state (name, body) VALUES (:name, :body)
 ON CONFLICT (name) DO UPDATE SET body = excluded.body;
+
+-- name: counter
+SELECT value FROM change_counters WHERE name = :name;
+
+-- name: bump_counter
+INSERT INTO change_counters (name, value) VALUES (:name, 1)
+ON CONFLICT (name) DO UPDATE SET value = change_counters.value + 1;
+
+-- name: add_key
+INSERT INTO gateway_keys (id, team, roles, scopes, created_at, created_by, expires_at)
+VALUES (:id, :team, :roles, :scopes, :created_at, :created_by, CAST(:expires_at AS TEXT))
+ON CONFLICT (id) DO NOTHING RETURNING id;
+
+-- name: revoke_key
+UPDATE gateway_keys SET revoked_at = :at WHERE id = :id AND revoked_at IS NULL RETURNING id;
+
+-- name: keys
+SELECT id, team, roles, scopes, created_at, created_by, expires_at, revoked_at
+  FROM gateway_keys ORDER BY id;
+
+-- name: add_secret
+INSERT INTO gateway_secrets (digest, key_id, created_at, expires_at)
+VALUES (:digest, :key_id, :created_at, CAST(:expires_at AS TEXT));
+
+-- name: expire_secrets
+UPDATE gateway_secrets SET expires_at = :at
+ WHERE key_id = :key_id AND (expires_at IS NULL OR expires_at > :at);
+
+-- name: drop_secrets
+DELETE FROM gateway_secrets WHERE expires_at < :before;
+
+-- name: secrets
+SELECT digest, key_id, created_at, expires_at FROM gateway_secrets ORDER BY created_at, digest;
+
+-- name: put_budget
+INSERT INTO budgets (account, period, nanos) VALUES (:account, :period, :nanos)
+ON CONFLICT (account, period) DO UPDATE SET nanos = excluded.nanos;
+
+-- name: drop_budget
+DELETE FROM budgets WHERE account = :account AND period = :period RETURNING account;
+
+-- name: budgets
+SELECT account, period, nanos FROM budgets ORDER BY account, period;
+
+-- name: open_account
+INSERT INTO budget_accounts (account, period, lent, loan, settled)
+VALUES (:account, :period, 0, 0, 0)
+ON CONFLICT (account, period) DO NOTHING;
+
+-- The whole loan is one conditional update, so that two replicas can never both get the last of it.
+-- name: lend
+UPDATE budget_accounts
+   SET loan = CASE WHEN (CAST(:most AS BIGINT) - lent) / 8 >= CAST(:ask AS BIGINT)
+                   THEN (CAST(:most AS BIGINT) - lent) / 8
+                   WHEN CAST(:most AS BIGINT) - lent >= CAST(:ask AS BIGINT)
+                   THEN CAST(:ask AS BIGINT)
+                   ELSE CAST(:most AS BIGINT) - lent END,
+       lent = CASE WHEN (CAST(:most AS BIGINT) - lent) / 8 >= CAST(:ask AS BIGINT)
+                   THEN lent + (CAST(:most AS BIGINT) - lent) / 8
+                   WHEN CAST(:most AS BIGINT) - lent >= CAST(:ask AS BIGINT)
+                   THEN lent + CAST(:ask AS BIGINT)
+                   ELSE CAST(:most AS BIGINT) END
+ WHERE account = :account AND period = :period
+   AND CAST(:most AS BIGINT) - lent >= CAST(:need AS BIGINT)
+   AND CAST(:most AS BIGINT) > lent
+RETURNING loan, lent;
+
+-- name: account
+SELECT lent, settled FROM budget_accounts WHERE account = :account AND period = :period;
+
+-- name: add_to_lease
+INSERT INTO budget_leases (replica, account, period, nanos, spent, expires_at)
+VALUES (:replica, :account, :period, :nanos, 0, :expires_at)
+ON CONFLICT (replica, account, period) DO UPDATE
+   SET nanos = budget_leases.nanos + excluded.nanos, expires_at = excluded.expires_at;
+
+-- name: spend_lease
+INSERT INTO budget_leases (replica, account, period, nanos, spent, expires_at)
+VALUES (:replica, :account, :period, 0, :nanos, :expires_at)
+ON CONFLICT (replica, account, period) DO UPDATE
+   SET spent = budget_leases.spent + excluded.spent;
+
+-- name: take_from_lease
+UPDATE budget_leases SET nanos = nanos - :nanos
+ WHERE replica = :replica AND account = :account AND period = :period AND nanos - spent >= :nanos
+RETURNING nanos;
+
+-- name: return_to_account
+UPDATE budget_accounts SET lent = lent - :nanos, settled = settled + :settled
+ WHERE account = :account AND period = :period;
+
+-- name: renew_leases
+UPDATE budget_leases SET expires_at = :expires_at WHERE replica = :replica;
+
+-- name: leases
+SELECT replica, account, period, nanos, spent, expires_at FROM budget_leases
+ WHERE (CAST(:replica AS TEXT) IS NULL OR replica = :replica)
+ ORDER BY account, period, replica;
+
+-- name: drop_leases
+DELETE FROM budget_leases WHERE replica = :replica;
+
+-- name: balances
+SELECT a.account, a.period, a.lent,
+       a.settled + COALESCE((SELECT CAST(SUM(l.spent) AS BIGINT) FROM budget_leases l
+                              WHERE l.account = a.account AND l.period = a.period), 0) AS spent
+  FROM budget_accounts a ORDER BY a.account, a.period;
+
+-- name: open_spool
+INSERT INTO spools (replica, position) VALUES (:replica, 0) ON CONFLICT (replica) DO NOTHING;
+
+-- name: spool
+SELECT position FROM spools WHERE replica = :replica;
+
+-- name: advance_spool
+UPDATE spools SET position = :after WHERE replica = :replica AND position = :before
+RETURNING position;
+
+-- name: close_spool
+UPDATE spools SET position = -1 WHERE replica = :replica;
+
+-- name: add_usage
+INSERT INTO usage_events (id, at, key_id, team, task, route, model, release, input_tokens,
+                          cached_tokens, output_tokens, duration_us, nanos, flags)
+VALUES (:id, :at, :key_id, :team, :task, :route, :model, :release, :input_tokens,
+        :cached_tokens, :output_tokens, :duration_us, :nanos, :flags)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: usage
+SELECT id, at, key_id, team, task, route, model, release, input_tokens, cached_tokens,
+       output_tokens, duration_us, nanos, flags
+  FROM usage_events WHERE at >= :since ORDER BY at DESC, id LIMIT :most;
+
+-- name: usage_by
+SELECT CASE :dimension WHEN 'team' THEN team WHEN 'key' THEN key_id WHEN 'task' THEN task
+                       WHEN 'route' THEN route ELSE model END AS name,
+       COUNT(*) AS calls, CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
+       CAST(SUM(cached_tokens) AS BIGINT) AS cached_tokens,
+       CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
+       CAST(SUM(duration_us) AS BIGINT) AS duration_us, CAST(SUM(nanos) AS BIGINT) AS nanos
+  FROM usage_events WHERE at >= :since AND at < :until
+ GROUP BY 1 ORDER BY nanos DESC, name LIMIT :most;

@@ -12,7 +12,10 @@ from lockgate.domain.promotion import Alias, Promotion
 from lockgate.errors import Corrupt, StorageFailed, UsageError
 from lockgate.ports import Payload
 from lockgate.store import pointers, shared_state
-from lockgate.store.sql import Connection, Driver, Row
+from lockgate.store.budgets import SqlBudgets
+from lockgate.store.keys import SqlKeys
+from lockgate.store.sql import Connection, Driver, Row, Value
+from lockgate.store.usage import SqlUsage
 
 MAX_PAYLOAD_BYTES = 256 << 20
 _BEFORE_ALL = -(2**63)
@@ -22,27 +25,34 @@ _FAST = 1
 
 
 class SqlUnit:
-    """Implements `ports.Unit` on a Connection."""
+    """Implements `ports.GatewayUnit` on a Connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._locked = False
+        self.keys = SqlKeys(connection)
+        self.budgets = SqlBudgets(connection)
+        self.usage = SqlUsage(connection)
 
     async def append(self, entry: Entry) -> AuditEvent:
-        assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
-        await self._lock()
-        event = seal(await self.head(), entry)
-        body = encode_event(event)
-        if len(body) > MAX_EVENT_BYTES:
-            raise StorageFailed(
-                f"the audit event of `{entry.id[:80]}` has {len(body)} bytes, "
-                f"the most is {MAX_EVENT_BYTES}"
-            )
-        await self._db.run(
-            "append_event", seq=event.seq, body=body.decode("utf-8"), **_columns(entry)
-        )
-        await self._db.run("put_head", seq=event.seq, digest=str(event.digest))
+        (event,) = await self.append_all([entry])
         return event
+
+    async def append_all(self, entries: Sequence[Entry]) -> Sequence[AuditEvent]:
+        await self.lock_audit()
+        head = await self.head()
+        events: list[AuditEvent] = []
+        rows: list[dict[str, Value]] = []
+        for entry in entries:
+            assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
+            event = seal(head, entry)
+            head = Head(seq=event.seq, digest=event.digest)
+            events.append(event)
+            rows.append({"seq": event.seq, "body": _body(event), **_columns(entry)})
+        await self._db.run_many("append_event", rows)
+        if events:
+            await self._db.run("put_head", seq=head.seq, digest=str(head.digest))
+        return events
 
     async def head(self) -> Head:
         for row in await self._db.run("head"):
@@ -67,7 +77,7 @@ class SqlUnit:
         return [_event(row) for row in rows]
 
     async def put_payload(self, digest: Digest, payload: Payload) -> None:
-        await self._lock()
+        await self.lock_audit()
         await self._db.run(
             "put_payload",
             digest=str(digest),
@@ -87,22 +97,22 @@ class SqlUnit:
         return None
 
     async def drop_expired(self, now: datetime, *, limit: int = 1000) -> int:
-        await self._lock()
+        await self.lock_audit()
         return len(await self._db.run("drop_expired", now=_time(now), most=limit))
 
     async def put_alias(self, alias: Alias) -> None:
-        await self._lock()
+        await self.lock_audit()
         await pointers.put_alias(self._db, alias)
 
     async def drop_alias(self, task: str, name: str) -> bool:
-        await self._lock()
+        await self.lock_audit()
         return await pointers.drop_alias(self._db, task, name)
 
     async def aliases(self, task: str | None = None) -> Sequence[Alias]:
         return await pointers.aliases(self._db, task)
 
     async def add_promotion(self, promotion: Promotion) -> None:
-        await self._lock()
+        await self.lock_audit()
         await pointers.add_promotion(self._db, promotion)
 
     async def promotions(
@@ -110,7 +120,7 @@ class SqlUnit:
     ) -> Sequence[Promotion]:
         return await pointers.promotions(self._db, environment, task, limit)
 
-    async def _lock(self) -> None:
+    async def lock_audit(self) -> None:
         # All writers take this one first: two that lock payloads in another order would wait for
         # each other.
         if not self._locked:
@@ -119,7 +129,7 @@ class SqlUnit:
 
 
 class SqlStore:
-    """Implements `ports.State` and `ports.SharedState` on any Driver.
+    """Implements `ports.GatewayState` and `ports.SharedState` on any Driver.
 
     `store.sql.Connection` says what may run at once.
     """
@@ -141,6 +151,16 @@ class SqlStore:
         """See `ports.SharedState`."""
         async with self._driver.transaction() as connection:
             await shared_state.change(connection, name, change)
+
+
+def _body(event: AuditEvent) -> str:
+    body = encode_event(event)
+    if len(body) > MAX_EVENT_BYTES:
+        raise StorageFailed(
+            f"the audit event of `{event.entry.id[:80]}` has {len(body)} bytes, "
+            f"the most is {MAX_EVENT_BYTES}"
+        )
+    return body.decode("utf-8")
 
 
 def _columns(entry: Entry) -> dict[str, str]:

@@ -28,6 +28,10 @@ class Connection(Protocol):
         """Run the query of that name in `queries.sql` and return all its rows."""
         ...
 
+    async def run_many(self, query: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Run a query that returns nothing once for each of `rows`, in order."""
+        ...
+
     async def lock(self, name: str) -> None:
         """Hold `name` against every other process until the transaction ends."""
         ...

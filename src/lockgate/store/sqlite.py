@@ -75,6 +75,11 @@ class SqliteDriver:
                         raise
                 await asyncio.sleep(0)  # SQLite has slept; others have their turn
 
+    def execute_many(self, sql: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Run one statement for each of `rows`, in a transaction that holds the database."""
+        with _translated(self._path):
+            self._raw.executemany(sql, rows)
+
     async def prepare(self) -> None:
         """Set the connection up and bring the database to this program's schema."""
         (mode,) = await self.execute("PRAGMA journal_mode")
@@ -118,6 +123,11 @@ class SqliteConnection:
         text = self._texts[query]
         await self._begin(writing=not is_read(text))
         return await self._driver.execute(text, params)
+
+    async def run_many(self, query: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """See `Connection.run_many`."""
+        await self._begin(writing=True)
+        self._driver.execute_many(self._texts[query], rows)
 
     async def lock(self, name: str) -> None:
         """Hold the whole database: SQLite has no smaller lock."""

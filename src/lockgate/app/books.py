@@ -1,0 +1,85 @@
+"""The gateway's books, opened together: spool, budgets, and the thread that keeps them."""
+
+import time
+import uuid
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from lockgate.app.background import Background, Job, OpenState, running
+from lockgate.books.budgets import Budgets
+from lockgate.books.keeper import Keeper
+from lockgate.books.prices import Prices, read_prices
+from lockgate.books.records import encode_audited
+from lockgate.books.spool import Spool
+from lockgate.config.environment import Environment
+from lockgate.domain.audit import Entry
+from lockgate.errors import LockgateError, NotFound
+from lockgate.ports import Clock
+
+SPOOLS: Final = "spool"
+
+
+class Books:
+    """What the server calls for each request; nothing here waits but `budgets.acquire`."""
+
+    def __init__(self, budgets: Budgets, spool: Spool) -> None:
+        self.budgets = budgets
+        self._spool = spool
+
+    def audit(self, entry: Entry) -> None:
+        """Write an entry for the audit log: in the spool now, in the chain with the next batch.
+
+        Raises:
+            StorageFailed: the spool cannot be written.
+
+        """
+        self._spool.append(encode_audited(entry))
+
+
+@contextmanager
+def open_books(
+    open_state: OpenState,
+    root: Path,
+    *,
+    clock: Clock,
+    failed: Callable[[LockgateError], None],
+    jobs: Sequence[Job] = (),
+) -> Generator[Books]:
+    """Open this replica's books for the length of a block; `jobs` share their thread.
+
+    `root` is the folder of the spools, on a local disk: all replicas of a host may share it, and
+    take over what a dead one left there. `failed` is called on that thread.
+
+    Raises:
+        StorageFailed: the folder cannot be made or written.
+
+    """
+    spool = Spool.create(root, uuid.uuid4().hex)
+    budgets = Budgets(spool=spool, clock=clock, stopwatch=time.monotonic)
+    keeper = Keeper(spool=spool, budgets=budgets, clock=clock, failed=failed, root=root)
+    with running(Background(open_state, [keeper.run, *jobs], failed=failed)):
+        yield Books(budgets, spool)
+
+
+def spool_root(environment: Environment) -> Path:
+    """Return where the spools of this machine's replicas are."""
+    return environment.state_dir / SPOOLS
+
+
+def load_prices(path: Path) -> Prices:
+    """Read the price file.
+
+    Raises:
+        NotFound: it cannot be read.
+        InvalidConfig: it has something that is not a price.
+
+    """
+    try:
+        return read_prices(path.read_bytes(), f"`{path}`")
+    except OSError as error:
+        raise NotFound(
+            f"the price file `{path}` cannot be read: {error.strerror}",
+            hint="`books.prices` in lockgate.toml names it",
+        ) from error

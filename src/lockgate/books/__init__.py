@@ -1,0 +1,1 @@
+"""What calls cost, what they may cost, and the ledger of what they did cost."""
