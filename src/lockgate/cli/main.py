@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, _Entry] = {
     "run": _Entry("lockgate.cli.run:run", "Run a task"),
     "task": _Entry("lockgate.cli.task:task", "List, show, check and create tasks"),
     "eval": _Entry("lockgate.cli.eval:eval_", "Run an evaluation suite and report it"),
+    "redteam": _Entry("lockgate.cli.redteam:redteam", "Attack a task and report what came through"),
+    "drift": _Entry("lockgate.cli.drift:drift", "Say whether a task's calls have drifted"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
     "promote": _Entry("lockgate.cli.promote:promote", "Let a release run in an environment"),

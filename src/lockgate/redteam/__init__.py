@@ -1,0 +1,1 @@
+"""Attacks on tasks: what is tried, where it is placed, and how success is judged."""

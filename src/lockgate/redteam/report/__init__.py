@@ -1,0 +1,1 @@
+"""Reports of a run. No canary is in any of them."""
