@@ -1,15 +1,21 @@
 """Rules made ready to run, and the test that each passes before it may."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import re2
 
 from lockgate.errors import InvalidConfig
-from lockgate.guards.pattern import beginnings, parse
+from lockgate.guards.pattern import beginnings, loosened, parse
 from lockgate.guards.rules import Rule, entropy, expand
 from lockgate.guards.validators import VALIDATORS, Validator
 
+RESTORE = "placeholder"
+"""Id of the rule that finds placeholders in an output."""
+PLACEHOLDER = re.compile(
+    rb"<(?:secret|personal|injection|links|profanity):[a-z0-9-]{1,64}:[0-9]{1,9}>"
+)
 _MEMORY = 64 << 20
 """Bytes that RE2 may use for the states of one automaton."""
 
@@ -36,11 +42,11 @@ def quiet(*, captures: bool = True) -> "re2.Options":
 class CompiledRule:
     """One rule and its automata."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, validators: Mapping[str, Validator] = VALIDATORS) -> None:
         self.rule = rule
         self._pattern = re2.compile(rule.regex, quiet())
         self._allowed = re2.compile(rule.allowed, quiet()) if rule.allowed else None
-        self._validate: Validator | None = VALIDATORS[rule.validator] if rule.validator else None
+        self._validate: Validator | None = validators[rule.validator] if rule.validator else None
 
     def matches(self, data: bytes, start: int) -> Iterator[Raw]:
         """Yield the matches from byte `start` on, taken or not, from left to right."""
@@ -52,6 +58,8 @@ class CompiledRule:
 
     def _taken(self, data: bytes, start: int, end: int) -> tuple[tuple[int, int], ...]:
         rule = self.rule
+        if data[start : start + 1] == b"<" and PLACEHOLDER.fullmatch(data, start, end):
+            return () if rule.id != RESTORE else ((start, end),)
         if self._allowed is not None:
             value = data[start:end]
             if self._allowed.search(value) and not self._whole_without_example(value):
@@ -79,14 +87,16 @@ class CompiledRule:
 class RuleSet:
     """Rules that run together: one pass says which to try, and where a stream may be cut."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = [CompiledRule(rule) for rule in rules]
+    def __init__(
+        self, rules: Sequence[Rule], validators: Mapping[str, Validator] = VALIDATORS
+    ) -> None:
+        self.rules = [CompiledRule(rule, validators) for rule in rules]
         self._gate = re2.Set.SearchSet(quiet(captures=False))
         for rule in rules:
             self._gate.Add(rule.regex)
         if rules:
             self._gate.Compile()
-        opened = "|".join(f"(?:{beginnings(parse(rule.regex))})" for rule in rules)
+        opened = "|".join(f"(?:{beginnings(loosened(parse(rule.regex)))})" for rule in rules)
         self._open = re2.compile(f"(?:{opened})\\z", quiet(captures=False))
 
     def matches(self, data: bytes, start: int) -> list[Raw]:
@@ -107,7 +117,7 @@ class RuleSet:
         return int(self._open.search(data, start).start())
 
 
-def self_test(rules: Sequence[Rule]) -> None:
+def self_test(rules: Sequence[Rule], validators: Mapping[str, Validator] = VALIDATORS) -> None:
     """Try every rule on its own examples.
 
     Raises:
@@ -115,7 +125,7 @@ def self_test(rules: Sequence[Rule]) -> None:
             named.
 
     """
-    wrong = [problem for rule in rules for problem in _problems(rule)]
+    wrong = [problem for rule in rules for problem in _problems(rule, validators)]
     if wrong:
         listed = "\n".join(f"  {problem}" for problem in wrong)
         raise InvalidConfig(
@@ -124,8 +134,8 @@ def self_test(rules: Sequence[Rule]) -> None:
         )
 
 
-def _problems(rule: Rule) -> Iterator[str]:
-    compiled = CompiledRule(rule)
+def _problems(rule: Rule, validators: Mapping[str, Validator]) -> Iterator[str]:
+    compiled = CompiledRule(rule, validators)
     for number, example in enumerate(rule.positives, 1):
         if not _finds(compiled, expand(example)):
             yield f"`{rule.id}` does not find its positive {number}"

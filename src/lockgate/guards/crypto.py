@@ -49,8 +49,7 @@ def ethereum(value: bytes) -> bool:
         return len(set(lower)) > 4
     nibbles = keccak256(lower).hex()
     return all(
-        c < 65 or (c < 97) == (nibble > "7")
-        for c, nibble in zip(text, nibbles, strict=False)
+        c < 65 or (c < 97) == (nibble > "7") for c, nibble in zip(text, nibbles, strict=False)
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lockgate.domain.guard import Action, Category, GuardFinding
-from lockgate.guards.compiled import Raw, RuleSet
+from lockgate.guards.compiled import RESTORE, Raw, RuleSet
 from lockgate.guards.rules import Rule
 from lockgate.guards.validators import BEFORE
 from lockgate.guards.vault import Vault
@@ -22,8 +22,6 @@ MAX_MATCH = 8192
 
 _DELIMITER = re.compile(rb"[\s\"'<>`]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-RESTORE = "placeholder"
-"""Id of the rule that finds placeholders in an output."""
 
 
 @dataclass(frozen=True, slots=True)
