@@ -1,4 +1,4 @@
-"""Reads the secret rules: data in the shape of gitleaks' configuration."""
+"""Reads rules: data in the shape of gitleaks' configuration, with a category and a validator."""
 
 import math
 import re
@@ -9,15 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lockgate.domain.guard import Category
+
+CATALOGUES = {
+    Category.SECRETS: "rules.toml",
+    Category.PERSONAL: "personal.toml",
+    Category.LINKS: "links.toml",
+    Category.PROFANITY: "profanity.toml",
+}
+"""The file of each category whose rules are patterns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One kind of secret."""
+    """One kind of thing to find."""
 
     id: str
     description: str
     regex: str
-    """RE2. The group `group` is the secret."""
+    """RE2. The group `group` is what is found."""
     keywords: tuple[str, ...]
     """Lower case; the rule is tried only on a text that holds one of them."""
     entropy: float
@@ -28,28 +38,33 @@ class Rule:
     positives: tuple[str, ...]
     """Templates of texts with a secret; see `expand`."""
     negatives: tuple[str, ...]
+    category: Category = Category.SECRETS
+    validator: str = ""
+    """Name of the function that has the last word; see `lockgate.guards.validators`."""
 
 
-def load_rules() -> tuple[Rule, ...]:
-    """Return the rules of the package, in the order in which they are tried."""
-    text = Path(__file__).with_name("rules.toml").read_text("utf-8")
+def load_rules(category: Category = Category.SECRETS) -> tuple[Rule, ...]:
+    """Return the package's rules of a category, in the order in which they are tried."""
+    text = Path(__file__).with_name(CATALOGUES[category]).read_text("utf-8")
     document = tomllib.loads(text)
-    everywhere = document["allowlist"]["regexes"]
-    return tuple(_rule(rule, everywhere) for rule in document["rules"])
+    everywhere = document.get("allowlist", {}).get("regexes", ())
+    return tuple(_rule(rule, category, everywhere) for rule in document["rules"])
 
 
-def _rule(rule: Mapping[str, Any], everywhere: Sequence[str]) -> Rule:
+def _rule(rule: Mapping[str, Any], category: Category, everywhere: Sequence[str]) -> Rule:
     allowed = [*everywhere, *rule.get("allowlist", {}).get("regexes", ())]
     return Rule(
         id=rule["id"],
         description=rule["description"],
         regex=rule["regex"],
-        keywords=tuple(rule["keywords"]),
+        keywords=tuple(rule.get("keywords", ())),
         entropy=rule.get("entropy", 0.0),
-        group=rule["secretGroup"],
+        group=rule.get("secretGroup", 0),
         allowed="|".join(f"(?:{regex})" for regex in allowed),
         positives=tuple(rule["positives"]),
         negatives=tuple(rule["negatives"]),
+        category=category,
+        validator=rule.get("validator", ""),
     )
 
 

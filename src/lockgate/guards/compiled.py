@@ -1,0 +1,148 @@
+"""Rules made ready to run, and the test that each passes before it may."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import re2
+
+from lockgate.errors import InvalidConfig
+from lockgate.guards.pattern import beginnings, loosened, parse
+from lockgate.guards.rules import Rule, entropy, expand
+from lockgate.guards.validators import VALIDATORS, Validator
+
+RESTORE = "placeholder"
+"""Id of the rule that finds placeholders in an output."""
+PLACEHOLDER = re.compile(
+    rb"<(?:secret|personal|injection|links|profanity):[a-z0-9-]{1,64}:[0-9]{1,9}>"
+)
+_MEMORY = 64 << 20
+"""Bytes that RE2 may use for the states of one automaton."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A match of a rule's pattern, and the parts of it that the rule takes."""
+
+    start: int
+    end: int
+    rule: Rule
+    taken: tuple[tuple[int, int], ...]
+
+
+def quiet(*, captures: bool = True) -> "re2.Options":
+    """Return options for untrusted text: much room for states, nothing on stderr."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    options.never_capture = not captures
+    return options
+
+
+class CompiledRule:
+    """One rule and its automata."""
+
+    def __init__(self, rule: Rule, validators: Mapping[str, Validator] = VALIDATORS) -> None:
+        self.rule = rule
+        self._pattern = re2.compile(rule.regex, quiet())
+        self._allowed = re2.compile(rule.allowed, quiet()) if rule.allowed else None
+        self._validate: Validator | None = validators[rule.validator] if rule.validator else None
+
+    def matches(self, data: bytes, start: int) -> Iterator[Raw]:
+        """Yield the matches from byte `start` on, taken or not, from left to right."""
+        rule = self.rule
+        for match in self._pattern.finditer(data, start):
+            first, last = match.span(rule.group)
+            taken = self._taken(data, first, last) if first >= 0 else ()
+            yield Raw(match.start(), match.end(), rule, taken)
+
+    def _taken(self, data: bytes, start: int, end: int) -> tuple[tuple[int, int], ...]:
+        rule = self.rule
+        if data[start : start + 1] == b"<" and PLACEHOLDER.fullmatch(data, start, end):
+            return () if rule.id != RESTORE else ((start, end),)
+        if self._allowed is not None:
+            value = data[start:end]
+            if self._allowed.search(value) and not self._whole_without_example(value):
+                return ()
+        if rule.entropy and entropy(data[start:end].decode("utf-8", "replace")) < rule.entropy:
+            return ()
+        if self._validate is None:
+            return ((start, end),)
+        return tuple(self._validate(data, start, end))
+
+    def _whole_without_example(self, value: bytes) -> bool:
+        """Say whether a word such as `example` only stands beside a whole secret.
+
+        A token runs on into whatever stands behind it.
+        """
+        assert self._allowed is not None
+        if not self.rule.entropy:
+            return False
+        rest = self._pattern.search(self._allowed.sub(b"", value))
+        if rest is None:
+            return False
+        return entropy(rest.group(self.rule.group).decode("utf-8", "replace")) >= self.rule.entropy
+
+
+class RuleSet:
+    """Rules that run together: one pass says which to try, and where a stream may be cut."""
+
+    def __init__(
+        self, rules: Sequence[Rule], validators: Mapping[str, Validator] = VALIDATORS
+    ) -> None:
+        self.rules = [CompiledRule(rule, validators) for rule in rules]
+        self._gate = re2.Set.SearchSet(quiet(captures=False))
+        for rule in rules:
+            self._gate.Add(rule.regex)
+        if rules:
+            self._gate.Compile()
+        opened = "|".join(f"(?:{beginnings(loosened(parse(rule.regex)))})" for rule in rules)
+        self._open = re2.compile(f"(?:{opened})\\z", quiet(captures=False))
+
+    def matches(self, data: bytes, start: int) -> list[Raw]:
+        """Return the matches of all rules from byte `start` on, in order of place, then of rule."""
+        if not self.rules:
+            return []
+        hits = self._gate.Match(data)  # None, not an empty list, if there are none
+        if not hits:
+            return []
+        found = [raw for hit in sorted(hits) for raw in self.rules[hit].matches(data, start)]
+        found.sort(key=lambda raw: (raw.start, -raw.end))
+        return found
+
+    def open_from(self, data: bytes, start: int) -> int:
+        """Return where the first match may begin that the text after `data` could complete."""
+        if not self.rules:
+            return len(data)
+        return int(self._open.search(data, start).start())
+
+
+def self_test(rules: Sequence[Rule], validators: Mapping[str, Validator] = VALIDATORS) -> None:
+    """Try every rule on its own examples.
+
+    Raises:
+        InvalidConfig: a rule misses one of its positives or takes one of its negatives; all are
+            named.
+
+    """
+    wrong = [problem for rule in rules for problem in _problems(rule, validators)]
+    if wrong:
+        listed = "\n".join(f"  {problem}" for problem in wrong)
+        raise InvalidConfig(
+            f"{len(wrong)} example(s) of the guards' rules fail:\n{listed}",
+            hint="the package is damaged: install it again",
+        )
+
+
+def _problems(rule: Rule, validators: Mapping[str, Validator]) -> Iterator[str]:
+    compiled = CompiledRule(rule, validators)
+    for number, example in enumerate(rule.positives, 1):
+        if not _finds(compiled, expand(example)):
+            yield f"`{rule.id}` does not find its positive {number}"
+    for number, example in enumerate(rule.negatives, 1):
+        if _finds(compiled, example):
+            yield f"`{rule.id}` finds its negative {number}"
+
+
+def _finds(compiled: CompiledRule, text: str) -> bool:
+    return any(raw.taken for raw in compiled.matches(text.encode(), 0))

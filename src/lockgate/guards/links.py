@@ -1,0 +1,50 @@
+"""Hosts that an answer may point to."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+Span = tuple[int, int]
+
+_AUTHORITY = re.compile(
+    rb"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}\s?:[/\\]{1,4}|[/\\]{2,4})([^\s/\\?#<>\"'`)]*)"
+)
+_WWW = re.compile(rb"(?i)www\.[a-z0-9.-]+")
+
+
+def link_validator(allowed: Iterable[str]) -> Callable[[bytes, int, int], Iterable[Span]]:
+    """Make the validator that takes what leads to a host outside `allowed`.
+
+    `allowed` holds hosts, and `*.HOST` for those below one.
+    """
+    exact = frozenset(host.lower() for host in allowed if not host.startswith("*."))
+    below = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
+
+    def validate(data: bytes, start: int, end: int) -> Iterable[Span]:
+        hosts = list(_hosts(data[start:end]))
+        bad = any(host not in exact and not (below and host.endswith(below)) for host in hosts)
+        return ((start, end),) if bad else ()
+
+    return validate
+
+
+def _hosts(value: bytes) -> Iterator[str]:
+    if b"\\" in value:
+        # Readers differ on what it means: a slash to browsers, a part of the name to others.
+        yield ""
+        return
+    found = False
+    for match in _AUTHORITY.finditer(value):
+        found = True
+        yield _host(match[1])
+    if found:
+        return
+    if www := _WWW.search(value):
+        yield www[0].decode().lower().rstrip(".").removeprefix("www.")
+
+
+def _host(authority: bytes) -> str:
+    """Return the host as browsers read it: what stands behind the last `@` (WHATWG URL, 4.4)."""
+    host = authority.rpartition(b"@")[2].decode("utf-8", "replace").lower()
+    if not host.startswith("["):
+        host = host.partition(":")[0]
+    return host.rstrip(".,;!*_")

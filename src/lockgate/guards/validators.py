@@ -1,0 +1,209 @@
+"""What a pattern cannot say of a value: checksums, ranges, and what stands beside it.
+
+A validator gets the text as UTF-8 bytes and where the value stands. It may look at no more than
+`BEFORE` bytes before the value and one byte behind it: a stream has no more. It yields the parts
+that are taken; none if the value is something else.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from lockgate.guards import addresses, checksums, crypto
+
+Span = tuple[int, int]
+Validator = Callable[[bytes, int, int], Iterable[Span]]
+
+BEFORE = 32
+"""Bytes before a value that a stream keeps."""
+
+_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+_DIGITS = frozenset(b"0123456789")
+_NO_DIGITS = bytes(c for c in range(256) if c not in _DIGITS)
+_VERSION = (b"v", b"V", b"=", b"~", b"^", b"version ", b"Version ", b"ver. ")
+
+
+def _beside(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return the bytes before and behind a value; a space where there is none."""
+    before = data[start - 1] if start else 32
+    behind = data[end] if end < len(data) else 32
+    return before, behind
+
+
+def _alone(data: bytes, start: int, end: int) -> bool:
+    """Say whether a number is a whole one, and no part of a decimal or of a word."""
+    before, behind = _beside(data, start, end)
+    if before in _WORD or behind in _WORD or behind == 0x2D:
+        return False
+    return before not in b".-/=#%&+:$" or (before == 0x3A and data[start - 2 : start - 1] != b":")
+
+
+def digits(data: bytes, start: int, end: int) -> bytes:
+    """Return the digits of a value, without what separates them."""
+    return data[start:end].translate(None, _NO_DIGITS)
+
+
+def _whole(judge: Callable[[bytes], bool]) -> Validator:
+    """Make a validator that judges the value by itself."""
+
+    def validate(data: bytes, start: int, end: int) -> Iterable[Span]:
+        return ((start, end),) if judge(data[start:end]) else ()
+
+    return validate
+
+
+def _number(judge: Callable[[bytes], bool]) -> Validator:
+    """Make a validator that judges the digits of a number that stands alone."""
+
+    def validate(data: bytes, start: int, end: int) -> Iterable[Span]:
+        if not _alone(data, start, end) or not judge(digits(data, start, end)):
+            return ()
+        return ((start, end),)
+
+    return validate
+
+
+def _cards(data: bytes, start: int, end: int) -> Iterator[Span]:
+    """Take every payment card of a run of digit groups: a run may hold other numbers too."""
+    before, behind = _beside(data, start, end)
+    if before in _WORD or behind in _WORD or before in b".":
+        return
+    groups = _groups(data, start, end)
+    at = 0
+    while at < len(groups):
+        found = next(
+            (
+                last
+                for last in range(min(at + 5, len(groups)) - 1, at - 1, -1)
+                if checksums.card(digits(data, groups[at][0], groups[last][1]))
+            ),
+            None,
+        )
+        if found is None:
+            at += 1
+            continue
+        yield groups[at][0], groups[found][1]
+        at = found + 1
+
+
+def _groups(data: bytes, start: int, end: int) -> list[Span]:
+    groups: list[Span] = []
+    at = start
+    for place in range(start, end):
+        if data[place] not in _DIGITS:
+            if place > at:
+                groups.append((at, place))
+            at = place + 1
+    if end > at:
+        groups.append((at, end))
+    return groups
+
+
+def _ipv4(data: bytes, start: int, end: int) -> Iterable[Span]:
+    before, behind = _beside(data, start, end)
+    if before in _WORD or before in b".-" or behind in _WORD or behind in b"-":
+        return ()
+    lead = data[max(0, start - 10) : start]
+    # `Firefox/1.2.3.4` is a version, `http://1.2.3.4` and `/1.2.3.4` are addresses.
+    if lead.endswith(_VERSION) or (lead[-1:] == b"/" and len(lead) > 1 and lead[-2] in _WORD):
+        return ()
+    # The pattern reads on where a fifth number follows, so that the place is there to be seen.
+    if data[end : end + 1] == b"." and data[end + 1 : end + 2].isdigit():
+        return ()
+    return ((start, end),) if addresses.public_ipv4(data[start:end]) else ()
+
+
+def _ipv6(data: bytes, start: int, end: int) -> Iterable[Span]:
+    before, behind = _beside(data, start, end)
+    if before in _WORD or before in b":." or behind in _WORD or behind in b":":
+        return ()
+    return ((start, end),) if addresses.public_ipv6(data[start:end]) else ()
+
+
+def _mac(data: bytes, start: int, end: int) -> Iterable[Span]:
+    before, behind = _beside(data, start, end)
+    # A fingerprint has more pairs than six.
+    if before in b":-" or behind in b":-" or before in _WORD or behind in _WORD:
+        return ()
+    value = data[start:end]
+    if value[2:3] * 5 != value[2::3]:
+        return ()
+    octets = value.translate(None, b":-")
+    return () if len(set(octets)) == 1 else ((start, end),)
+
+
+def _phone(data: bytes, start: int, end: int) -> Iterable[Span]:
+    """Take a number with `+` and a country code."""
+    before, behind = _beside(data, start, end)
+    if before in _WORD or before in b"+-.=/" or behind in _WORD or behind in b"-":
+        return ()
+    value = data[start:end]
+    # An added line of a diff may begin with a number.
+    if (before == 0x0A or start == 0) and value[1:].isdigit():
+        return ()
+    return ((start, end),) if checksums.e164(digits(data, start, end)) else ()
+
+
+def _local_phone(data: bytes, start: int, end: int) -> Iterable[Span]:
+    """Take a number in a national form."""
+    before, behind = _beside(data, start, end)
+    if before in _WORD or before in b"+-.=/#:$" or behind in _WORD or behind in b"-":
+        return ()
+    value = data[start:end]
+    if len(set(digits(data, start, end))) < 3:
+        return ()
+    separators = set(value) - _DIGITS - set(b"() ")
+    return ((start, end),) if len(separators) <= 1 else ()
+
+
+def _told_phone(data: bytes, start: int, end: int) -> Iterable[Span]:
+    """Take what stands behind a word such as `phone`."""
+    behind = _beside(data, start, end)[1]
+    plain = digits(data, start, end)
+    if behind in _WORD or not 7 <= len(plain) <= 15 or len(set(plain)) < 3:
+        return ()
+    return ((start, end),)
+
+
+def _email(data: bytes, start: int, end: int) -> Iterable[Span]:
+    value = data[start:end]
+    name, _, host = value.rpartition(b"@")
+    lead = data[max(0, start - BEFORE) : start].split()
+    # `git@host:path` and `://user:password@host` lead to machines.
+    if name == b"git" or (data[start - 1 : start] in (b":", b"/") and b"://" in lead[-1]):
+        return ()
+    top = host.rpartition(b".")[2].lower()
+    if top in addresses.FILE_ENDINGS or name.endswith(b".") or b".." in value:
+        return ()
+    return ((start, end),)
+
+
+VALIDATORS: Mapping[str, Validator] = {
+    "card": _cards,
+    "email": _email,
+    "ipv4": _ipv4,
+    "ipv6": _ipv6,
+    "mac": _mac,
+    "phone": _phone,
+    "local-phone": _local_phone,
+    "told-phone": _told_phone,
+    "iban": _whole(checksums.iban),
+    "ssn": _number(checksums.ssn),
+    "spanish-id": _whole(checksums.spanish_id),
+    "french-id": _number(checksums.french_id),
+    "italian-id": _whole(checksums.italian_id),
+    "dutch-id": _number(checksums.dutch_id),
+    "polish-id": _number(checksums.polish_id),
+    "german-tax-id": _number(checksums.german_tax_id),
+    "british-id": _whole(checksums.british_id),
+    "nhs-number": _number(checksums.nhs_number),
+    "brazilian-id": _number(checksums.brazilian_id),
+    "indian-id": _number(checksums.indian_id),
+    "swedish-id": _number(checksums.swedish_id),
+    "finnish-id": _whole(checksums.finnish_id),
+    "canadian-id": _number(checksums.luhn),
+    "passport": _whole(lambda value: sum(c in _DIGITS for c in value) >= 5),
+    "bitcoin": _whole(crypto.bitcoin),
+    "bech32": _whole(crypto.bech32),
+    "ethereum": _whole(crypto.ethereum),
+    "birth-date": _whole(checksums.birth_date),
+    "coordinates": _whole(addresses.coordinates),
+}
