@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from lockgate.domain.digest import Json
@@ -9,7 +10,9 @@ from lockgate.evals.assertion import Assertion, Context, Graded, Response
 from lockgate.evals.assertions import registry
 from lockgate.evals.expand import Case, Expansion
 from lockgate.evals.files import Files
+from lockgate.evals.gate.rule import wanted
 from lockgate.evals.load import load_suite
+from lockgate.evals.observe import observe
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Journal, Result, read_results
 from lockgate.evals.run import Embed, Runner
@@ -61,7 +64,13 @@ def run(
     files = Files(suite.folder, suite.folder.resolve())
     summary = Summary(gate=suite.gate, derived=suite.metrics)
     path = suite.folder / "results.jsonl"
-    runner = Runner(respond=respond, files=files, embed=embed, concurrency=concurrency)
+    runner = Runner(
+        respond=respond,
+        files=files,
+        embed=embed,
+        observe=partial(observe, wanted(suite.gate.rules)) if suite.gate.rules else None,
+        concurrency=concurrency,
+    )
 
     async def work() -> None:
         with Journal(path) as journal:

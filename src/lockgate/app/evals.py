@@ -6,6 +6,7 @@ from array import array
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,17 @@ from lockgate.app.tasks import find_task, task_folders
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.digest import Json, JsonObject
+from lockgate.domain.usage import Usage
 from lockgate.errors import InvalidInput, NotFound, UsageError
 from lockgate.evals.assertion import Assertion, Response
 from lockgate.evals.expand import Case, Expansion, estimate
 from lockgate.evals.files import Files
+from lockgate.evals.gate.evidence import gather, read_baseline
+from lockgate.evals.gate.rule import wanted
+from lockgate.evals.gate.ruling import Ruling
 from lockgate.evals.javascript import parse
-from lockgate.evals.load import load_suite
+from lockgate.evals.load import load_gate, load_suite
+from lockgate.evals.observe import observe
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Journal, Result, read_results
 from lockgate.evals.run import DEFAULT_CONCURRENCY, Embed, Respond, Runner
@@ -35,6 +41,7 @@ ECHO = "echo"
 TASK_PREFIX = "lockgate:task:"
 _EMBEDDER = "minilm"
 _EXPECTED = "expected"
+_PAGE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,11 @@ class EvalOptions:
     """In place of the suite's."""
     results: Path | None = None
     base: Path | None = None
+    """Results that reports compare with."""
+    baseline: Path | None = None
+    """Results that the gates compare with."""
+    policy: Path | None = None
+    """A file whose `x-gate` holds in place of the suite's."""
     concurrency: int | None = None
     record: Path | None = None
     playback: Path | None = None
@@ -66,8 +78,11 @@ async def evaluate(
 
     """
     suite, shown, files = _suite(loaded, options)
+    if options.policy:
+        suite = replace(suite, gate=load_gate(options.policy))
     if options.providers:
         suite = replace(suite, providers=tuple(Provider(id=name) for name in options.providers))
+    _require_baseline(suite, options)
     tasks = _tasks(loaded, suite)
     release = _release(loaded, environment, tasks, options.engine)
     results = options.results or _kept(environment, shown, files)
@@ -77,6 +92,7 @@ async def evaluate(
             respond=respond,
             files=files,
             embed=embed,
+            observe=_observing(suite),
             concurrency=options.concurrency or suite.concurrency or DEFAULT_CONCURRENCY,
         )
         progress.start(f"evaluating {shown}", estimate(suite))
@@ -88,19 +104,51 @@ async def evaluate(
                 journal.finish()
         finally:
             progress.finish()
+    if suite.gate.rules:
+        summary.rulings = _rulings(suite, results, options)
+    base = options.base or options.baseline
     return Report(
         suite=shown,
         description=suite.description,
         version=__version__,
         summary=summary,
         results=_reader(results),
-        base=_reader(options.base) if options.base else None,
+        base=_reader(base) if base else None,
         notices=suite.notices,
+        gate_file=_shown(options.policy) if options.policy else "",
     )
 
 
 def _reader(path: Path) -> Callable[[], Iterator[Result]]:
-    return lambda: read_results(path)
+    return lambda: read_baseline(path)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as reports have it: relative to here, if it is below."""
+    resolved, here = path.resolve(), Path.cwd().resolve()
+    return resolved.relative_to(here).as_posix() if resolved.is_relative_to(here) else path.name
+
+
+def _require_baseline(suite: Suite, options: EvalOptions) -> None:
+    """Refuse before the work what could not be judged after it."""
+    needing = [rule for rule in suite.gate.rules if rule.against_baseline]
+    if needing and options.baseline is None:
+        raise UsageError(
+            f"`{needing[0].name}` compares with a baseline, and there is none",
+            hint="give the results of the release that runs now: --baseline FILE",
+        )
+
+
+def _observing(suite: Suite) -> Callable[[Case, Response], JsonObject] | None:
+    noted = wanted(suite.gate.rules)
+    return partial(observe, noted) if noted.anything else None
+
+
+def _rulings(suite: Suite, results: Path, options: EvalOptions) -> tuple[Ruling, ...]:
+    from lockgate.app.evals_gates import rule_on
+
+    baseline = gather(read_baseline(options.baseline)) if options.baseline else None
+    return rule_on(suite.gate, gather(read_results(results)), baseline)
 
 
 def _suite(loaded: Loaded, options: EvalOptions) -> tuple[Suite, str, Files]:
@@ -301,8 +349,23 @@ class _Answers:
             output=output,
             latency_ms=taken,
             cost=answer.usage.cost_micros / 1e6,
+            confidence=answer.confidence,
+            measures=_measures(answer.usage, taken),
             degraded=answer.degraded,
         )
+
+
+def _measures(usage: Usage, taken_ms: float) -> dict[str, float]:
+    """Return what gates of performance may look at."""
+    found = {"memory_mib": _resident_mib()}
+    if usage.output_tokens and taken_ms > 0:
+        found["tokens_per_s"] = usage.output_tokens / taken_ms * 1e3
+    return found
+
+
+def _resident_mib() -> float:
+    """Return the memory that this process holds now, models that are mapped in included."""
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE / (1 << 20)
 
 
 def _input(task: Task, case: Case) -> JsonObject:

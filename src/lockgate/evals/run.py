@@ -43,6 +43,8 @@ class Runner:
     files: Files
     embed: Embed | None = None
     """Returns a vector a text, for `similar`."""
+    observe: Callable[[Case, Response], JsonObject] | None = None
+    """Returns what the suite's gates want to know of a case."""
     concurrency: int = DEFAULT_CONCURRENCY
     outputs: bool = True
     """Whether results keep the outputs."""
@@ -175,6 +177,8 @@ class Runner:
             assertions=tuple(_parts(grading)),
             named={name: [score, weight] for name, (score, weight) in grading.named.items()},
             degraded=response.degraded,
+            case=case.asked,
+            observed=self.observe(case, response) if self.observe else {},
         )
 
     async def _embedded(self, assertions: Sequence[Assertion], context: Context) -> None:
@@ -209,6 +213,7 @@ def _error(case: Case, fault: Fault, reason: str, output: Json = None) -> Result
         reason=reason,
         fault=fault,
         output=output,
+        case=case.asked,
     )
 
 
