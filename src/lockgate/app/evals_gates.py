@@ -42,7 +42,7 @@ def rule_on(
 
     """
     if baseline is not None:
-        _require_same(run, baseline, sampled=sampled)
+        require_same(run, baseline, sampled=sampled)
     pairs = _columns(run, baseline)
     work = [(rule, part) for rule in asked.rules for part in _parts(rule, pairs)]
     return tuple(
@@ -84,7 +84,13 @@ def ruling_of(rule: Rule, part: Part, result: GateResult, *, sampled: bool) -> R
     )
 
 
-def _require_same(run: Evidence, baseline: Evidence, *, sampled: bool) -> None:
+def require_same(run: Evidence, baseline: Evidence, *, sampled: bool) -> None:
+    """Let a baseline pass that answered every case of the run, and no others unless sampled.
+
+    Raises:
+        UsageError: it is of another dataset; both digests are told.
+
+    """
     missing = run.cases - baseline.cases
     extra = baseline.cases - run.cases
     if missing or (extra and not sampled):

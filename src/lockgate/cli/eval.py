@@ -85,6 +85,16 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Take each inference's result from this folder; no model is needed.",
 )
+@click.option(
+    "--stop-early",
+    is_flag=True,
+    help="Run cases in random order, and end as soon as the gates of quality are sure.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Start no case after so long: a random sample of the suite, judged as one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
 @click.pass_obj
 def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: object) -> int:
@@ -148,6 +158,7 @@ def _show(report: "Report") -> None:
     for name, value in summary.metrics().items():
         data(f"{name}: {value:.4f}")
     resumed = f", {summary.resumed} from before" if summary.resumed else ""
+    resumed += f", {summary.skipped} not run" if summary.skipped else ""
     data(
         f"{summary.status}: {summary.passed} of {summary.total} case(s) passed, "
         f"{summary.failed} failed, {summary.errors} error(s){resumed}"

@@ -21,7 +21,7 @@ def observe(wanted: Wanted, case: Case, response: Response) -> JsonObject:
     """Return what the gates need to know of a case; what is not there is left out."""
     found: dict[str, Json] = {}
     if wanted.slices:
-        found[SLICES] = {name: _known(case, name) or _NONE for name in sorted(wanted.slices)}
+        found[SLICES] = {name: slice_of(case, name) for name in sorted(wanted.slices)}
     if wanted.measures:
         values = {name: _measured(response, name) for name in sorted(wanted.measures)}
         found[MEASURES] = {n: v for n, v in values.items() if v is not None}
@@ -34,6 +34,11 @@ def observe(wanted: Wanted, case: Case, response: Response) -> JsonObject:
     if wanted.confidence and response.confidence is not None:
         found[CONFIDENCE] = response.confidence
     return found
+
+
+def slice_of(case: Case, name: str) -> str:
+    """Return the slice of a case: what its metadata or a variable of that name says."""
+    return _known(case, name) or _NONE
 
 
 def _known(case: Case, name: str) -> str | None:

@@ -46,11 +46,16 @@ class Runner:
     observe: Callable[[Case, Response], JsonObject] | None = None
     """Returns what the suite's gates want to know of a case."""
     concurrency: int = DEFAULT_CONCURRENCY
+    settled: Callable[[Result], bool] | None = None
+    """Told each result in order; once it says yes, nothing after that result counts."""
+    may_start: Callable[[], bool] | None = None
+    """Whether there is time for another case; what has begun is finished."""
     outputs: bool = True
     """Whether results keep the outputs."""
     _finished: dict[int, Result | Broken] = field(default_factory=dict, init=False)
     _started: int = field(default=0, init=False)
     _written: int = field(default=0, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     async def run(
         self, cases: Iterable[Case | Broken], journal: Journal, summary: Summary, progress: Progress
@@ -64,6 +69,7 @@ class Runner:
         """
         self._finished.clear()
         self._started = self._written = 0
+        self._stopped = False
         source = iter(cases)
         moved = asyncio.Event()
         work = [
@@ -93,6 +99,9 @@ class Runner:
             while self._started - self._written >= self.concurrency * _AHEAD:
                 moved.clear()
                 await moved.wait()
+            if self._stopped or (self.may_start and self._started and not self.may_start()):
+                self._count_rest(source, summary)
+                return
             item = next(source, None)
             if item is None:
                 return
@@ -114,9 +123,20 @@ class Runner:
         if isinstance(item, Broken):
             summary.add_broken(item)
             return
+        if self._stopped:
+            summary.skipped += 1
+            return
         journal.write(item)
         summary.add(item)
         progress.advance()
+        self._stopped = self.settled is not None and self.settled(item)
+
+    def _count_rest(self, source: Iterator[Case | Broken], summary: Summary) -> None:
+        for item in source:
+            if isinstance(item, Broken):
+                summary.add_broken(item)
+            else:
+                summary.skipped += 1
 
     async def _result(self, case: Case, journal: Journal, summary: Summary) -> Result:
         known = journal.known(case.id, case.input)

@@ -1,7 +1,7 @@
 """What every report is made of. Results are read again for each: they may be many."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lockgate.evals.results import Result
 from lockgate.evals.summary import Summary
@@ -25,7 +25,7 @@ class Report:
     notices: tuple[str, ...] = ()
     gate_file: str = ""
     """Where the gates stand, if not in the suite."""
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: Callable[[], Mapping[str, str]] = dict
     """Of the suite, the harness and what answered; the dataset's is in the summary."""
 
     def warnings(self) -> list[str]:
