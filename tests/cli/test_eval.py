@@ -23,6 +23,10 @@ ECHO = "prompts: ['{{x}}']\nproviders: [echo]\n"
 PASSING = "{vars: {x: a}, assert: [{type: equals, value: a}]}"
 FAILING = "{vars: {x: a}, assert: [{type: equals, value: b}]}"
 LINE = '{"vars": {"x": "a"}, "assert": [{"type": "equals", "value": "a"}]}\n'
+HALF = "".join(
+    LINE.replace('"x": "a"', f'"x": "{x}"').replace('"value": "a"', f'"value": "{x % 20}"')
+    for x in range(40)
+)
 ON_TASK = (
     f"prompts: ['{{{{text}}}}']\nproviders: ['lockgate:task:{TASK}']\n"
     "tests: [{vars: {text: no space left on device}, assert: [{type: is-json}]}]\n"
@@ -94,6 +98,13 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+OTHER = (
+    '{"id": "00", "input": "00", "name": "n", "path": "p", "line": 1, "provider": "echo", '
+    '"prompt": "p", "outcome": "passed", "fault": "", "score": 1, "reason": "", "output": "", '
+    '"assertions": [], "named": {}, "degraded": [], "case": "ff", "observed": {}}\n'
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mode:
     """One way to fail."""
@@ -155,6 +166,21 @@ MODES = (
          code=101, successful=True, kept=1),
     Mode(name="a failure that the gate allows", code=0, successful=True, kept=2,
          suite=f"{ECHO}x-gate: {{pass_rate: 0.5}}\ntests: [{PASSING}, {FAILING}]"),
+    Mode(name="a gate that fails", code=100, successful=True, kept=40, says="worse than the reference",
+         suite=f"{ECHO}tests: c.jsonl\nx-gate: {{quality: [{{at_least: 0.9}}]}}",
+         files={"c.jsonl": HALF}),
+    Mode(name="a gate with a typo", suite=f"{ECHO}tests: [{PASSING}]\nx-gate: {{qualty: []}}", code=2,
+         says="did you mean `quality`?"),
+    Mode(name="a gate that needs a baseline, and none", code=2, says="--baseline FILE",
+         suite=f"{ECHO}tests: [{PASSING}]\nx-gate: {{quality: [{{baseline: true}}]}}"),
+    Mode(name="a baseline of another dataset", code=2, successful=None, says="only in the baseline",
+         suite=f"{ECHO}tests: [{PASSING}]\nx-gate: {{quality: [{{baseline: true}}]}}",
+         files={"b.jsonl": OTHER}, arguments=("--baseline", "b.jsonl")),
+    Mode(name="a baseline that is no results", code=2, says="has no list `results`",
+         suite=f"{ECHO}tests: [{PASSING}]\nx-gate: {{quality: [{{baseline: true}}]}}",
+         files={"b.json": "{}"}, arguments=("--baseline", "b.json")),
+    Mode(name="a policy that is a suite", code=2, says="nothing else", arguments=("--policy", "p.yaml"),
+         files={"p.yaml": "x-gate: {}\nprompts: [x]"}),
     Mode(name="an embedding model that is missing", code=104, successful=False, kept=1, says="lockgate model pull",
          suite=f"{ECHO}tests: [{{vars: {{x: a}}, assert: [{{type: similar, value: a}}]}}]"),
     Mode(name="a model that is missing, and rules that answer", suite=ON_TASK, arguments=("--engine", "model"),

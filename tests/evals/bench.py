@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, Response
 from lockgate.evals.assertions import registry
 from lockgate.evals.expand import Case, Expansion
 from lockgate.evals.files import Files
+from lockgate.evals.gate.rule import wanted
 from lockgate.evals.load import load_suite
+from lockgate.evals.observe import observe
+from lockgate.evals.order import Order
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Journal, Result, read_results
 from lockgate.evals.run import Embed, Runner
@@ -56,16 +61,26 @@ def run(
     embed: Embed | None = None,
     concurrency: int = 4,
     release: str = "",
+    order: Order | None = None,
+    **members: Any,
 ) -> tuple[Summary, list[Result], Report]:
     """Run a suite as the program does, and return its summary, its results and its report."""
     files = Files(suite.folder, suite.folder.resolve())
     summary = Summary(gate=suite.gate, derived=suite.metrics)
     path = suite.folder / "results.jsonl"
-    runner = Runner(respond=respond, files=files, embed=embed, concurrency=concurrency)
+    runner = Runner(
+        respond=respond,
+        files=files,
+        embed=embed,
+        observe=partial(observe, wanted(suite.gate.rules)) if suite.gate.rules else None,
+        concurrency=concurrency,
+        **members,
+    )
+    cases = order.items if order else Expansion(suite, files, release=release)
 
     async def work() -> None:
         with Journal(path) as journal:
-            await runner.run(Expansion(suite, files, release=release), journal, summary, Counting())
+            await runner.run(cases, journal, summary, Counting())
             journal.finish()
 
     asyncio.run(work())

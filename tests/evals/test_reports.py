@@ -7,9 +7,11 @@ from xml.etree import ElementTree as ET  # our own reports
 import jsonschema_rs
 import pytest
 
+from lockgate.domain.verdict import Outcome as Ruled
 from lockgate.errors import StorageFailed, UsageError
 from lockgate.evals.assertion import Response
 from lockgate.evals.expand import Case
+from lockgate.evals.gate.ruling import Ruling
 from lockgate.evals.report.document import Report
 from lockgate.evals.report.forms import FORMS, form_of, text_of, write_report
 from lockgate.evals.results import Result, line_of, read_results
@@ -219,3 +221,40 @@ def test_a_base_that_is_no_results_file_is_a_clear_error(tmp_path: Path) -> None
 
     with pytest.raises(UsageError, match="line 1 is not a result"):
         text("markdown", replace(made, base=lambda: read_results(wrong)))
+
+
+def test_verdicts_of_gates_stand_in_every_report(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    made.summary.rulings = (
+        Ruling(
+            name="quality/pass-rate",
+            outcome=Ruled.FAIL,
+            reason="worse <b>",
+            slice="language=go",
+            samples=40,
+            value=-0.1,
+            reference=0.0,
+            interval=(-0.2, -0.01),
+            line=7,
+        ),
+        Ruling(name="calibration/ece", outcome=Ruled.INCONCLUSIVE, reason="too few", sampled=True),
+        Ruling(name="performance/cost", outcome=Ruled.PASS, reason="fine"),
+    )
+    made = replace(made, gate_file="policy.yaml")
+
+    suite = ET.fromstring(text("junit", made)).find("testsuite")  # noqa: S314  our own report
+    assert suite is not None
+    assert [suite.get(n) for n in ("tests", "failures", "errors")] == ["6", "2", "2"]
+    gates = [case for case in suite if case.get("classname") == "gate"]
+    assert [[e.tag for e in case] for case in gates] == [["failure"], ["error"], []]
+    found = {r["ruleId"]: r for r in sarif(made)["results"]}  # type: ignore[attr-defined]
+    place = found["gate.quality/pass-rate"]["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("policy.yaml", 7)
+    assert found["gate.calibration/ece"]["level"] == "warning"
+    assert "❌ fail" in text("markdown", made)
+    assert "inconclusive, sampled" in text("markdown", made)
+    shown = text("html", made)
+    assert "worse &lt;b&gt;" in shown
+    assert "Interval of quality/pass-rate" in shown
+    stated = json.loads(text("json", made))["summary"]["verdicts"]
+    assert [v["verdict"] for v in stated] == ["fail", "inconclusive", "pass"]

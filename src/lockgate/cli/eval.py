@@ -60,7 +60,17 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
 @click.option(
     "--base",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Results to compare with, in .md reports.",
+    help="Results to compare with, in .md and .html reports.  [default: the baseline]",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Results (.json or .jsonl) of the release that runs now: gates compare case by case.",
+)
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file whose `x-gate` holds in place of the suite's.",
 )
 @click.option(
     "-j", "--concurrency", type=click.IntRange(1, 256), help="Cases at once.  [default: 4]"
@@ -74,6 +84,16 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
     "--playback",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Take each inference's result from this folder; no model is needed.",
+)
+@click.option(
+    "--stop-early",
+    is_flag=True,
+    help="Run cases in random order, and end as soon as the gates of quality are sure.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Start no case after so long: a random sample of the suite, judged as one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
 @click.pass_obj
@@ -132,9 +152,13 @@ def _show(report: "Report") -> None:
     more = summary.failed + summary.errors - _SHOWN
     if more > 0:
         data(f"and {more} more")
+    for ruling in summary.rulings:
+        data(f"{ruling.verdict.upper():<12} {ruling.title}")
+        data(f"             {ruling.reason}")
     for name, value in summary.metrics().items():
         data(f"{name}: {value:.4f}")
     resumed = f", {summary.resumed} from before" if summary.resumed else ""
+    resumed += f", {summary.skipped} not run" if summary.skipped else ""
     data(
         f"{summary.status}: {summary.passed} of {summary.total} case(s) passed, "
         f"{summary.failed} failed, {summary.errors} error(s){resumed}"

@@ -57,6 +57,10 @@ class Response:
     logprobs: tuple[float, ...] = ()
     guardrails: JsonObject | None = None
     cached: bool = False
+    confidence: float | None = None
+    """The provider's own, from 0 to 1."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What was measured beside latency and cost: `tokens_per_s`, `memory_mib`."""
     degraded: tuple[str, ...] = ()
     """Why the answer is less than was asked for, such as rules in place of a model."""
 

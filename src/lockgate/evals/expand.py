@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from lockgate.domain.digest import Json
+from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import InvalidConfig, InvalidInput
 from lockgate.evals.assertion import Assertion
 from lockgate.evals.case_files import Broken, read_cases
 from lockgate.evals.files import SCHEME, Files
+from lockgate.evals.gate.rule import wanted
 from lockgate.evals.suite import CaseFile, Place, Prompt, Provider, Suite, TestCase
 from lockgate.evals.template import render_prompt, resolve
 
@@ -40,6 +41,9 @@ class Case:
     provider_output: Json = None
     problem: str = ""
     """Why it cannot be asked; nothing if it can."""
+    asked: str = ""
+    """Hex. Digest of the variables and of what must hold, whoever answers."""
+    metadata: JsonObject = field(default_factory=dict)
 
 
 class Expansion:
@@ -56,7 +60,13 @@ class Expansion:
             for at, prompt in enumerate(suite.prompts)
             if _allows(provider.prompts, prompt)
         ]
-        self._fixed = _key(release, [[p.id, p.config, p.transform] for p in suite.providers])
+        noted = wanted(suite.gate.rules)
+        self._fixed = _key(
+            release,
+            [[p.id, p.config, p.transform] for p in suite.providers],
+            [sorted(names) for names in (noted.slices, noted.measures, noted.truths, noted.paths)],
+            noted.confidence,
+        )
         self._default_assertions = _assertions_key(suite.default.assertions)
 
     def __iter__(self) -> Iterator[Case | Broken]:
@@ -100,9 +110,12 @@ class Expansion:
         prompts = test.prompts if test.prompts is not None else default.prompts
         transform = options.get("transform") or options.get("postprocess") or ""
         prefix, suffix = str(options.get("prefix") or ""), str(options.get("suffix") or "")
+        metadata = {**default.metadata, **test.metadata} if default.metadata else test.metadata
         for number in range(repeat):
             for values in combinations:
                 sent_variables, problem = self._resolved(values)
+                question = _key(sent_variables, asked, threshold, transform, test.description)
+                case = question.hex()[: 2 * _ID_BYTES]
                 for provider, column, prompt in self._columns:
                     if not _named(providers, provider) or not _allows(prompts, prompt):
                         continue
@@ -133,6 +146,8 @@ class Expansion:
                         transform=str(transform),
                         provider_output=test.provider_output,
                         problem=problem,
+                        asked=case,
+                        metadata=metadata,
                     )
 
     def _id(

@@ -8,18 +8,19 @@ from lockgate.domain.digest import Json
 from lockgate.errors import InvalidConfig
 from lockgate.evals import formula
 from lockgate.evals.case_files import form_of
-from lockgate.evals.fields import Problems, items, mapping, number, text, whole
+from lockgate.evals.fields import Problems, items, mapping, text, whole
 from lockgate.evals.files import SCHEME, Files, read_text
+from lockgate.evals.gate.read import NAME, read_gate
+from lockgate.evals.gate.rule import Gate
 from lockgate.evals.prompts import read_prompts, read_providers
 from lockgate.evals.references import dereferenced
-from lockgate.evals.suite import CaseFile, DerivedMetric, Gate, Place, Suite, TestCase
+from lockgate.evals.suite import CaseFile, DerivedMetric, Place, Suite, TestCase
 from lockgate.evals.test_cases import read_test
 from lockgate.evals.yaml_document import document
 
 MAX_REPEAT = 10_000
 MAX_CONCURRENCY = 256
 _CODE = ("extensions", "nunjucksFilters", "redteam")
-_GATE = frozenset({"min_cases", "pass_rate"})
 _HINT = "names and types are promptfoo's: https://www.promptfoo.dev/docs/configuration/reference/"
 _REMOTE = ("http://", "https://", "huggingface://", "az://")
 
@@ -42,6 +43,26 @@ def load_suite(path: Path, *, root: Path) -> Suite:
     problems = Problems(name, lines, base=1, hint=_HINT)
     shown = files.shown(path.resolve()) if path.resolve().is_relative_to(files.root) else name
     return _Reading(files, shown, problems).suite(value)
+
+
+def load_gate(path: Path) -> Gate:
+    """Read the `x-gate` of a file that is nobody's suite: a policy.
+
+    Raises:
+        InvalidConfig: with every problem and its line.
+
+    """
+    value, lines = document(read_text(path.resolve()), path.name)
+    if not isinstance(value, Mapping) or NAME not in value:
+        raise InvalidConfig(
+            f"`{path.name}` has no `{NAME}`", hint="it holds gates and nothing else"
+        )
+    problems = Problems(path.name, lines, base=1)
+    for name in sorted(set(value) - {NAME}):
+        problems.add(value, f"`{name}` is no gate: a policy holds `{NAME}` and nothing else")
+    gate = read_gate(value, problems)
+    problems.check()
+    return gate
 
 
 class _Reading:
@@ -72,7 +93,7 @@ class _Reading:
             metrics=tuple(self._metrics(value)),
             repeat=repeat or 1,
             concurrency=concurrency,
-            gate=self._gate(value),
+            gate=read_gate(value, problems),
             notices=tuple(notices),
         )
         if not suite.prompts:
@@ -192,17 +213,3 @@ class _Reading:
                 )
                 continue
             yield DerivedMetric(name=name, formula=code)
-
-    def _gate(self, value: Mapping[str, Json]) -> Gate:
-        found = mapping(value, "x-gate", self._problems)
-        for unknown in sorted(set(found) - _GATE):
-            self._problems.add(
-                found, f"`x-gate` has no `{unknown}`, only {', '.join(sorted(_GATE))}"
-            )
-        rate = number(found, "pass_rate", self._problems)
-        if rate is not None and not 0 <= rate <= 1:
-            self._problems.add(found, f"`pass_rate` is {rate}, not from 0 to 1")
-        return Gate(
-            min_cases=whole(found, "min_cases", self._problems, most=10**9) or 1,
-            pass_rate=1.0 if rate is None else rate,
-        )

@@ -60,6 +60,10 @@ class Result:
     named: Mapping[str, Json] = field(default_factory=dict)
     """Metric to `[score, weight]`."""
     degraded: tuple[str, ...] = ()
+    case: str = ""
+    """Hex. What was asked, whoever answers: equal in two runs of one dataset."""
+    observed: JsonObject = field(default_factory=dict)
+    """What the suite's gates want to know beside the verdict."""
 
     @property
     def document(self) -> dict[str, Json]:
@@ -79,6 +83,8 @@ class Result:
             "assertions": list(self.assertions),
             "named": dict(self.named),
             "degraded": list(self.degraded),
+            "case": self.case,
+            "observed": dict(self.observed),
         }
 
     @classmethod
@@ -106,6 +112,8 @@ class Result:
             assertions=tuple(members["assertions"]),  # type: ignore[arg-type]
             named=dict(members["named"]),  # type: ignore[arg-type]
             degraded=tuple(members["degraded"]),  # type: ignore[arg-type]
+            case=str(members["case"]),
+            observed=dict(members["observed"]),  # type: ignore[arg-type]
         )
 
 

@@ -43,12 +43,19 @@ class Runner:
     files: Files
     embed: Embed | None = None
     """Returns a vector a text, for `similar`."""
+    observe: Callable[[Case, Response], JsonObject] | None = None
+    """Returns what the suite's gates want to know of a case."""
     concurrency: int = DEFAULT_CONCURRENCY
+    settled: Callable[[Result], bool] | None = None
+    """Told each result in order; once it says yes, nothing after that result counts."""
+    may_start: Callable[[], bool] | None = None
+    """Whether there is time for another case; what has begun is finished."""
     outputs: bool = True
     """Whether results keep the outputs."""
     _finished: dict[int, Result | Broken] = field(default_factory=dict, init=False)
     _started: int = field(default=0, init=False)
     _written: int = field(default=0, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     async def run(
         self, cases: Iterable[Case | Broken], journal: Journal, summary: Summary, progress: Progress
@@ -62,6 +69,7 @@ class Runner:
         """
         self._finished.clear()
         self._started = self._written = 0
+        self._stopped = False
         source = iter(cases)
         moved = asyncio.Event()
         work = [
@@ -91,6 +99,9 @@ class Runner:
             while self._started - self._written >= self.concurrency * _AHEAD:
                 moved.clear()
                 await moved.wait()
+            if self._stopped or (self.may_start and self._started and not self.may_start()):
+                self._count_rest(source, summary)
+                return
             item = next(source, None)
             if item is None:
                 return
@@ -112,9 +123,20 @@ class Runner:
         if isinstance(item, Broken):
             summary.add_broken(item)
             return
+        if self._stopped:
+            summary.skipped += 1
+            return
         journal.write(item)
         summary.add(item)
         progress.advance()
+        self._stopped = self.settled is not None and self.settled(item)
+
+    def _count_rest(self, source: Iterator[Case | Broken], summary: Summary) -> None:
+        for item in source:
+            if isinstance(item, Broken):
+                summary.add_broken(item)
+            else:
+                summary.skipped += 1
 
     async def _result(self, case: Case, journal: Journal, summary: Summary) -> Result:
         known = journal.known(case.id, case.input)
@@ -175,6 +197,8 @@ class Runner:
             assertions=tuple(_parts(grading)),
             named={name: [score, weight] for name, (score, weight) in grading.named.items()},
             degraded=response.degraded,
+            case=case.asked,
+            observed=self.observe(case, response) if self.observe else {},
         )
 
     async def _embedded(self, assertions: Sequence[Assertion], context: Context) -> None:
@@ -209,6 +233,7 @@ def _error(case: Case, fault: Fault, reason: str, output: Json = None) -> Result
         reason=reason,
         fault=fault,
         output=output,
+        case=case.asked,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.evals.assertion import Assertion
+from lockgate.evals.gate.rule import Gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +67,6 @@ class DerivedMetric:
 
     name: str
     formula: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """Our additions, under `x-gate`."""
-
-    min_cases: int = 1
-    """Fewer graded cases than these are inconclusive, not a pass."""
-    pass_rate: float = 1.0
-    """Share of cases that must pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

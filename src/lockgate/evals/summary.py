@@ -4,11 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lockgate.domain.digest import Json
+from lockgate.domain.digest import Digest, Json
+from lockgate.domain.verdict import Outcome as Ruled
 from lockgate.evals import formula
 from lockgate.evals.case_files import Broken
+from lockgate.evals.gate.evidence import dataset_digest
+from lockgate.evals.gate.rule import Gate
+from lockgate.evals.gate.ruling import Ruling, worst_of
 from lockgate.evals.results import Fault, Outcome, Result
-from lockgate.evals.suite import DerivedMetric, Gate
+from lockgate.evals.suite import DerivedMetric
 
 MAX_KEPT = 1_000
 """Broken entries and degradations that are kept word for word; the others are counted."""
@@ -57,6 +61,11 @@ class Summary:
     degraded: dict[str, int] = field(default_factory=dict)
     """Reasons, and how many cases they touch."""
     interrupted: bool = False
+    rulings: Sequence[Ruling] = ()
+    """What the gate's rules say; set when all cases have run."""
+    skipped: int = 0
+    """Cases that were left out on purpose: the run is a sample."""
+    cases: set[bytes] = field(default_factory=set)
 
     def add(self, result: Result) -> None:
         """Count a result."""
@@ -69,6 +78,8 @@ class Summary:
                 self.errors += 1
                 self.faults[result.fault] = self.faults.get(result.fault, 0) + 1
         self.score += result.score
+        if result.case:
+            self.cases.add(bytes.fromhex(result.case))
         for name, value in result.named.items():
             assert isinstance(value, Sequence)
             score, weight = _number(value[0]), _number(value[1])
@@ -90,6 +101,11 @@ class Summary:
         return self.passed + self.failed + self.errors
 
     @property
+    def dataset(self) -> Digest:
+        """The digest of what was asked, whoever answered."""
+        return dataset_digest(self.cases)
+
+    @property
     def is_degraded(self) -> bool:
         return bool(self.broken_count or self.degraded or self.interrupted)
 
@@ -102,7 +118,9 @@ class Summary:
     def status(self) -> Status:  # noqa: PLR0911  a table, the first that holds
         if not self.total:
             return Status.NOTHING_RAN
-        if self._missed() and (self.failed or self.faults.get(Fault.CASE)):
+        ruled = worst_of(self.rulings)
+        missed = self._missed() and (self.failed or self.faults.get(Fault.CASE))
+        if missed or ruled is Ruled.FAIL:
             return Status.FAILED
         if self.faults.get(Fault.PROVIDER):
             return Status.PROVIDER_DOWN
@@ -110,7 +128,7 @@ class Summary:
             return Status.JUDGE_UNAVAILABLE
         if self.is_degraded:
             return Status.DEGRADED
-        if self.total < self.gate.min_cases:
+        if self.total < self.gate.min_cases or ruled is not Ruled.PASS:
             return Status.INCONCLUSIVE
         return Status.PASSED
 
@@ -150,11 +168,16 @@ class Summary:
             ],
             "broken_count": self.broken_count,
             "degraded": dict(sorted(self.degraded.items())),
-            "gate": {"min_cases": self.gate.min_cases, "pass_rate": self.gate.pass_rate},
+            "gate": self.gate.document,
+            "verdicts": [ruling.document for ruling in self.rulings],
+            "dataset": str(self.dataset),
+            "skipped": self.skipped,
         }
 
     def _missed(self) -> bool:
         """Say whether too few of the cases that were answered passed."""
+        if self.gate.pass_rate is None:
+            return False
         asked = self.passed + self.failed + self.faults.get(Fault.CASE, 0)
         return self.passed < self.gate.pass_rate * asked
 

@@ -15,6 +15,7 @@ def json_report(report: Report) -> Iterator[str]:
         "description": report.description,
         "summary": report.summary.document,
         "notices": list(report.notices),
+        "digests": {**report.digests(), "dataset": str(report.summary.dataset)},
     }
     text = json.dumps(head, ensure_ascii=False, sort_keys=True, indent=1)
     yield text.removesuffix("\n}")

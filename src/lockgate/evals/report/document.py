@@ -1,6 +1,6 @@
 """What every report is made of. Results are read again for each: they may be many."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lockgate.evals.results import Result
@@ -23,6 +23,10 @@ class Report:
     base: Callable[[], Iterator[Result]] | None = None
     """Results to compare with."""
     notices: tuple[str, ...] = ()
+    gate_file: str = ""
+    """Where the gates stand, if not in the suite."""
+    digests: Callable[[], Mapping[str, str]] = dict
+    """Of the suite, the harness and what answered; the dataset's is in the summary."""
 
     def warnings(self) -> list[str]:
         """Return what kept the run from being whole."""

@@ -1,10 +1,12 @@
 """A run as one HTML file with charts: no script, no request to anywhere."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 
 from lockgate.evals.javascript import stringify
+from lockgate.evals.report.charts import BLUE, COLOURS, gates, label, picture, rectangle, table
+from lockgate.evals.report.compare import compare
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Outcome, Result
 
@@ -13,8 +15,6 @@ _MAX_OUTPUT = 4_000
 _BINS = 10
 _WIDTH, _HEIGHT, _BAR = 640, 160, 18
 _LEFT, _LONGEST = 200, 380
-_BLUE = "#3566b8"
-_COLOURS = {Outcome.PASSED: "#2e7d32", Outcome.FAILED: "#c62828", Outcome.ERROR: "#8d6e00"}
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
 body{color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%}
@@ -47,12 +47,16 @@ def html(report: Report) -> Iterator[str]:
     yield f"<code>{escape(report.suite)}</code></p>\n"
     if warnings := [*report.warnings(), *report.notices]:
         yield "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in warnings) + "</ul>\n"
+    if summary.rulings:
+        yield "<h2>Gates</h2>\n" + gates(summary.rulings)
+    if report.base is not None:
+        yield "<h2>Against the base</h2>\n" + _against(report)
     yield "<h2>Scores</h2>\n" + _histogram(scores)
     if kinds:
         yield "<h2>Assertions</h2>\n" + _bars(kinds)
     if metrics := summary.metrics():
         rows = [(escape(name), f"{value:.4f}") for name, value in metrics.items()]
-        yield "<h2>Metrics</h2>\n" + _table(("metric", "value"), rows)
+        yield "<h2>Metrics</h2>\n" + table(("metric", "value"), rows)
     yield "<h2>Cases</h2>\n<table><thead><tr><th>case</th><th>provider</th><th>score</th>"
     yield "<th>outcome</th></tr></thead><tbody>\n"
     yield from _rows(report)
@@ -91,6 +95,24 @@ def _row(result: Result) -> str:
     )
 
 
+def _against(report: Report) -> str:
+    assert report.base is not None
+    found = compare(report.results(), report.base())
+    kinds = ("fixed", "better", "worse", "new", "gone", "same")
+    counts = table(kinds, [tuple(str(found.counts[kind]) for kind in kinds)])
+    changed = [
+        (escape(change.result.name), kind, f"{change.before:.2f}", f"{change.result.score:.2f}")
+        for kind, changes in (
+            ("worse", found.worse),
+            ("fixed", found.fixed),
+            ("better", found.better),
+        )
+        for change in changes
+        if change.before is not None
+    ]
+    return counts + (table(("case", "", "before", "now"), changed) if changed else "")
+
+
 def _histogram(scores: Mapping[int, int]) -> str:
     most = max(scores.values(), default=0) or 1
     step = _WIDTH // _BINS
@@ -100,10 +122,10 @@ def _histogram(scores: Mapping[int, int]) -> str:
         height = round(count / most * (_HEIGHT - 40))
         top = _HEIGHT - 20 - height
         middle = at * step + step // 2
-        parts.append(_rectangle(at * step + 4, top, step - 8, height, _BLUE))
-        parts.append(_label(middle, _HEIGHT - 5, f"{at / _BINS:.1f}", "middle"))
-        parts.append(_label(middle, top - 3, str(count or ""), "middle"))
-    return _picture("Scores", _HEIGHT, parts)
+        parts.append(rectangle(at * step + 4, top, step - 8, height, BLUE))
+        parts.append(label(middle, _HEIGHT - 5, f"{at / _BINS:.1f}", "middle"))
+        parts.append(label(middle, top - 3, str(count or ""), "middle"))
+    return picture("Scores", (_WIDTH, _HEIGHT), parts)
 
 
 def _bars(kinds: Mapping[str, Mapping[bool, int]]) -> str:
@@ -114,30 +136,9 @@ def _bars(kinds: Mapping[str, Mapping[bool, int]]) -> str:
         total = sum(counts.values())
         passed = round(counts.get(True, 0) / most * _LONGEST)
         failed = round(counts.get(False, 0) / most * _LONGEST)
-        parts.append(_label(0, top + 13, kind))
-        parts.append(_rectangle(_LEFT, top, passed, _BAR, _COLOURS[Outcome.PASSED]))
-        parts.append(_rectangle(_LEFT + passed, top, failed, _BAR, _COLOURS[Outcome.FAILED]))
+        parts.append(label(0, top + 13, kind))
+        parts.append(rectangle(_LEFT, top, passed, _BAR, COLOURS[Outcome.PASSED]))
+        parts.append(rectangle(_LEFT + passed, top, failed, _BAR, COLOURS[Outcome.FAILED]))
         counted = f"{counts.get(True, 0)} / {total}"
-        parts.append(_label(_LEFT + 6 + passed + failed, top + 13, counted))
-    return _picture("Assertions", len(kinds) * (_BAR + 6), parts)
-
-
-def _rectangle(left: int, top: int, width: int, height: int, colour: str) -> str:
-    return f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="{colour}"/>'
-
-
-def _label(left: int, top: int, text: str, anchor: str = "start") -> str:
-    return f'<text x="{left}" y="{top}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _picture(title: str, height: int, parts: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img" aria-label="{title}">'
-        f"{''.join(parts)}</svg>\n"
-    )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>\n"
+        parts.append(label(_LEFT + 6 + passed + failed, top + 13, counted))
+    return picture("Assertions", (_WIDTH, len(kinds) * (_BAR + 6)), parts)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
+from lockgate.domain.verdict import Outcome as Ruled
+from lockgate.evals.gate.ruling import Ruling
 from lockgate.evals.report.document import TOOL, Report
 from lockgate.evals.results import Outcome, Result
 
@@ -20,8 +22,12 @@ def junit(report: Report) -> Iterator[str]:
     """Yield the document."""
     summary = report.summary
     broken = summary.broken
-    errors = summary.errors + len(broken)
-    counts = f'tests="{summary.total + len(broken)}" failures="{summary.failed}" errors="{errors}"'
+    rulings = summary.rulings
+    failures = summary.failed + sum(r.outcome is Ruled.FAIL for r in rulings)
+    unsure = sum(r.outcome not in {Ruled.FAIL, Ruled.PASS} for r in rulings)
+    errors = summary.errors + len(broken) + unsure
+    tests = summary.total + len(broken) + len(rulings)
+    counts = f'tests="{tests}" failures="{failures}" errors="{errors}"'
     name = _attribute(report.description or report.suite)
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield f"<testsuites name={_attribute(TOOL)} {counts}>\n"
@@ -33,7 +39,22 @@ def junit(report: Report) -> Iterator[str]:
         yield f"  <testcase name={_attribute(place)} classname={_attribute(entry.place.path)}"
         yield f' file={_attribute(entry.place.path)} line="{entry.place.line}">'
         yield f"<error message={_attribute(entry.problem)}/></testcase>\n"
+    for ruling in rulings:
+        yield _gate(ruling, report.gate_file or report.suite)
     yield " </testsuite>\n</testsuites>\n"
+
+
+def _gate(ruling: Ruling, path: str) -> str:
+    """Return a gate as a test: one that is not sure is an error, and no pass."""
+    head = (
+        f'  <testcase name={_attribute(ruling.title)} classname="gate" file={_attribute(path)}'
+        f' line="{max(1, ruling.line)}"'
+    )
+    if ruling.outcome is Ruled.PASS:
+        return f"{head}/>\n"
+    kind = "failure" if ruling.outcome is Ruled.FAIL else "error"
+    message = _attribute(f"{ruling.verdict}: {ruling.reason}")
+    return f"{head}><{kind} message={message}/></testcase>\n"
 
 
 def _case(result: Result) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from lockgate.domain.verdict import Outcome as Ruled
 from lockgate.evals.report.compare import Change, compare
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Outcome, Result
 
 _SHOWN = 20
 _MAX_CELL = 160
+_MAX_REASON = 500
 
 
 def markdown(report: Report) -> Iterator[str]:
@@ -23,6 +25,7 @@ def markdown(report: Report) -> Iterator[str]:
     yield f", {summary.failed} failed, {summary.errors} error(s).\n"
     for warning in report.warnings()[:_SHOWN]:
         yield f"\n> [!WARNING]\n> {_cell(warning)}\n"
+    yield from _verdicts(report)
     if report.base is not None:
         yield from _against(report)
     yield from _metrics(report)
@@ -35,6 +38,31 @@ def markdown(report: Report) -> Iterator[str]:
             yield f"| {_cell(result.reason)} |\n"
         if more > 0:
             yield f"\nand {more} more.\n"
+
+
+_SIGNS = {Ruled.PASS: "✅", Ruled.INCONCLUSIVE: "❔"}
+
+
+def _verdicts(report: Report) -> Iterator[str]:
+    rulings = report.summary.rulings
+    if not rulings:
+        return
+    yield "\n### Gates\n\n| gate | verdict | value | interval | reference | cases |\n"
+    yield "|---|---|---:|---:|---:|---:|\n"
+    for ruling in rulings:
+        ends = "" if ruling.interval is None else "{:.4g} to {:.4g}".format(*ruling.interval)
+        sign = _SIGNS.get(ruling.outcome, "❌")
+        sampled = ", sampled" if ruling.sampled else ""
+        yield f"| {_cell(ruling.title)} | {sign} {ruling.verdict}{sampled} "
+        yield f"| {_number(ruling.value)} | {ends} | {_number(ruling.reference)} "
+        yield f"| {ruling.samples} |\n"
+    for ruling in rulings:
+        if ruling.outcome is not Ruled.PASS:
+            yield f"\n- {_cell(ruling.title)}: {_cell(ruling.reason, _MAX_REASON)}\n"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _against(report: Report) -> Iterator[str]:
@@ -93,10 +121,10 @@ def _where(result: Result) -> str:
     return f"{_cell(result.name)} (`{_code(result.path)}:{result.line}`)"
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, most: int = _MAX_CELL) -> str:
     """Return text that stays text in a table's cell: a model may have written it."""
     line = " ".join(text.split())
-    shown = line if len(line) <= _MAX_CELL else f"{line[: _MAX_CELL - 1]}…"
+    shown = line if len(line) <= most else f"{line[: most - 1]}…"
     for character in "\\`*_{}[]<>#|@!~":
         shown = shown.replace(
             character, f"\\{character}" if character not in "<>@" else _ENTITIES[character]

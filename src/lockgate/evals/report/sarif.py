@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from lockgate.domain.digest import Json
 from lockgate.domain.report.sarif import SCHEMA
+from lockgate.domain.verdict import Outcome as Ruled
+from lockgate.evals.gate.ruling import Ruling
 from lockgate.evals.report.document import TOOL, Report
 from lockgate.evals.results import Outcome, Result
 from lockgate.evals.summary import MAX_KEPT
@@ -36,6 +38,11 @@ def sarif(report: Report) -> Iterator[str]:
         rule = _rule_of(result)
         rules.setdefault(rule, _rule(rule))
         results.append(_result(result, rule))
+    for ruling in summary.rulings:
+        if ruling.outcome is not Ruled.PASS:
+            rule = f"gate.{ruling.name}"
+            rules.setdefault(rule, _gate_rule(rule, ruling))
+            results.append(_gate(report, ruling, rule))
     notifications = _notifications(report, left_out)
     index = {rule: at for at, rule in enumerate(sorted(rules))}
     for entry in results:
@@ -121,6 +128,30 @@ def _rule(rule: str) -> Json:
         "shortDescription": {"text": f"{text}."},
         "fullDescription": {"text": f"{text}."},
         "defaultConfiguration": {"level": "error"},
+    }
+
+
+def _gate_rule(rule: str, ruling: Ruling) -> Json:
+    text = f"The gate `{ruling.name}` of the suite does not pass."
+    return {
+        "id": rule,
+        "shortDescription": {"text": text},
+        "fullDescription": {"text": text},
+        "defaultConfiguration": {"level": "error"},
+    }
+
+
+def _gate(report: Report, ruling: Ruling, rule: str) -> dict[str, Json]:
+    """Return a gate that did not pass; one that is not sure is a warning."""
+    failed = ruling.outcome is Ruled.FAIL
+    text = f"{ruling.title}: {ruling.verdict}: {ruling.reason}"
+    return {
+        "ruleId": rule,
+        "level": "error" if failed else "warning",
+        "message": {"text": text[:_MAX_MESSAGE]},
+        "locations": [_place(report.gate_file or report.suite, ruling.line)],
+        "partialFingerprints": {"lockgate/eval/v1": f"gate {ruling.title}"},
+        "properties": {"verdict": ruling.verdict},
     }
 
 

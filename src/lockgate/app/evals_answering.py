@@ -1,0 +1,218 @@
+"""Answers the cases of a suite with tasks, and embeds texts, inside this process."""
+
+import time
+from array import array
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lockgate.config.environment import Environment
+from lockgate.config.load import Loaded
+from lockgate.domain.digest import Json, JsonObject
+from lockgate.domain.usage import Usage
+from lockgate.errors import InvalidInput
+from lockgate.evals.assertion import Response
+from lockgate.evals.expand import Case
+from lockgate.evals.javascript import parse
+from lockgate.evals.measured import Measurements
+from lockgate.evals.run import Embed, Respond
+from lockgate.ports import Task
+
+if TYPE_CHECKING:
+    from lockgate.app.engine import Engine
+
+_EMBEDDER = "minilm"
+_PAGE = 4096
+
+
+class Wanted(Protocol):
+    """What of the command line's options decides how answers are made."""
+
+    @property
+    def engine(self) -> str | None: ...
+    @property
+    def record(self) -> Path | None: ...
+    @property
+    def playback(self) -> Path | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """What answers cases, and what assertions may ask."""
+
+    respond: Respond
+    embed: Embed
+
+
+@asynccontextmanager
+async def answering(
+    loaded: Loaded, environment: Environment, tasks: Mapping[str, Task], options: Wanted
+) -> AsyncGenerator[Answering]:
+    """Give what answers cases and what embeds texts; for `echo` alone no engine is opened."""
+    from lockgate.app.backends import Backends, Cassettes
+    from lockgate.app.models import model_store
+
+    cassettes = Cassettes(record=options.record, playback=options.playback)
+    backends: list[Backends] = []
+
+    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        if not backends:
+            models = model_store(loaded, environment)
+            backends.append(Backends(loaded, environment, models, cassettes))
+        return await _embedded(loaded, environment, backends[0], texts)
+
+    try:
+        if not tasks:
+            yield Answering(respond=_echo, embed=embed)
+            return
+        async with _engine(loaded, environment, cassettes) as engine:
+            answers = _Answers(loaded, engine, tasks, options.engine)
+            with _measuring(answers.respond, options) as respond:
+                yield Answering(respond=respond, embed=embed)
+    finally:
+        for opened in backends:
+            opened.close()
+
+
+@contextmanager
+def _measuring(respond: Respond, options: Wanted) -> Iterator[Respond]:
+    """Record what is measured beside the inferences, and play it back with them."""
+    if options.playback is not None:
+        recorded = Measurements.read(options.playback)
+
+        async def played(case: Case) -> Response:
+            response = await respond(case)
+            return recorded.given(case, response) if recorded.present else response
+
+        yield played
+    elif options.record is not None:
+        kept = Measurements.read(options.record)
+
+        async def measured(case: Case) -> Response:
+            response = await respond(case)
+            kept.keep(case, response)
+            return response
+
+        try:
+            yield measured
+        finally:
+            kept.write()
+    else:
+        yield respond
+
+
+def _engine(
+    loaded: Loaded, environment: Environment, cassettes: object
+) -> "AbstractAsyncContextManager[Engine]":
+    from lockgate.app.backends import Cassettes
+    from lockgate.app.engine import open_engine
+
+    assert isinstance(cassettes, Cassettes)
+    return open_engine(loaded, environment, cassettes=cassettes)
+
+
+async def _echo(case: Case) -> Response:
+    return Response(output=case.sent, latency_ms=0.0, cost=0.0)
+
+
+async def _embedded(
+    loaded: Loaded, environment: Environment, backends: Mapping[str, object], texts: Sequence[str]
+) -> list[list[float]]:
+    """Embed with the built-in model, inside this process."""
+    from lockgate.app.models import model_store
+    from lockgate.domain.inference import Dispatch, Embed, Embedding
+    from lockgate.ports import Backend
+
+    models = model_store(loaded, environment)
+    backend: Backend = backends[models.backend(_EMBEDDER)]  # type: ignore[assignment]
+    request = Embed(texts=tuple(texts))
+    result = await backend.infer(
+        Dispatch(model=_EMBEDDER, digest=models.digest(_EMBEDDER), request=request)
+    )
+    assert isinstance(result, Embedding)
+    return [array("f", vector).tolist() for vector in result.vectors]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Answers cases with calls of tasks: each is metered, budgeted and in the audit log."""
+
+    loaded: Loaded
+    engine: "Engine"
+    tasks: Mapping[str, Task]
+    kind: str | None
+
+    async def respond(self, case: Case) -> Response:
+        task = self.tasks.get(case.provider.id)
+        if task is None:
+            return await _echo(case)
+        from lockgate.app.calls import new_call
+
+        call = new_call(self.loaded, task.spec, _input(task, case), engine=self.kind)
+        started = time.monotonic_ns()
+        answer = await self.engine.answering.answer(call, _Silence())
+        taken = (time.monotonic_ns() - started) / 1e6
+        form = case.provider.config.get("format")
+        output: Json = (
+            task.render(answer, form)
+            if isinstance(form, str) and form in task.spec.formats
+            else answer.output
+        )
+        return Response(
+            output=output,
+            latency_ms=taken,
+            cost=answer.usage.cost_micros / 1e6,
+            confidence=answer.confidence,
+            measures=_measures(answer.usage, taken),
+            degraded=answer.degraded,
+        )
+
+
+def _measures(usage: Usage, taken_ms: float) -> dict[str, float]:
+    """Return what gates of performance may look at."""
+    found = {"memory_mib": _resident_mib()}
+    if usage.output_tokens and taken_ms > 0:
+        found["tokens_per_s"] = usage.output_tokens / taken_ms * 1e3
+    return found
+
+
+def _resident_mib() -> float:
+    """Return the memory that this process holds now, models that are mapped in included."""
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE / (1 << 20)
+
+
+def _input(task: Task, case: Case) -> JsonObject:
+    """Return a task's input: the prompt if it is a JSON object, else the variables, else the text.
+
+    Raises:
+        InvalidInput: the task takes neither a text nor one of the variables.
+
+    """
+    properties = task.spec.input_schema.get("properties")
+    names = set(properties) if isinstance(properties, Mapping) else set()
+    if case.provider.config.get("input") != "variables" and case.sent.lstrip()[:1] == "{":
+        try:
+            value = parse(case.sent)
+        except ValueError:
+            value = None
+        if isinstance(value, Mapping):
+            return value
+    members = {name: value for name, value in case.variables.items() if name in names}
+    if members or case.provider.config.get("input") == "variables":
+        return members
+    if "text" in names:
+        return {"text": case.sent}
+    raise InvalidInput(
+        f"`{task.spec.name}` takes {', '.join(sorted(names))}, and the case has none of them",
+        hint="give variables those names, or write the input as a JSON prompt",
+    )
+
+
+class _Silence:
+    """Draws nothing: the run has a bar, its calls have none."""
+
+    def start(self, label: str, total: int) -> None: ...
+    def advance(self, steps: int = 1) -> None: ...
+    def finish(self) -> None: ...
