@@ -9,6 +9,8 @@ LockgateError
 ├── OverBudget            the call would use more than its budget
 ├── Unavailable           a dependency failed; the same call may succeed later
 │   ├── ModelMissing      the model is not in the local store
+│   ├── UpstreamFailed    a model server elsewhere gave no valid answer
+│   ├── UpstreamTimeout   a model server elsewhere was too slow
 │   └── NoAnswer          every way to an answer failed and the task may not fall back
 ├── StorageFailed         the disk is full, read-only, or cannot be locked
 └── Corrupt               stored bytes do not match their digest, or the audit chain is broken
@@ -82,6 +84,18 @@ class ModelMissing(Unavailable):
     """The model is not in the local store."""
 
     code = "model-missing"
+
+
+class UpstreamFailed(Unavailable):
+    """A model server elsewhere could not be reached, or gave no valid answer."""
+
+    code = "upstream-failed"
+
+
+class UpstreamTimeout(Unavailable):
+    """A model server elsewhere was slower than its limits allow."""
+
+    code = "upstream-timeout"
 
 
 class NoAnswer(Unavailable):
