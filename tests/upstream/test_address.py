@@ -1,13 +1,15 @@
 import pytest
 
 from lockgate.errors import Denied, InvalidConfig, UpstreamFailed
-from lockgate.upstream.address import pin
+from lockgate.upstream.address import Resolve, pin
+
+
+def to(*addresses: str) -> Resolve:
+    return lambda _host, _port: addresses
 
 
 def resolving(*addresses: str, networks: tuple[str, ...] = ()) -> tuple[str, ...]:
-    return pin(
-        "m", "http://models.example/v1", networks=networks, resolve=lambda host, port: addresses
-    ).addresses
+    return pin("m", "http://models.example/v1", networks=networks, resolve=to(*addresses)).addresses
 
 
 def test_a_public_address_is_pinned() -> None:
@@ -54,7 +56,8 @@ def test_an_address_that_is_written_out_is_named_by_that(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:169.254.1.1]"]
+    "host",
+    ["169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:169.254.1.1]"],  # noqa: S104
 )
 def test_link_local_addresses_are_refused_even_when_written_out(host: str) -> None:
     with pytest.raises(Denied):
@@ -66,13 +69,13 @@ def test_odd_spellings_of_an_address_are_names_and_judged_by_what_they_resolve_t
     host: str,
 ) -> None:
     with pytest.raises((Denied, UpstreamFailed)):
-        pin("m", f"http://{host}/v1", resolve=lambda h, p: ("127.0.0.1",))
+        pin("m", f"http://{host}/v1", resolve=to("127.0.0.1"))
 
 
 def test_localhost_may_only_be_this_machine() -> None:
     assert "127.0.0.1" in pin("m", "http://localhost:1/v1").addresses
     with pytest.raises(Denied):
-        pin("m", "http://localhost/v1", resolve=lambda h, p: ("169.254.169.254",))
+        pin("m", "http://localhost/v1", resolve=to("169.254.169.254"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_what_is_not_the_address_of_an_upstream_is_refused(url: str) -> None:
 
 def test_the_host_header_names_the_port_only_where_it_is_unusual() -> None:
     def host(url: str) -> bytes:
-        return pin("m", url, resolve=lambda h, p: ("93.184.216.34",)).host_header
+        return pin("m", url, resolve=to("93.184.216.34")).host_header
 
     assert host("http://a.example/v1") == b"a.example"
     assert host("https://a.example:443/") == b"a.example"

@@ -123,7 +123,7 @@ def _judge(name: str, address: Address, named: Sequence[Network], *, written: bo
     if any(address in network for network in named):
         return
     private = not inner.is_global and not inner.is_link_local and not inner.is_multicast
-    usable = private and not inner.is_unspecified and not inner.is_reserved
+    usable = inner.is_loopback or (private and not inner.is_unspecified and not inner.is_reserved)
     if (inner.is_global and not inner.is_multicast) or (written and usable):
         return
     raise Denied(
