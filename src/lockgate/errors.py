@@ -5,7 +5,8 @@ LockgateError
 │   ├── InvalidConfig     lockgate.toml does not match its schema
 │   ├── InvalidInput      the input of a task is not what the task takes
 │   ├── NotFound          no such task, model, revision or audit entry
-│   └── Denied            the principal, or a policy, does not allow it
+│   ├── Denied            the principal, or a policy, does not allow it
+│   └── Unauthenticated   the request says not who is calling, or cannot prove it
 ├── OverBudget            the call would use more than its budget
 ├── Unavailable           a dependency failed; the same call may succeed later
 │   ├── ModelMissing      the model is not in the local store
@@ -66,6 +67,12 @@ class Denied(UsageError):
     """The principal, or a policy, does not allow it."""
 
     code = "denied"
+
+
+class Unauthenticated(UsageError):
+    """The request does not say who is calling, or does not prove it."""
+
+    code = "unauthenticated"
 
 
 class OverBudget(LockgateError):

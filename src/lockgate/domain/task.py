@@ -65,3 +65,5 @@ class TaskSpec:
     on_unavailable: OnUnavailable = OnUnavailable.RULES
     budget: Budget = field(default_factory=Budget)
     cases: tuple[Case, ...] = ()
+    plain: str | None = None
+    """The member of the input that a plain text stands for; None: a text alone is no input."""

@@ -68,6 +68,7 @@ class Review:
             ),
             budget=Budget(inferences=1, output_tokens=MAX_TOKENS, timeout_s=60),
             cases=_CASES,
+            plain="diff",
         )
 
     @property
