@@ -74,13 +74,16 @@ class EngineRoom:
         answering = opened.engine.answering.answer(call, _Silence())
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, opened.loop))
 
-    def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None:
-        """See `AuditSink.note`."""
+    def refuse_if_full(self) -> None:
+        """See `AuditSink.refuse_if_full`."""
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable(
                 f"{MAX_WAITING} audit events wait to be written",
                 hint="look after the database: calls that cannot be recorded are refused",
             )
+
+    def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None:
+        """See `AuditSink.note`."""
         self._waiting.append(
             Entry(
                 id=call,

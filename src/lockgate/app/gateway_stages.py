@@ -48,13 +48,17 @@ class Authenticator(Protocol):
 class AuditSink(Protocol):
     """Takes audit events of calls that are no task's; they are written in groups."""
 
-    def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None:
-        """Queue the event of one call, by its id.
+    def refuse_if_full(self) -> None:
+        """Refuse a call that could not be recorded. Asked before the call is made.
 
         Raises:
-            Unavailable: too many wait to be written; a call that cannot be recorded is refused.
+            Unavailable: too many events wait to be written.
 
         """
+        ...
+
+    def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None:
+        """Queue the event of one call, by its id."""
         ...
 
 

@@ -52,9 +52,9 @@ def serve(session: Session, listen: str | None) -> None:
         loaded = load(path, start=session.loaded.folder)
         return open_gateway(loaded, session.environment)
 
-    def started(gateway: "Gateway") -> None:
+    def started(gateway: "Gateway", address: str) -> None:
         if not session.quiet:
-            _say(gateway, settings.listen)
+            _say(gateway, address)
 
     uvloop.run(Server(settings).serve(renewed, started))
 

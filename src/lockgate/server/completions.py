@@ -74,6 +74,7 @@ class Completions:
     async def _answer(
         self, exchange: Exchange, endpoint: str, asked: Asked, encoded: bytes
     ) -> None:
+        self.audit.refuse_if_full()
         note = Note(model=asked.model)
         try:
             exchange.require("model", asked.model)

@@ -198,6 +198,8 @@ class HttpProtocol(asyncio.Protocol):
         parser = self._parser
         version = parser.get_http_version()
         problem = self._problem(version)
+        if parser.should_upgrade():
+            problem = "upgrades are not supported"
         if problem:
             self._refuse(400, problem)
             return

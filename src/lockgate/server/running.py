@@ -47,8 +47,8 @@ class Server:
         self._current: _Open | None = None
         self._background: set[asyncio.Task[None]] = set()
 
-    async def serve(self, open_gateway: Opener, started: Callable[[Gateway], None]) -> None:
-        """Open the gateway, tell `started`, and serve until SIGTERM or SIGINT.
+    async def serve(self, open_gateway: Opener, started: Callable[[Gateway, str], None]) -> None:
+        """Open the gateway, tell `started` the address too, and serve until SIGTERM or SIGINT.
 
         Raises:
             UsageError: the address cannot be listened on, or asks for keys that there are not.
@@ -75,7 +75,7 @@ class Server:
             )
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._reload, open_gateway)
-            started(self._current.gateway)
+            started(self._current.gateway, _address(sockets[0]))
             await server.serve(sockets=sockets)
         finally:
             await self._close()
@@ -185,6 +185,14 @@ def _listen(listen: str) -> socket.socket:
     found.listen(_BACKLOG)
     found.setblocking(False)
     return found
+
+
+def _address(listening: socket.socket) -> str:
+    """Return what clients connect to: port 0 was any that is free."""
+    if listening.family is socket.AF_UNIX:
+        return f"{_UNIX}{listening.getsockname()}"
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _listen_unix(path: Path) -> socket.socket:
