@@ -11,6 +11,8 @@ LockgateError
 ├── Unavailable           a dependency failed; the same call may succeed later
 │   ├── ModelMissing      the model is not in the local store
 │   ├── Overloaded        there is more work than can be done in time
+│   ├── UpstreamFailed    a model server elsewhere gave no valid answer
+│   ├── UpstreamTimeout   a model server elsewhere was too slow
 │   └── NoAnswer          every way to an answer failed and the task may not fall back
 ├── StorageFailed         the disk is full, read-only, or cannot be locked
 └── Corrupt               stored bytes do not match their digest, or the audit chain is broken
@@ -101,6 +103,18 @@ class Overloaded(Unavailable):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """Seconds after which the same request would get its turn; None: waiting does not help."""
+
+
+class UpstreamFailed(Unavailable):
+    """A model server elsewhere could not be reached, or gave no valid answer."""
+
+    code = "upstream-failed"
+
+
+class UpstreamTimeout(Unavailable):
+    """A model server elsewhere was slower than its limits allow."""
+
+    code = "upstream-timeout"
 
 
 class NoAnswer(Unavailable):

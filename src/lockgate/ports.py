@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from lockgate.domain.audit import AuditEvent, Entry, Head
 from lockgate.domain.budget import Balance, Bucket, Budget, Lease, Loan, Period, UsageEvent
@@ -53,6 +53,18 @@ class Backend(Protocol):
             ModelMissing: the model is not in the local store.
             Unavailable: the model cannot answer now, or does not do this kind of request.
 
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingBackend(Protocol):
+    """A backend that hands out a text while it is written."""
+
+    async def stream(self, dispatch: Dispatch, write: Callable[[str], None]) -> Completion:
+        """Run one `Generate`; `write` gets each part, in the caller's event loop.
+
+        The parts are the completion's text, in order. Raises as `Backend.infer`.
         """
         ...
 

@@ -85,6 +85,26 @@ class LlamaCppBackend:
             cancelled.set()
             raise
 
+    async def stream(self, dispatch: Dispatch, write: Callable[[str], None]) -> Completion:
+        """See `ports.StreamingBackend`. Raises as `infer`."""
+        assert isinstance(dispatch.request, Generate), "only a text comes in parts"
+        cancelled = Event()
+        loop = asyncio.get_running_loop()
+
+        def pass_on(text: str) -> None:
+            loop.call_soon_threadsafe(write, text)
+
+        def work() -> Completion:
+            server = self._open(dispatch, embedding=False)
+            assert isinstance(dispatch.request, Generate)
+            return _generate(server, dispatch.request, cancelled, pass_on)
+
+        try:
+            return await loop.run_in_executor(self._worker, work)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
     def close(self) -> None:
         """Stop the models, after the inference that runs."""
         self._worker.submit(self._servers.clear)
@@ -169,20 +189,29 @@ class _Stream:
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     error: _Reply | None = None
+    write: Callable[[str], None] | None = None
 
     def take(self, chunk: _Reply) -> bool:
         """Keep what a chunk says; return whether to stop."""
         self.error = chunk.get("error", self.error)
         self.usage = _usage(chunk) if "usage" in chunk else self.usage
         for choice in chunk.get("choices", ()):
-            self.text.append(choice["delta"].get("content") or "")
+            text = choice["delta"].get("content") or ""
+            self.text.append(text)
+            if self.write is not None and text:
+                self.write(text)
             tokens = (choice.get("logprobs") or {}).get("content") or ()
             self.logprobs += [float(token["logprob"]) for token in tokens]
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
         return self.cancelled.is_set()
 
 
-def _generate(server: "xllamacpp.Server", request: Generate, cancelled: Event) -> Completion:
+def _generate(
+    server: "xllamacpp.Server",
+    request: Generate,
+    cancelled: Event,
+    write: Callable[[str], None] | None = None,
+) -> Completion:
     """Generate text.
 
     A character that takes several tokens has one log-probability, that of its last token.
@@ -201,7 +230,7 @@ def _generate(server: "xllamacpp.Server", request: Generate, cancelled: Event) -
         body["top_logprobs"] = 1
     if request.schema is not None:
         body["grammar"] = _grammar(request.schema)
-    stream = _Stream(cancelled)
+    stream = _Stream(cancelled, write=write)
     _ask(server.handle_chat_completions, body, stream.take)
     if cancelled.is_set():
         raise Unavailable("the inference was cancelled")

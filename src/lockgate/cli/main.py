@@ -26,6 +26,7 @@ class _Entry(NamedTuple):
 
 COMMANDS: Mapping[str, _Entry] = {
     "run": _Entry("lockgate.cli.run:run", "Run a task"),
+    "serve": _Entry("lockgate.cli.serve:serve", "Serve tasks and models over HTTP"),
     "task": _Entry("lockgate.cli.task:task", "List, show, check and create tasks"),
     "eval": _Entry("lockgate.cli.eval:eval_", "Run an evaluation suite and report it"),
     "redteam": _Entry("lockgate.cli.redteam:redteam", "Attack a task and report what came through"),

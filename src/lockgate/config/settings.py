@@ -23,6 +23,12 @@ def _no_credentials(url: str) -> None:
         raise ValueError("holds a password; keep it in an environment variable")
 
 
+def _network(text: str) -> None:
+    from ipaddress import ip_network  # noqa: PLC0415  most runs have no use for it
+
+    ip_network(text)
+
+
 Name: TypeAlias = Annotated[str, Matches("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
 EnvironmentVariable: TypeAlias = Annotated[str, Matches("[A-Za-z_][A-Za-z0-9_]*")]
 Sha256: TypeAlias = Annotated[str, Matches("[0-9a-f]{64}")]
@@ -179,6 +185,21 @@ class LinearBackend(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamLimits(_Table):
+    """How long the gateway waits for a model server, and how much it takes from it."""
+
+    connect_s: Annotated[float, Range(ge=0.01, le=60)] = 3.0
+    first_byte_s: Annotated[float, Range(ge=0.05, le=3600)] = 60.0
+    """From the request to the first byte of the answer."""
+    idle_s: Annotated[float, Range(ge=0.05, le=3600)] = 30.0
+    """Between two parts of an answer."""
+    total_s: Annotated[float, Range(ge=0.05, le=86_400)] = 600.0
+    """From the request to the last byte."""
+    connections: Annotated[int, Range(ge=1, le=10_000)] = 256
+    """Open at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIBackend(_Table):
     """Any server that speaks the OpenAI API: vLLM, llama-server, Ollama, a hosted one."""
 
@@ -192,7 +213,12 @@ class OpenAIBackend(_Table):
     data_classes: tuple[DataClass, ...] = (DataClass.PUBLIC,)
     """What may be sent there. Nothing but public data unless you say so."""
     models: Mapping[str, str] = field(default_factory=dict)
-    """The server's name for each of our model names; a name that is not here is sent as it is."""
+    """The server's name for each of our model names; a name that is not here is sent as it is. The
+    gateway serves the names that are here."""
+    networks: tuple[Annotated[str, Passes(_network)], ...] = ()
+    """Networks beside the public ones that the gateway may find the server in, such as
+    `10.0.0.0/8`. An address that is written in `url` needs none unless it is link-local."""
+    limits: UpstreamLimits = field(default_factory=UpstreamLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +269,35 @@ class TaskSettings(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerKey(_Table):
+    """A key that opens the gateway. Only its digest is kept here."""
+
+    sha256: Sha256
+    """Of the key: `printf %s "$KEY" | sha256sum`. Make keys with `openssl rand -hex 32`."""
+    team: Name = "default"
+    roles: tuple[Literal["caller", "auditor", "operator", "admin"], ...] = ("caller",)
+    scopes: tuple[Annotated[str, Matches("(task|model|route):([A-Za-z0-9._/-]+|[*])")], ...] = ()
+    """`task:NAME`, `model:NAME`, or `task:*` and `model:*` for all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings(_Table):
+    """The gateway, `lockgate serve`."""
+
+    listen: Annotated[str, Matches("unix:/.+|[^/ ]+:[0-9]{1,5}")] = "127.0.0.1:8400"
+    """`HOST:PORT` or `unix:/PATH`. Elsewhere than on loopback, keys are needed."""
+    keys: Mapping[Name, ServerKey] = field(default_factory=dict)
+    """By name. Without one, everyone who reaches the loopback address or the socket is the person
+    at this machine."""
+    drain_s: Annotated[float, Range(ge=0, le=3600)] = 30.0
+    """Seconds that open requests have to end after SIGTERM."""
+    max_body_bytes: Annotated[int, Range(ge=1024, le=1 << 30)] = 8 << 20
+    """Of a request to a model."""
+    max_task_bytes: Annotated[int, Range(ge=1024, le=1 << 30)] = 32 << 20
+    """Of the input of a task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config(_Table):
     """Everything that a process needs to know before it starts."""
 
@@ -252,6 +307,7 @@ class Config(_Table):
     keys: KeySettings = field(default_factory=KeySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     registries: RegistriesSettings = field(default_factory=RegistriesSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
     models: Mapping[Name, ModelSettings] = field(default_factory=dict)
     """Models beside those of the catalogue, by name."""
     backends: Mapping[Name, BackendSettings] = field(default_factory=dict)

@@ -68,3 +68,5 @@ class TaskSpec:
     cases: tuple[Case, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     """What the task's code asks models for; a release pins each of them."""
+    plain: str | None = None
+    """The member of the input that a plain text stands for; None: a text alone is no input."""

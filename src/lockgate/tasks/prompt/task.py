@@ -63,6 +63,7 @@ class PromptTask:
             engine=folder.engine,
             on_unavailable=folder.on_unavailable,
             cases=folder.cases,
+            plain="text" if "text" in _properties(folder.input_schema) else None,
         )
 
     @property

@@ -71,6 +71,7 @@ class Review:
             cases=_CASES,
             # The model words the summary, and no suite shows that this is better (bench/suites.py).
             engine=EngineKind.RULES,
+            plain="diff",
         )
 
     @property

@@ -1,0 +1,166 @@
+"""A gateway from a configuration: the engine, the models by name, and who may call."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
+from lockgate.app.gateway_engine import EngineRoom
+from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
+from lockgate.app.gateway_stages import Authenticator
+from lockgate.app.models import model_store
+from lockgate.app.tasks import find_task, task_names
+from lockgate.config.environment import Environment
+from lockgate.config.load import Loaded
+from lockgate.config.settings import OpenAIBackend, ServerSettings, UpstreamLimits
+from lockgate.domain.call import EngineKind
+from lockgate.domain.digest import Digest
+from lockgate.errors import InvalidConfig
+from lockgate.oci.inventory import ModelInfo, State
+from lockgate.ports import Backend, Task
+from lockgate.upstream.address import Pinned, pin
+from lockgate.upstream.limits import Limits
+from lockgate.upstream.pool import Pool
+from lockgate.upstream.reply import Client
+
+_USABLE = frozenset({State.PULLED, State.BUILTIN})
+_GENERATING = "llama_cpp"
+_EMBEDDING = "onnx"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """What the edge uses."""
+
+    settings: ServerSettings
+    loaded: Loaded
+    engine: EngineRoom
+    models: Mapping[str, ServedModel]
+    tasks: Mapping[str, Task]
+    authenticator: Authenticator
+    keyless: bool
+    """Everyone who reaches the address is the person at this machine."""
+
+    def engine_of(self, task: str) -> EngineKind:
+        """Return what answers a task unless the caller says otherwise."""
+        return self.loaded.config.task(task).engine or self.tasks[task].spec.engine
+
+
+@asynccontextmanager
+async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerator[Gateway]:
+    """Build a gateway, and close what it opened at the end.
+
+    Raises:
+        InvalidConfig: two models have one name, or an upstream's address is not one.
+        Denied: an upstream is in a network that the configuration does not name.
+        UpstreamFailed: an upstream's name does not resolve.
+
+    """
+    settings = loaded.config.server
+    async with AsyncExitStack() as stack:
+        room = EngineRoom(loaded, environment)
+        stack.push_async_callback(room.stop)
+        engine = await room.start()
+        backends = engine.answering.inferring.backends
+        models: dict[str, ServedModel] = _embedded(loaded, environment, backends)
+        for name, backend in loaded.config.backends.items():
+            if isinstance(backend, OpenAIBackend) and backend.models:
+                pinned = await _pin(name, backend)
+                client = _client(pinned, backend.limits, environment)
+                stack.push_async_callback(client.close)
+                _add(models, _upstream(name, backend, pinned, client, environment))
+        tasks = {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
+        yield Gateway(
+            settings=settings,
+            loaded=loaded,
+            engine=room,
+            models=models,
+            tasks=tasks,
+            authenticator=ConfiguredKeys(settings.keys) if settings.keys else LocalCaller(),
+            keyless=not settings.keys,
+        )
+
+
+def _embedded(
+    loaded: Loaded, environment: Environment, backends: Mapping[str, Backend]
+) -> dict[str, ServedModel]:
+    found: dict[str, ServedModel] = {}
+    for info in model_store(loaded, environment).list():
+        kind = getattr(loaded.config.backend(info.model.backend), "kind", "")
+        if info.state in _USABLE and kind in {_GENERATING, _EMBEDDING}:
+            found[info.model.name] = EmbeddedModel(
+                name=info.model.name,
+                backend_name=info.model.backend,
+                backends=backends,
+                digest=info.digest,
+                generates=_generates(info, kind),
+                release=str(info.digest).encode("ascii"),
+            )
+    return found
+
+
+def _generates(info: ModelInfo, kind: str) -> bool:
+    return kind == _GENERATING and "bert" not in info.model.architecture
+
+
+async def _pin(name: str, backend: OpenAIBackend) -> Pinned:
+    return await asyncio.to_thread(pin, name, backend.url, networks=backend.networks)
+
+
+def _client(pinned: Pinned, limits: UpstreamLimits, environment: Environment) -> Client:
+    chosen = Limits(
+        connect_s=limits.connect_s,
+        first_byte_s=limits.first_byte_s,
+        idle_s=limits.idle_s,
+        total_s=limits.total_s,
+        connections=limits.connections,
+    )
+    if pinned.scheme == "http":
+        return Pool(pinned, limits=chosen)
+    from lockgate.upstream.tls import TlsClient
+
+    return TlsClient(pinned, limits=chosen, ca_file=environment.ca_file)
+
+
+def _upstream(
+    name: str, backend: OpenAIBackend, pinned: Pinned, client: Client, environment: Environment
+) -> list[UpstreamModel]:
+    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+    if backend.token_env is not None:
+        token = environment.secret(backend.token_env)
+        if token is None:
+            raise InvalidConfig(
+                f"the environment variable `{backend.token_env}` is not set",
+                hint=f"`backends.{name}.token_env` in lockgate.toml names it",
+            )
+        headers.append((b"authorization", f"Bearer {token}".encode()))
+    return [
+        UpstreamModel(
+            name=ours,
+            upstream=name,
+            served=served,
+            client=client,
+            path=pinned.path,
+            headers=tuple(headers),
+            data_classes=frozenset(backend.data_classes),
+            # As a release pins it: a server does not say which bytes it runs.
+            release=str(
+                Digest.of_json({"kind": backend.kind, "url": backend.url, "model": served})
+            ).encode("ascii"),
+            destination=f"{pinned.host}:{pinned.port}",
+        )
+        for ours, served in backend.models.items()
+    ]
+
+
+def _add(models: dict[str, ServedModel], more: list[UpstreamModel]) -> None:
+    for model in more:
+        known = models.get(model.name)
+        if isinstance(known, UpstreamModel):
+            raise InvalidConfig(
+                f"the model `{model.name}` is in `backends.{known.upstream}.models` and in "
+                f"`backends.{model.upstream}.models`",
+                hint="give one of them another name",
+            )
+        models[model.name] = model

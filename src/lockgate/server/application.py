@@ -1,0 +1,120 @@
+"""The application: a raw ASGI callable. Every request goes through `Application.__call__`.
+
+match the route -> who is calling -> may they -> the route's handler
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from lockgate.app.gateway_stages import Authenticator, Meter
+from lockgate.errors import Denied, LockgateError
+from lockgate.server.cycle import Receive, Scope, Send
+from lockgate.server.exchange import Exchange
+from lockgate.server.failures import HttpFailure, failure
+from lockgate.server.route import Route, Table
+
+_LOG = logging.getLogger("lockgate.server")
+_SERVER_FAULT = 500
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Application:
+    """Stateless but for what its parts hold; safe to replace as a whole while requests run."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        authenticator: Authenticator,
+        meter: Meter,
+        keyless: bool,
+    ) -> None:
+        self.table = Table(routes)
+        self._authenticator = authenticator
+        self._meter = meter
+        self._keyless = keyless
+        self._running = 0
+        self._idle = asyncio.Event()
+
+    async def idle(self) -> None:
+        """Wait for the requests that run. For an application that gets no more of them."""
+        while self._running:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert scope["type"] == "http", "the server speaks nothing else"
+        self._running += 1
+        exchange = Exchange(scope, receive, send)
+        name = "none"
+        try:
+            route = self._match(exchange)
+            name = route.name
+            if route.role is not None:
+                self._admit(exchange, route)
+            await route.handler(exchange)
+        except LockgateError as error:
+            failed = failure(error)
+            if failed.status >= _SERVER_FAULT:
+                _LOG.warning("%s %s: %s: %s", exchange.id, name, failed.code, error.message)
+            await exchange.fail(failed)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+            spent = time.perf_counter() - exchange.started
+            self._meter.answered(name, exchange.status, spent)
+
+    def _match(self, exchange: Exchange) -> Route:
+        scope = exchange.scope
+        found = self.table.find(scope["path"])
+        if found is None:
+            raise HttpFailure(404, "no-route", "there is nothing at this path")
+        methods, exchange.params = found
+        route = methods.get(scope["method"])
+        if route is None:
+            allowed = ", ".join(sorted(methods)).encode("ascii")
+            raise HttpFailure(
+                405,
+                "method-not-allowed",
+                "this path takes another method",
+                headers=((b"allow", allowed),),
+            )
+        exchange.route = route
+        return route
+
+    def _admit(self, exchange: Exchange, route: Route) -> None:
+        """Say who is calling, and whether the matched route is for them."""
+        if self._keyless:
+            _refuse_browsers(exchange)
+        headers = exchange.headers
+        caller = self._authenticator.authenticate(
+            headers.get(b"authorization"), headers.get(b"x-api-key")
+        )
+        exchange.caller = caller
+        if route.role not in caller.roles:
+            raise Denied(
+                f"`{caller.principal.name}` does not hold the role `{route.role}`",
+                hint=f"`{route.method} {route.path}` is for it",
+            )
+
+
+def _refuse_browsers(exchange: Exchange) -> None:
+    """Refuse what a web page made a browser send to this machine.
+
+    Without keys, reaching the port is the proof of who is calling, and any page that is open in a
+    browser here reaches it: by a form, or by a name of its own that resolves to 127.0.0.1.
+    """
+    headers = exchange.headers
+    if b"origin" in headers or headers.get(b"sec-fetch-site", b"none") not in {b"none", b""}:
+        raise Denied("requests of web pages are not answered without a key")
+    server = exchange.scope["server"]
+    if server is None:  # a Unix socket: no browser gets there
+        return
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    if name not in _LOCAL_NAMES:
+        raise Denied(f"without a key, the host is `localhost` and not `{name[:80]}`")

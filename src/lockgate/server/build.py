@@ -1,0 +1,57 @@
+"""The application for a gateway: its route table, filled."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lockgate.app.gateway import Gateway
+from lockgate.server.application import Application
+from lockgate.server.completions import Completions
+from lockgate.server.counting import Counter
+from lockgate.server.embedded import Embedded
+from lockgate.server.listing import Listing
+from lockgate.server.openapi import document
+from lockgate.server.route import Route
+from lockgate.server.routes import inference_routes, operation_routes, paths, task_routes
+from lockgate.server.tasks import Tasks
+
+_EMBEDDED_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """An application and the parts that its owner looks after."""
+
+    application: Application
+    tasks: Tasks
+
+
+def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
+    """Return the application. `ready` says why requests should go elsewhere, if they should."""
+    settings = gateway.settings
+    default_class = gateway.loaded.config.data.default_class
+    meter = Counter()
+    routes: list[Route] = []
+    listing = Listing(
+        models=gateway.models, meter=meter, ready=ready, document=lambda: document(routes)
+    )
+    completions = Completions(
+        models=gateway.models,
+        embedded=Embedded(timeout_s=_EMBEDDED_S),
+        audit=gateway.engine,
+        default_class=default_class,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    tasks = Tasks(
+        tasks=gateway.tasks,
+        answer=gateway.engine.answer,
+        engine_of=gateway.engine_of,
+        default_class=default_class,
+        max_body_bytes=settings.max_task_bytes,
+    )
+    routes += inference_routes(completions, listing)
+    routes += operation_routes(listing)
+    routes += task_routes(tasks, gateway.tasks.values(), paths(routes))
+    application = Application(
+        routes, authenticator=gateway.authenticator, meter=meter, keyless=gateway.keyless
+    )
+    return Built(application=application, tasks=tasks)

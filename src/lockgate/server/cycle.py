@@ -1,0 +1,175 @@
+"""One request and its answer on a connection: ASGI's `receive` and `send`."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from lockgate.server.protocol import HttpProtocol
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGI: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DISCONNECT = {"type": "http.disconnect"}
+_NO_BODY = frozenset({204, 304})
+
+
+def refusal(status: int, reason: str) -> bytes:
+    """Return the body of an answer to what is no proper request."""
+    kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004
+    error = {"message": reason, "type": kind, "param": None, "code": "bad-http"}
+    return json.dumps({"error": error}).encode("ascii")
+
+
+class Cycle:
+    """Created for one request, so that nothing left over can answer the next one."""
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_continue",
+        "_gone",
+        "_head",
+        "_protocol",
+        "_silent",
+        "_size",
+        "_waiter",
+        "body_ended",
+        "complete",
+        "keep",
+        "slow",
+        "task",
+    )
+
+    def __init__(self, protocol: "HttpProtocol", *, keep: bool) -> None:
+        self._protocol = protocol
+        self.keep = keep
+        self.task: asyncio.Task[None] | None = None
+        self.body_ended = False
+        self.complete = False
+        self.slow = False
+        self._body: list[bytes] = []
+        self._size = 0
+        self._gone = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._head: bytes | None = None
+        self._chunked = False
+        self._silent = False
+        self._continue = False
+
+    # What the protocol calls.
+
+    def take(self, data: bytes) -> int:
+        """Keep a part of the body; return how many bytes are held."""
+        self._body.append(data)
+        self._size += len(data)
+        self._wake()
+        return self._size
+
+    def end(self) -> None:
+        """Note that the body is whole."""
+        self.body_ended = True
+        self._wake()
+
+    def disconnect(self) -> None:
+        """End the request: its client is gone. What it was waiting for is cancelled."""
+        if self.complete:
+            return
+        self._gone = True
+        self._wake()
+        if self.task is not None:
+            self.task.cancel()
+
+    def too_slow(self) -> None:
+        """End the request: its body does not come."""
+        self.slow = True
+        self.keep = False
+        self._gone = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What runs the application.
+
+    async def run(self, app: ASGI, scope: Scope) -> None:
+        """Run the application; answer 500 if it ends without an answer.
+
+        What it raises ends the task, and asyncio logs it.
+        """
+        try:
+            self._silent = scope["method"] == "HEAD"
+            self._continue = any(name == b"expect" for name, _ in scope["headers"])
+            await app(scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            if not self._gone:
+                raise
+        finally:
+            if not self.complete:
+                self._fail()
+            self._protocol.answered(self)
+
+    async def receive(self) -> Message:
+        """Return the next part of the body."""
+        while not self._body and not self.body_ended and not self._gone:
+            if self._continue:
+                self._continue = False
+                self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._waiter = self._protocol.loop.create_future()
+            await self._waiter
+        if self._gone or (self.complete and not self._body):
+            return dict(_DISCONNECT)
+        parts, self._body = self._body, []
+        self._size = 0
+        if not self.body_ended:
+            self._protocol.transport.resume_reading()
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return {"type": "http.request", "body": body, "more_body": not self.body_ended}
+
+    async def send(self, message: Message) -> None:
+        """Write a part of the answer."""
+        protocol = self._protocol
+        if self.complete or (self._gone and not self.slow):
+            return
+        if message["type"] == "http.response.start":
+            self._start(message["status"], message.get("headers") or [])
+            return
+        body: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        if self._chunked and body:
+            body = b"%x\r\n%b\r\n" % (len(body), body)
+        if self._chunked and not more:
+            body += b"0\r\n\r\n"
+        if self._head is not None:
+            body, self._head = self._head if self._silent else self._head + body, b""
+        elif self._silent:
+            body = b""
+        if body:
+            protocol.transport.write(body)
+        if not more:
+            self.complete = True
+        elif protocol.drained is not None:
+            await protocol.drained
+
+    def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        assert self._head is None, "an answer has one head"
+        keep = self.keep and self.body_ended
+        self.keep = keep
+        length = any(name == b"content-length" for name, _ in headers)
+        if not length and status not in _NO_BODY:
+            self._chunked = True
+            headers = [*headers, (b"transfer-encoding", b"chunked")]
+        self._head = self._protocol.head(status, headers, keep=keep)
+
+    def _fail(self) -> None:
+        self.keep = False
+        if self._gone or self._head is not None:
+            return
+        body = refusal(500, "something went wrong here")
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        self._protocol.transport.write(self._protocol.head(500, headers, keep=False) + body)

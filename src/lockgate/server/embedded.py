@@ -1,0 +1,271 @@
+"""OpenAI's endpoints, answered by the models inside this process."""
+
+import asyncio
+import base64
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from lockgate.app.gateway_models import EmbeddedModel
+from lockgate.domain.inference import (
+    Completion,
+    Dispatch,
+    Embed,
+    Embedding,
+    Generate,
+    Inference,
+    Message,
+    Result,
+)
+from lockgate.errors import Corrupt, InvalidInput, LockgateError, Unavailable
+from lockgate.ports import StreamingBackend
+from lockgate.server.exchange import Exchange
+from lockgate.server.failures import error_body, failure
+from lockgate.server.passing import EVENT_STREAM
+from lockgate.server.replies import Usage
+from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest, Part
+from lockgate.server.sse import DONE, event
+
+Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
+_encode = msgspec.json.Encoder().encode
+DEFAULT_TOKENS = 256
+SEED = 7
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Runs requests on backends inside the process: temperature 0, a fixed seed."""
+
+    timeout_s: float
+
+    async def answer(self, exchange: Exchange, model: EmbeddedModel, asked: Asked) -> Usage:
+        """Answer one request, and return what it took.
+
+        Raises:
+            InvalidInput: the request wants what these models do not do.
+            Unavailable: the model cannot answer now.
+
+        """
+        if isinstance(asked, EmbeddingRequest):
+            return await self._embed(exchange, model, asked)
+        if not model.generates:
+            raise InvalidInput(
+                f"the model `{model.name}` embeds; it cannot generate",
+                hint="use `POST /v1/embeddings`",
+            )
+        request = _generate(asked)
+        chat = isinstance(asked, ChatRequest)
+        shape = _Shape(id=f"chatcmpl-{exchange.id}", model=model.name, chat=chat)
+        if asked.streams:
+            return await self._stream(exchange, model, request, shape, usage=asked.wants_usage)
+        result = await self._infer(exchange, model, request)
+        assert isinstance(result, Completion), "a backend returns what was asked for"
+        await exchange.respond(_encode(shape.whole(result)))
+        return _usage(result)
+
+    async def _embed(
+        self, exchange: Exchange, model: EmbeddedModel, asked: EmbeddingRequest
+    ) -> Usage:
+        if model.generates:
+            raise InvalidInput(
+                f"the model `{model.name}` generates; it does not embed",
+                hint="use `POST /v1/chat/completions`",
+            )
+        if isinstance(asked.dimensions, int):
+            raise InvalidInput(f"the model `{model.name}` has vectors of one length only")
+        texts = (asked.input,) if isinstance(asked.input, str) else tuple(asked.input)
+        result = await self._infer(exchange, model, Embed(texts=texts))
+        assert isinstance(result, Embedding), "a backend returns what was asked for"
+        data = [
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": base64.b64encode(vector).decode("ascii")
+                if asked.encoding_format == "base64"
+                else struct.unpack(f"<{len(vector) // _FLOAT_BYTES}f", vector),
+            }
+            for index, vector in enumerate(result.vectors)
+        ]
+        tokens = result.usage.input_tokens
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        await exchange.respond(
+            _encode({"object": "list", "data": data, "model": model.name, "usage": usage})
+        )
+        return Usage(prompt_tokens=tokens)
+
+    async def _stream(
+        self,
+        exchange: Exchange,
+        model: EmbeddedModel,
+        request: Generate,
+        shape: "_Shape",
+        *,
+        usage: bool,
+    ) -> Usage:
+        parts: asyncio.Queue[str | None] = asyncio.Queue()
+        working = asyncio.ensure_future(self._infer(exchange, model, request, parts))
+        working.add_done_callback(lambda _: parts.put_nowait(None))
+        try:
+            first = await parts.get()
+            if first is None:
+                await working  # raises what went wrong before anything was sent
+            await exchange.begin(200, EVENT_STREAM)
+            await exchange.part(event(_encode(shape.chunk(role=True))))
+            text = first
+            while text is not None:
+                await exchange.part(event(_encode(shape.chunk(text))))
+                text = await parts.get()
+            result = await working
+        except LockgateError as error:
+            if not exchange.status:
+                raise
+            failed = failure(error)
+            exchange.code = failed.code
+            await exchange.end(event(error_body(failed.status, failed.code, error.message)))
+            return Usage()
+        finally:
+            working.cancel()
+        assert isinstance(result, Completion), "a backend returns what was asked for"
+        last = [event(_encode(shape.chunk(finish=result.finish_reason)))]
+        if usage:
+            last.append(event(_encode(shape.usage_chunk(result))))
+        await exchange.end(b"".join([*last, event(DONE)]))
+        return _usage(result)
+
+    async def _infer(
+        self,
+        exchange: Exchange,
+        model: EmbeddedModel,
+        request: Inference,
+        parts: "asyncio.Queue[str | None] | None" = None,
+    ) -> Result:
+        dispatch = Dispatch(model=model.name, digest=model.digest, request=request)
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                if parts is None:
+                    return await model.backend.infer(dispatch)
+                if isinstance(model.backend, StreamingBackend):
+                    return await model.backend.stream(dispatch, parts.put_nowait)
+                result = await model.backend.infer(dispatch)
+                assert isinstance(result, Completion), "a backend returns what was asked for"
+                parts.put_nowait(result.text)
+                return result
+        except TimeoutError:
+            raise Unavailable(
+                f"the model `{model.name}` gave nothing in {self.timeout_s:g} s"
+            ) from None
+        except Corrupt as error:
+            raise Unavailable(error.message, hint=error.hint) from error
+        finally:
+            exchange.waited += time.perf_counter() - began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """OpenAI's JSON around a text."""
+
+    id: str
+    model: str
+    chat: bool
+
+    def whole(self, result: Completion) -> dict[str, Any]:
+        """Return a whole answer."""
+        content: dict[str, Any] = (
+            {"message": {"role": "assistant", "content": result.text}}
+            if self.chat
+            else {"text": result.text}
+        )
+        choice = {"index": 0, **content, "logprobs": None, "finish_reason": result.finish_reason}
+        kind = "chat.completion" if self.chat else "text_completion"
+        return {**self._head(kind), "choices": [choice], "usage": _counts(result)}
+
+    def chunk(self, text: str = "", *, finish: str | None = None, role: bool = False) -> Any:
+        """Return a part of a stream."""
+        delta: dict[str, Any] = {"role": "assistant"} if role else {}
+        if text or role:
+            delta["content"] = text
+        content: dict[str, Any] = {"delta": delta} if self.chat else {"text": text}
+        choice = {"index": 0, **content, "logprobs": None, "finish_reason": finish}
+        return {**self._head(self._chunk), "choices": [choice]}
+
+    def usage_chunk(self, result: Completion) -> Any:
+        """Return the part of a stream that says what it took."""
+        return {**self._head(self._chunk), "choices": [], "usage": _counts(result)}
+
+    @property
+    def _chunk(self) -> str:
+        return "chat.completion.chunk" if self.chat else "text_completion"
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": int(time.time()), "model": self.model}
+
+
+def _generate(asked: ChatRequest | CompletionRequest) -> Generate:
+    """Return what the engine's backends take; refuse what they would silently leave out."""
+    if isinstance(asked.n, int) and asked.n > 1:
+        raise InvalidInput("the models inside this process write one answer a request: `n` is 1")
+    if asked.stop:
+        raise InvalidInput("the models inside this process know no `stop`")
+    seed = asked.seed if isinstance(asked.seed, int) else SEED
+    limit = asked.max_tokens
+    if isinstance(asked, CompletionRequest):
+        if asked.suffix or asked.echo or not isinstance(asked.prompt, str):
+            raise InvalidInput("the models inside this process take one `prompt`, and no more")
+        messages: tuple[Message, ...] = (Message(role="user", content=asked.prompt),)
+        return Generate(messages=messages, max_tokens=limit or DEFAULT_TOKENS, seed=seed)
+    if asked.tools or asked.tool_choice:
+        raise InvalidInput("the models inside this process call no tools")
+    limit = asked.max_completion_tokens or limit
+    return Generate(
+        messages=tuple(_message(m.role, m.content) for m in asked.messages),
+        max_tokens=limit or DEFAULT_TOKENS,
+        seed=seed,
+        schema=_schema(asked),
+    )
+
+
+def _schema(asked: ChatRequest) -> Any:
+    wanted = asked.response_format
+    if not isinstance(wanted, dict) or wanted.get("type") == "text":
+        return None
+    schema = wanted.get("json_schema")
+    if wanted.get("type") == "json_schema" and isinstance(schema, dict):
+        found = schema.get("schema")
+        if isinstance(found, dict):
+            return found
+    if wanted.get("type") == "json_object":
+        return {"type": "object"}
+    raise InvalidInput(
+        "the `response_format` is not one that is known here",
+        hint="it is `text`, `json_object` or `json_schema`",
+    )
+
+
+def _message(role: str, content: object) -> Message:
+    if role in {"tool", "function"}:
+        raise InvalidInput(f"the models inside this process know no role `{role}`")
+    name: Any = "system" if role == "developer" else role
+    if isinstance(content, str):
+        return Message(role=name, content=content)
+    texts = []
+    for part in content if isinstance(content, list) else ():
+        if not isinstance(part, Part) or not isinstance(part.text, str):
+            raise InvalidInput("the models inside this process read text only")
+        texts.append(part.text)
+    return Message(role=name, content="\n".join(texts))
+
+
+def _counts(result: Completion) -> dict[str, int]:
+    given, written = result.usage.input_tokens, result.usage.output_tokens
+    return {"prompt_tokens": given, "completion_tokens": written, "total_tokens": given + written}
+
+
+def _usage(result: Completion) -> Usage:
+    return Usage(
+        prompt_tokens=result.usage.input_tokens, completion_tokens=result.usage.output_tokens
+    )

@@ -1,0 +1,173 @@
+"""One request as a handler sees it, and how it is answered."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lockgate.app.calls import new_id
+from lockgate.app.gateway_stages import Caller
+from lockgate.errors import Denied
+from lockgate.server.cycle import Receive, Scope, Send
+from lockgate.server.failures import Failure, HttpFailure
+from lockgate.server.route import Route
+
+_encode = msgspec.json.Encoder().encode
+_WANTED = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"content-type",
+        b"content-length",
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        b"idempotency-key",
+        b"prefer",
+        b"accept",
+        b"traceparent",
+        b"x-lockgate-data-class",
+    }
+)
+JSON = (b"content-type", b"application/json")
+
+
+class Exchange:
+    """A request that matched a route, with its caller. Mutable, and private to one request."""
+
+    __slots__ = (
+        "_receive",
+        "_send",
+        "cache",
+        "caller",
+        "code",
+        "engine",
+        "extra",
+        "headers",
+        "id",
+        "params",
+        "query",
+        "release",
+        "route",
+        "scope",
+        "started",
+        "status",
+        "waited",
+    )
+
+    route: Route
+    caller: Caller
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.started = time.perf_counter()
+        self.id = new_id()
+        wanted = _WANTED
+        self.headers: dict[bytes, bytes] = {n: v for n, v in scope["headers"] if n in wanted}
+        self.params: Mapping[str, str] = {}
+        self.status = 0
+        self.code = ""
+        self.waited = 0.0
+        """Seconds in which an upstream or a model was at work, and not we."""
+        self.release = b"none"
+        self.engine = b"none"
+        self.cache = b"none"
+        self.extra: list[tuple[bytes, bytes]] = []
+
+    def require(self, kind: str, name: str) -> None:
+        """Let the caller reach a task or a model, or refuse.
+
+        Raises:
+            Denied: no scope of the caller names it.
+
+        """
+        if not self.caller.may(kind, name):
+            raise Denied(
+                f"`{self.caller.principal.name}` may not use the {kind} `{name}`",
+                hint=f"the scope `{kind}:{name}` is needed",
+            )
+
+    async def body(self, limit: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            HttpFailure: it is longer than `limit` bytes, or did not come in time.
+
+        """
+        declared = self.headers.get(b"content-length")
+        if declared is not None and int(declared) > limit:
+            raise _too_long(limit)
+        message = await self._receive()
+        data: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message["more_body"]:
+            if len(data) > limit:
+                raise _too_long(limit)
+            return data
+        parts = [data]
+        size = len(data)
+        while message["type"] == "http.request" and message["more_body"]:
+            message = await self._receive()
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise _too_long(limit)
+            parts.append(part)
+        if message["type"] != "http.request":
+            raise HttpFailure(408, "slow-request", "the request came too slowly")
+        return b"".join(parts)
+
+    async def respond(
+        self, body: bytes, *, status: int = 200, kind: tuple[bytes, bytes] = JSON
+    ) -> None:
+        """Send the whole answer."""
+        await self.begin(status, kind, length=len(body))
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def respond_json(self, value: Any, *, status: int = 200) -> None:
+        """Send a value as JSON."""
+        await self.respond(_encode(value), status=status)
+
+    async def begin(
+        self, status: int, kind: tuple[bytes, bytes], *, length: int | None = None
+    ) -> None:
+        """Send the head of the answer."""
+        self.status = status
+        headers = [
+            kind,
+            (b"x-request-id", self.id.encode("ascii")),
+            (b"x-lockgate-release", self.release),
+            (b"x-lockgate-engine", self.engine),
+            (b"x-lockgate-cache", self.cache),
+            (b"x-lockgate-overhead-ms", self._overhead()),
+            *self.extra,
+        ]
+        if length is not None:
+            headers.append((b"content-length", b"%d" % length))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def part(self, data: bytes) -> None:
+        """Send a part of an answer without a length."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last part of an answer without a length."""
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def fail(self, failed: Failure) -> None:
+        """Answer with an error, unless the answer has begun."""
+        self.code = failed.code
+        if self.status:
+            return
+        self.extra += failed.headers
+        await self.respond(failed.body, status=failed.status)
+
+    def _overhead(self) -> bytes:
+        spent = time.perf_counter() - self.started - self.waited
+        return b"%.3f" % (spent * 1e3)
+
+
+def _too_long(limit: int) -> HttpFailure:
+    return HttpFailure(413, "too-large", f"the body is longer than {limit} bytes")

@@ -1,0 +1,107 @@
+"""Errors as HTTP answers, in the shape that OpenAI clients know."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from lockgate.errors import (
+    Corrupt,
+    Denied,
+    InvalidConfig,
+    InvalidInput,
+    LockgateError,
+    NoAnswer,
+    NotFound,
+    OverBudget,
+    StorageFailed,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+    UsageError,
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class HttpFailure(LockgateError):
+    """An answer other than success that no error of the tree stands for."""
+
+    code = "http"
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.stable_code = code
+        self.headers = headers
+        self.param = param
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is sent."""
+
+    status: int
+    code: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+_STATUS: tuple[tuple[type[LockgateError], int], ...] = (
+    (InvalidInput, 400),
+    (NotFound, 404),
+    (Denied, 403),
+    (InvalidConfig, 500),
+    (UsageError, 400),
+    (OverBudget, 429),
+    (UpstreamTimeout, 504),
+    (UpstreamFailed, 502),
+    (NoAnswer, 503),
+    (Unavailable, 503),
+    (StorageFailed, 503),
+    (Corrupt, 500),
+)
+"""The first that fits."""
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "invalid_request_error",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+}
+"""What OpenAI's own API calls them; everything else is a `server_error`."""
+
+
+def failure(error: LockgateError) -> Failure:
+    """Return the answer for an error."""
+    if isinstance(error, HttpFailure):
+        body = error_body(error.status, error.stable_code, error.message, error.param)
+        return Failure(error.status, error.stable_code, body, error.headers)
+    if error.code == "unauthenticated":
+        return Failure(
+            401,
+            error.code,
+            error_body(401, error.code, error.advice),
+            ((b"www-authenticate", b"Bearer"),),
+        )
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return Failure(status, error.code, error_body(status, error.code, error.advice))
+
+
+def error_body(status: int, code: str, message: str, param: str | None = None) -> bytes:
+    """Return the JSON body of an error."""
+    kind = _TYPES.get(status, "server_error")
+    return _encode({"error": {"message": message, "type": kind, "param": param, "code": code}})

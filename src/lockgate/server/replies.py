@@ -1,0 +1,66 @@
+"""What we read of an upstream's answers: usage and text, each decoded and nothing else."""
+
+import msgspec
+from msgspec import Struct
+
+
+class Details(Struct):
+    """How much of a prompt the upstream had kept."""
+
+    cached_tokens: int = 0
+
+
+class Usage(Struct):
+    """Tokens, as the upstream counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: Details | None = None
+
+
+class Reply(Struct):
+    """A whole answer."""
+
+    usage: Usage | None = None
+
+
+class Delta(Struct):
+    """What a chunk adds."""
+
+    content: str | None = None
+
+
+class Choice(Struct):
+    """One of a chunk's answers."""
+
+    index: int = 0
+    delta: Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(Struct):
+    """A part of a stream."""
+
+    choices: list[Choice] = []
+    usage: Usage | None = None
+
+
+class Problem(Struct):
+    """What an upstream says is wrong."""
+
+    message: str = ""
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class Refusal(Struct):
+    """An answer that is an error."""
+
+    error: Problem | str = ""
+
+
+REPLY: "msgspec.json.Decoder[Reply]" = msgspec.json.Decoder(Reply)
+CHUNK: "msgspec.json.Decoder[Chunk]" = msgspec.json.Decoder(Chunk)
+REFUSAL: "msgspec.json.Decoder[Refusal]" = msgspec.json.Decoder(Refusal)

@@ -1,0 +1,215 @@
+"""Serves: sockets by uvicorn, the configuration renewed on SIGHUP, a drain on SIGTERM."""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import stat
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from lockgate.app.gateway import Gateway
+from lockgate.config.settings import ServerSettings
+from lockgate.errors import LockgateError, UsageError
+from lockgate.server.build import Built, build
+from lockgate.server.protocol import Edge
+
+_LOG = logging.getLogger("lockgate.server")
+_BACKLOG = 2048
+_UNIX = "unix:"
+_OWNER_ONLY = 0o600
+_PORT_DIGITS = 5
+
+Opener = Callable[[], AbstractAsyncContextManager[Gateway]]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A gateway that is open, and what closes it."""
+
+    gateway: Gateway
+    built: Built
+    stack: AsyncExitStack
+
+
+class Server:
+    """One process, one loop, one gateway at a time."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._edge = Edge()
+        self._uvicorn: uvicorn.Server | None = None
+        self._current: _Open | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def serve(self, open_gateway: Opener, started: Callable[[Gateway, str], None]) -> None:
+        """Open the gateway, tell `started` the address too, and serve until SIGTERM or SIGINT.
+
+        Raises:
+            UsageError: the address cannot be listened on, or asks for keys that there are not.
+            LockgateError: what opening the gateway raises.
+
+        """
+        refuse_open_door(self._settings)
+        sockets = [_listen(self._settings.listen)]
+        try:
+            self._current = await self._open(open_gateway)
+            self._edge.app = self._current.built.application
+            self._uvicorn = server = uvicorn.Server(
+                uvicorn.Config(
+                    self._edge.app,
+                    http=self._edge,  # type: ignore[arg-type]  # any callable does
+                    ws="none",
+                    lifespan="off",
+                    interface="asgi3",
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=max(1, round(self._settings.drain_s)),
+                )
+            )
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._reload, open_gateway)
+            started(self._current.gateway, _address(sockets[0]))
+            await server.serve(sockets=sockets)
+        finally:
+            await self._close()
+            _forget(self._settings.listen)
+
+    async def _open(self, open_gateway: Opener) -> _Open:
+        stack = AsyncExitStack()
+        try:
+            gateway = await stack.enter_async_context(open_gateway())
+            return _Open(gateway, build(gateway, ready=self._not_ready), stack)
+        except BaseException:
+            await stack.aclose()
+            raise
+
+    def _not_ready(self) -> str:
+        return "draining" if self._uvicorn is not None and self._uvicorn.should_exit else ""
+
+    def _reload(self, open_gateway: Opener) -> None:
+        task = asyncio.get_running_loop().create_task(self._swap(open_gateway))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _swap(self, open_gateway: Opener) -> None:
+        """Put a new gateway in the old one's place between two requests; close the old one later.
+
+        A configuration with a problem changes nothing.
+        """
+        try:
+            renewed = await self._open(open_gateway)
+        except LockgateError as error:
+            _LOG.error("the configuration stays as it was: %s", error.advice)
+            return
+        old, self._current = self._current, renewed
+        self._edge.app = renewed.built.application
+        _LOG.info("the configuration was read again")
+        if old is not None:
+            await old.built.application.idle()
+            await old.built.tasks.drain()
+            await old.stack.aclose()
+
+    async def _close(self) -> None:
+        for task in tuple(self._background):
+            task.cancel()
+        if self._current is None:
+            return
+        try:
+            async with asyncio.timeout(self._settings.drain_s):
+                await self._current.built.tasks.drain()
+        except TimeoutError:
+            _LOG.warning("some accepted calls did not end in time")
+        await self._current.stack.aclose()
+
+
+def checked_address(listen: str) -> str:
+    """Return `listen` if it is `HOST:PORT` or `unix:/PATH`.
+
+    Raises:
+        UsageError: it is not.
+
+    """
+    host, _, port = listen.rpartition(":")
+    if listen.startswith("unix:/") or (host and port.isdecimal() and len(port) <= _PORT_DIGITS):
+        return listen
+    raise UsageError(
+        f"`{listen[:80]}` is no address to listen on", hint="write HOST:PORT or unix:/PATH"
+    )
+
+
+def refuse_open_door(settings: ServerSettings) -> None:
+    """Refuse to listen where others reach us, unless there are keys.
+
+    Raises:
+        UsageError: there are none.
+
+    """
+    if settings.keys or settings.listen.startswith(_UNIX) or _is_loopback(settings.listen):
+        return
+    raise UsageError(
+        f"`{settings.listen}` can be reached from other machines, and there are no keys",
+        hint="add `[server.keys.NAME]` to lockgate.toml, or listen on 127.0.0.1",
+    )
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name: who knows what it stands for tomorrow
+
+
+def _listen(listen: str) -> socket.socket:
+    try:
+        if listen.startswith(_UNIX):
+            return _listen_unix(Path(listen.removeprefix(_UNIX)))
+        host, _, port = listen.rpartition(":")
+        host = host.strip("[]")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        found = socket.socket(family, socket.SOCK_STREAM)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, int(port)))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"cannot listen on `{listen}`: {getattr(error, 'strerror', None) or error}",
+            hint="choose another address with `--listen`, or stop what has this one",
+        ) from error
+    found.listen(_BACKLOG)
+    found.setblocking(False)
+    return found
+
+
+def _address(listening: socket.socket) -> str:
+    """Return what clients connect to: port 0 was any that is free."""
+    if listening.family is socket.AF_UNIX:
+        return f"{_UNIX}{listening.getsockname()}"
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()  # of a process that is gone
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    found.bind(str(path))
+    path.chmod(_OWNER_ONLY)
+    found.listen(_BACKLOG)
+    found.setblocking(False)
+    return found
+
+
+def _forget(listen: str) -> None:
+    if listen.startswith(_UNIX):
+        Path(listen.removeprefix(_UNIX)).unlink(missing_ok=True)

@@ -1,0 +1,279 @@
+"""Tasks over HTTP: `POST /v1/tasks/{task}`, its calls that run on, and one short path a task.
+
+A call goes through the same function of the engine as `lockgate run`.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+from lockgate.app.calls import new_id
+from lockgate.domain.call import Answer, Call, DataClass, EngineKind
+from lockgate.domain.digest import JsonObject
+from lockgate.errors import InvalidInput, LockgateError, NotFound
+from lockgate.ports import Task
+from lockgate.server import strict
+from lockgate.server.exchange import Exchange
+from lockgate.server.failures import HttpFailure, failure
+
+JSON_TYPES = frozenset({b"application/json", b""})
+TEXT_TYPES = frozenset({b"text/plain", b"text/x-diff", b"text/x-patch"})
+# What curl says of `--data-binary` when it is told nothing else.
+FORM = b"application/x-www-form-urlencoded"
+LARGE = 64 << 10
+"""Bytes of JSON that are decoded elsewhere than on the loop."""
+MAX_KEPT = 2_000
+KEPT_S = 24 * 3600.0
+_SHOWN = 80
+_KEY_CHARACTERS = 255
+
+
+@dataclass(slots=True)
+class Job:
+    """A call that was accepted: running, or what came of it."""
+
+    id: str
+    task: str
+    owner: str
+    digest: bytes
+    """Of the input: the same idempotency key with another one is a mistake."""
+    working: "asyncio.Task[Answer]"
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tasks:
+    """Handles tasks. Accepted calls are held in memory, bounded in number and time."""
+
+    tasks: Mapping[str, Task]
+    answer: Callable[[Call], Awaitable[Answer]]
+    engine_of: Callable[[str], EngineKind]
+    default_class: DataClass
+    max_body_bytes: int
+    jobs: "OrderedDict[str, Job]" = field(default_factory=OrderedDict)
+
+    async def listed(self, exchange: Exchange) -> None:
+        """Answer `GET /v1/tasks` with the tasks that the caller may call."""
+        rows = [
+            {"id": name, "object": "task", "title": task.spec.title, "version": task.spec.version}
+            for name, task in sorted(self.tasks.items())
+            if exchange.caller.may("task", name)
+        ]
+        await exchange.respond_json({"object": "list", "data": rows})
+
+    async def shown(self, exchange: Exchange) -> None:
+        """Answer `GET /v1/tasks/{task}` with its contract."""
+        spec = self._find(exchange).spec
+        await exchange.respond_json(
+            {
+                "id": spec.name,
+                "object": "task",
+                "title": spec.title,
+                "version": spec.version,
+                "input_schema": spec.input_schema,
+                "output_schema": spec.output_schema,
+                "formats": list(spec.formats),
+            }
+        )
+
+    async def call(self, exchange: Exchange) -> None:
+        """Answer `POST /v1/tasks/{task}`: the input as JSON, or as text where a task takes one."""
+        task = self._find(exchange)
+        form = self._form(exchange, task)
+        job = await self._begin(exchange, task)
+        if b"respond-async" in exchange.headers.get(b"prefer", b"").lower():
+            where = f"/v1/tasks/{task.spec.name}/calls/{job.id}"
+            exchange.extra += [
+                (b"location", where.encode("ascii")),
+                (b"preference-applied", b"respond-async"),
+            ]
+            await exchange.respond_json(
+                {"id": job.id, "object": "task.call", "status": "running", "url": where},
+                status=202,
+            )
+            return
+        await self._respond(exchange, task, await self._wait(exchange, job), form)
+
+    async def plain(self, exchange: Exchange) -> None:
+        """Answer one task's short path. Whatever the type says that is not JSON is the text."""
+        exchange.params = {"task": exchange.route.name.removeprefix("short:")}
+        await self.call(exchange)
+
+    async def status(self, exchange: Exchange) -> None:
+        """Answer `GET /v1/tasks/{task}/calls/{call}`."""
+        task = self._find(exchange)
+        job = self.jobs.get(exchange.params["call"])
+        if job is None or job.owner != _owner(exchange) or job.task != task.spec.name:
+            raise NotFound(f"there is no call `{exchange.params['call'][:_SHOWN]}` of yours here")
+        found: dict[str, Any] = {"id": job.id, "object": "task.call"}
+        if not job.working.done():
+            await exchange.respond_json({**found, "status": "running"})
+            return
+        error = None if job.working.cancelled() else job.working.exception()
+        if isinstance(error, LockgateError):
+            failed = failure(error)
+            body = json.loads(failed.body)
+            await exchange.respond_json({**found, "status": "failed", **body})
+            return
+        answer = job.working.result()
+        await exchange.respond_json({**found, "status": "done", "answer": answer.document})
+
+    async def drain(self) -> None:
+        """Wait for the calls that run."""
+        running = [job.working for job in self.jobs.values() if not job.working.done()]
+        if running:
+            await asyncio.wait(running)
+
+    def _find(self, exchange: Exchange) -> Task:
+        name = exchange.params["task"]
+        # First the scope: whoever may not call a task does not learn whether there is one.
+        exchange.require("task", name)
+        task = self.tasks.get(name)
+        if task is None:
+            raise NotFound(f"there is no task `{name[:_SHOWN]}`", hint="see `GET /v1/tasks`")
+        return task
+
+    def _form(self, exchange: Exchange, task: Task) -> str:
+        query = parse_qs(exchange.scope["query_string"].decode("latin-1"), max_num_fields=16)
+        unknown = sorted(query.keys() - {"format", "engine"})
+        if unknown:
+            raise InvalidInput(
+                f"there is no parameter `{unknown[0][:_SHOWN]}`", hint="it is `format` or `engine`"
+            )
+        form: str = query.get("format", ["json"])[-1]
+        if form != "json" and form not in task.spec.formats:
+            raise InvalidInput(
+                f"`{task.spec.name}` has no format `{form[:_SHOWN]}`",
+                hint=f"it has: {', '.join(task.spec.formats)}",
+            )
+        return form
+
+    def _engine(self, exchange: Exchange, task: Task) -> EngineKind:
+        query = parse_qs(exchange.scope["query_string"].decode("latin-1"), max_num_fields=16)
+        wanted = query.get("engine")
+        if wanted is None:
+            return self.engine_of(task.spec.name)
+        try:
+            return EngineKind(wanted[-1])
+        except ValueError:
+            raise InvalidInput(
+                f"there is no engine `{wanted[-1][:_SHOWN]}`", hint="it is `model` or `rules`"
+            ) from None
+
+    async def _begin(self, exchange: Exchange, task: Task) -> Job:
+        """Start a call, or find the one that had the same idempotency key."""
+        engine = self._engine(exchange, task)
+        body = await exchange.body(self.max_body_bytes)
+        owner = _owner(exchange)
+        key = exchange.headers.get(b"idempotency-key")
+        if key is not None and not 0 < len(key) <= _KEY_CHARACTERS:
+            raise InvalidInput(f"the idempotency key is not 1 to {_KEY_CHARACTERS} characters")
+        digest = hashlib.sha256(b"%b\0%b" % (str(engine).encode(), body)).digest()
+        job_id = new_id() if key is None else _call_id(owner, task.spec.name, key)
+        known = self.jobs.get(job_id)
+        if known is not None and not _failed(known):
+            if known.digest != digest:
+                raise HttpFailure(
+                    422, "idempotency-mismatch", "the idempotency key was used for another input"
+                )
+            exchange.cache = b"replayed"
+            return known
+        call = Call(
+            id=exchange.id,
+            principal=exchange.caller.principal,
+            task=task.spec.name,
+            input=await _input(exchange, task, body),
+            engine=engine,
+            data_class=self.default_class,
+        )
+        working = asyncio.ensure_future(self.answer(call))
+        until = asyncio.get_running_loop().time() + KEPT_S
+        job = Job(job_id, task.spec.name, owner, digest, working, until)
+        if key is not None or b"respond-async" in exchange.headers.get(b"prefer", b"").lower():
+            self._keep(job)
+        return job
+
+    def _keep(self, job: Job) -> None:
+        now = asyncio.get_running_loop().time()
+        while self.jobs:
+            oldest = next(iter(self.jobs.values()))
+            full = len(self.jobs) >= MAX_KEPT
+            if not oldest.working.done():
+                if full:
+                    job.working.cancel()
+                    raise HttpFailure(
+                        503,
+                        "busy",
+                        "too many accepted calls run",
+                        headers=((b"retry-after", b"5"),),
+                    )
+                break
+            if not full and oldest.until > now:
+                break
+            self.jobs.popitem(last=False)
+        self.jobs[job.id] = job
+
+    async def _wait(self, exchange: Exchange, job: Job) -> Answer:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            if job.id in self.jobs:
+                # Others may wait for the same call: it goes on when this client leaves.
+                return await asyncio.shield(job.working)
+            return await job.working
+        finally:
+            exchange.waited += loop.time() - began
+
+    async def _respond(self, exchange: Exchange, task: Task, answer: Answer, form: str) -> None:
+        exchange.release = str(answer.release).encode("ascii")
+        exchange.engine = str(answer.engine).encode("ascii")
+        exchange.extra.append((b"x-lockgate-call", answer.call.encode("ascii")))
+        if answer.degraded:
+            exchange.extra.append((b"x-lockgate-degraded", b"true"))
+        if form == "json":
+            await exchange.respond_json(answer.document)
+            return
+        text = task.render(answer, form) + "\n"
+        kind = (b"content-type", b"text/plain; charset=utf-8")
+        await exchange.respond(text.encode("utf-8"), kind=kind)
+
+
+async def _input(exchange: Exchange, task: Task, body: bytes) -> JsonObject:
+    kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    plain = task.spec.plain
+    short = exchange.route.name.startswith("short:")
+    if kind in TEXT_TYPES or (short and kind in {b"", FORM}):
+        if plain is None:
+            raise HttpFailure(
+                415, "unsupported-media-type", f"`{task.spec.name}` takes application/json"
+            )
+        return {plain: body.decode("utf-8", "replace")}
+    if kind not in JSON_TYPES:
+        raise HttpFailure(
+            415, "unsupported-media-type", "the body is application/json or text/plain"
+        )
+    if len(body) < LARGE:
+        return strict.json_object(body)
+    return await asyncio.to_thread(strict.json_object, body)
+
+
+def _owner(exchange: Exchange) -> str:
+    return exchange.caller.principal.name
+
+
+def _call_id(owner: str, task: str, key: bytes) -> str:
+    """Return the id of the call that an idempotency key stands for: one owner's, one task's."""
+    text = b"\0".join((owner.encode(), task.encode(), key))
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _failed(job: Job) -> bool:
+    """Say whether a call ended without an answer: then its key may be used again."""
+    if not job.working.done():
+        return False
+    return job.working.cancelled() or job.working.exception() is not None

@@ -1,0 +1,1 @@
+"""Model servers elsewhere: a closed set, each address resolved once and pinned."""

@@ -1,0 +1,214 @@
+"""An application on a free port of loopback, in a thread of its own, with a fake engine."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from lockgate.app.gateway import Gateway
+from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
+from lockgate.app.gateway_models import ServedModel, UpstreamModel
+from lockgate.config.load import Loaded
+from lockgate.config.settings import Config, ServerKey, ServerSettings
+from lockgate.domain.call import Answer, Call, DataClass
+from lockgate.domain.digest import Digest, JsonObject
+from lockgate.domain.policy import authorise
+from lockgate.errors import InvalidInput, Unavailable
+from lockgate.ports import Task
+from lockgate.server.build import build
+from lockgate.server.protocol import Edge, EdgeLimits
+from lockgate.tasks.review.task import Review
+from lockgate.upstream.address import pin
+from lockgate.upstream.limits import Limits
+from lockgate.upstream.pool import Pool
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ALL = frozenset(DataClass)
+
+
+@dataclass
+class FakeEngine:
+    """Answers every task with its input, and keeps what is noted."""
+
+    notes: list[tuple[str, str, str, JsonObject]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list[Call])
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    hold: bool = False
+    full: bool = False
+
+    async def answer(self, call: Call) -> Answer:
+        authorise(call.principal, call.task)
+        self.calls.append(call)
+        if self.hold:
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
+        if "diff" not in call.input:
+            raise InvalidInput("the input has no `diff`")
+        risk = "high" if "eval" in str(call.input["diff"]) else "low"
+        return Answer(
+            call=call.id,
+            at=NOON,
+            task=call.task,
+            output={"risk": risk},
+            engine=call.engine,
+            degraded=(),
+            evidence=(),
+            confidence=None,
+            release=Digest.of(b"release"),
+        )
+
+    def refuse_if_full(self) -> None:
+        if self.full:
+            raise Unavailable("too many events wait")
+
+    def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None:
+        self.notes.append((call, actor, subject, detail))
+
+
+@dataclass
+class Served:
+    port: int
+    engine: FakeEngine
+    edge: Edge
+    routes: Any
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[HTTPResponse, Any]:
+        """Send one request on a connection of its own; return the answer and its JSON."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            connection.request(method, path, sent, dict(headers or {}))
+            response = connection.getresponse()
+            data = response.read()
+        finally:
+            connection.close()
+        is_json = response.headers.get_content_type() == "application/json"
+        return response, json.loads(data) if is_json else data
+
+    def noted(self) -> tuple[str, str, str, JsonObject]:
+        """Wait for the first note: it is made after the answer."""
+        until = time.monotonic() + 5
+        while not self.engine.notes and time.monotonic() < until:
+            time.sleep(0.005)
+        return self.engine.notes[0]
+
+    def wait_for(self, path: str) -> Any:
+        """Ask for an accepted call until it has ended."""
+        until = time.monotonic() + 5
+        while True:
+            _, state = self.ask("GET", path)
+            if state["status"] != "running" or time.monotonic() > until:
+                return state
+            time.sleep(0.01)
+
+    def raw(self, data: bytes, *, wait_s: float = 5.0) -> bytes:
+        """Send bytes; return all that comes back until the server closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=wait_s) as client:
+            client.sendall(data)
+            received = b""
+            while part := client.recv(65536):
+                received += part
+            return received
+
+
+def upstream(name: str, port: int, limits: Limits | None = None) -> UpstreamModel:
+    """A model at a server on loopback. Call it in the serving loop."""
+    return UpstreamModel(
+        name=name,
+        upstream="there",
+        served=name,
+        client=Pool(pin("there", f"http://127.0.0.1:{port}/v1"), limits=limits),
+        path="/v1",
+        headers=((b"content-type", b"application/json"),),
+        data_classes=ALL,
+        release=b"sha256:" + b"0" * 64,
+        destination=f"127.0.0.1:{port}",
+    )
+
+
+Models = Callable[[], Awaitable[dict[str, ServedModel]]]
+
+
+async def none() -> dict[str, ServedModel]:
+    return {}
+
+
+@contextmanager
+def serving(
+    models: Models = none,
+    *,
+    keys: Mapping[str, ServerKey] | None = None,
+    limits: EdgeLimits | None = None,
+    settings: ServerSettings | None = None,
+) -> Generator[Served]:
+    """Serve until the block ends."""
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    edge = Edge(limits=limits or EdgeLimits())
+    engine = FakeEngine()
+    found: dict[str, Any] = {}
+    stop = asyncio.Event()
+    tasks: dict[str, Task] = {"review": Review()}
+    state = SimpleNamespace(
+        connections=set(), tasks=set(), default_headers=[(b"date", b"today")], total_requests=0
+    )
+
+    async def main() -> None:
+        gateway = Gateway(
+            settings=settings or ServerSettings(keys=keys or {}),
+            loaded=Loaded(config=Config(), path=None, folder=Path("/")),
+            engine=engine,  # type: ignore[arg-type]
+            models=await models(),
+            tasks=tasks,
+            authenticator=ConfiguredKeys(keys) if keys else LocalCaller(),
+            keyless=not keys,
+        )
+        application = build(gateway, ready=lambda: "").application
+        edge.app = application
+        found["routes"] = application.table.routes
+        config = SimpleNamespace(loaded_app=application)
+        server = await loop.create_server(lambda: edge(config, state, {}, loop), "127.0.0.1", 0)
+        found["port"] = server.sockets[0].getsockname()[1]
+        ready.set()
+        await stop.wait()
+        server.close()
+        for model in gateway.models.values():
+            if isinstance(model, UpstreamModel):
+                await model.client.close()
+        for task in tuple(state.tasks):
+            task.cancel()
+        for protocol in tuple(edge.open):
+            protocol.transport.abort()
+        await asyncio.sleep(0.01)
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(main()), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield Served(found["port"], engine, edge, found["routes"])
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        loop.close()

@@ -1,0 +1,234 @@
+import json
+import socket
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import openai
+import pytest
+
+from lockgate.app.gateway_models import ServedModel
+from lockgate.domain.call import DataClass
+from lockgate.upstream.limits import Limits
+from server.serving import Models, Served, serving, upstream
+from upstream.mock_model import USAGE, WORDS, MockModel, mock_model
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+def mock() -> Generator[MockModel]:
+    with mock_model() as found:
+        yield found
+
+
+def to(mock: MockModel, limits: Limits | None = None, **changes: Any) -> Models:
+    async def models() -> dict[str, ServedModel]:
+        return {"m": replace(upstream("m", mock.port, limits), **changes)}
+
+    return models
+
+
+def chat(served: Served, **more: Any) -> tuple[Any, Any]:
+    return served.ask("POST", "/v1/chat/completions", {**CHAT, **more})
+
+
+def events(body: bytes) -> list[bytes]:
+    return [line[6:] for line in body.split(b"\n\n") if line]
+
+
+def test_a_chat_is_passed_on_and_its_answer_comes_back(mock: MockModel) -> None:
+    with serving(to(mock, served="their-m")) as served:
+        response, body = chat(served)
+        assert response.status == 200
+        assert body["choices"][0]["message"]["content"] == "".join(WORDS)
+        assert mock.requests == [{**CHAT, "model": "their-m"}]
+        assert response.headers["x-lockgate-engine"] == "upstream"
+
+
+def test_what_a_client_says_in_headers_is_not_passed_on(mock: MockModel) -> None:
+    with serving(to(mock)) as served:
+        served.ask("POST", "/v1/chat/completions", CHAT, {"X-Secret": "s", "Cookie": "c"})
+        (head,) = mock.heads
+        assert b"secret" not in head.lower()
+        assert b"cookie" not in head.lower()
+
+
+def test_the_call_is_noted_with_its_destination_and_usage(mock: MockModel) -> None:
+    with serving(to(mock)) as served:
+        response, _ = chat(served)
+        call, actor, subject, detail = served.noted()
+        assert call == response.headers["x-request-id"]
+        assert actor.startswith("local/")
+        assert subject == "model:m"
+        assert detail["destination"] == f"127.0.0.1:{mock.port}"
+        assert detail["usage"] == {"input_tokens": 7, "output_tokens": 4}
+        assert detail["status"] == 200
+
+
+def test_a_stream_is_passed_on_and_booked_though_nobody_asked_for_its_usage(
+    mock: MockModel,
+) -> None:
+    with serving(to(mock)) as served:
+        response, body = chat(served, stream=True)
+        assert response.headers["content-type"].startswith("text/event-stream")
+        *chunks, done = events(body)
+        assert done == b"[DONE]"
+        texts = [json.loads(c)["choices"][0]["delta"]["content"] for c in chunks]
+        assert texts == list(WORDS)
+        assert mock.requests[0]["stream_options"] == {"include_usage": True}
+        assert served.noted()[3]["usage"] == {"input_tokens": 7, "output_tokens": 4}
+
+
+def test_a_client_that_asks_for_the_usage_of_a_stream_gets_it(mock: MockModel) -> None:
+    with serving(to(mock)) as served:
+        _, body = chat(served, stream=True, stream_options={"include_usage": True})
+        assert json.loads(events(body)[-2])["usage"] == USAGE
+
+
+def test_a_client_that_leaves_ends_the_upstreams_work(mock: MockModel) -> None:
+    for stream in (b"true", b"false"):
+        mock.hang_after = 2
+        mock.asked.clear()
+        mock.hung_up.clear()
+        with serving(to(mock)) as served:
+            body = b'{"model":"m","messages":[{"role":"user"}],"stream":%b}' % stream
+            with socket.create_connection(("127.0.0.1", served.port)) as client:
+                client.sendall(
+                    b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+                )
+                assert mock.asked.wait(5)
+                if stream == b"true":
+                    client.recv(4096)
+                began = time.monotonic()
+            assert mock.hung_up.wait(1)
+            assert time.monotonic() - began < 0.1
+
+
+def test_a_stream_that_breaks_off_ends_with_an_error_and_without_done(mock: MockModel) -> None:
+    mock.hang_after = 2
+    with serving(to(mock, Limits(idle_s=0.1))) as served:
+        _, body = chat(served, stream=True)
+        *chunks, last = events(body)
+        assert len(chunks) == 2
+        assert json.loads(last)["error"]["code"] == "upstream-timeout"
+        assert b"[DONE]" not in body
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        (b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}", 502, "upstream-failed"),
+        (b"HTTP/1.1 401 X\r\nContent-Length: 2\r\n\r\n{}", 502, "upstream-failed"),
+        (
+            b"HTTP/1.1 302 X\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
+            502,
+            "upstream-failed",
+        ),
+        (
+            b"HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}",
+            429,
+            "upstream-busy",
+        ),
+        (
+            b'HTTP/1.1 400 X\r\nContent-Length: 29\r\n\r\n{"error":{"message":"no way"}}'[:-1],
+            400,
+            "upstream-refused",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 502, "upstream-failed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", 502, "upstream-failed"),
+        (b"not http at all\r\n\r\n", 502, "upstream-failed"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_an_upstream_that_fails_is_an_error_of_a_stable_code(
+    mock: MockModel, answer: bytes, status: int, code: str
+) -> None:
+    mock.answer = answer
+    with serving(to(mock)) as served:
+        for stream in (False, True):
+            response, body = chat(served, stream=stream)
+            assert (response.status, body["error"]["code"]) == (status, code)
+            assert set(body["error"]) == {"message", "type", "param", "code"}
+            assert (response.headers["retry-after"] == "7") == (status == 429)
+
+
+def test_an_upstream_cannot_place_events_or_headers_of_its_own(mock: MockModel) -> None:
+    evil = (
+        b"event: error\ndata: {}\n\nid: 1\nretry: 1\n\n: comment\n\n"
+        b'data: {"choices":[],\ndata: "x":"\\n\\ndata: [DONE]"}\n\ndata: [DONE]\n\n'
+        b'data: {"choices":[{"delta":{"content":"after the end"}}]}\n\n'
+    )
+    mock.answer = (
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nX-Evil: 1\r\nContent-Type: text/html\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(evil), evil)
+    )
+    with serving(to(mock)) as served:
+        response, body = chat(served, stream=True)
+        assert "set-cookie" not in response.headers
+        assert "x-evil" not in response.headers
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in body.split(b"\n") if line]
+        assert all(line.startswith(b"data: ") for line in lines)
+        assert lines[-1] == b"data: [DONE]"
+        assert body.count(b"\n\ndata: [DONE]") == 1
+        assert b"after the end" not in body
+
+
+def test_data_that_may_not_leave_does_not(mock: MockModel) -> None:
+    public = frozenset({DataClass.PUBLIC})
+    with serving(to(mock, data_classes=public)) as served:
+        response, body = chat(served)
+        assert (response.status, body["error"]["code"]) == (403, "denied")
+    with serving(
+        to(mock, data_classes=frozenset({DataClass.PUBLIC, DataClass.INTERNAL}))
+    ) as served:
+        raised = {"X-Lockgate-Data-Class": "confidential"}
+        lowered = {"X-Lockgate-Data-Class": "public"}
+        assert served.ask("POST", "/v1/chat/completions", CHAT, raised)[0].status == 403
+        assert served.ask("POST", "/v1/chat/completions", CHAT, lowered)[0].status == 200
+        odd = {"X-Lockgate-Data-Class": "secret"}
+        assert served.ask("POST", "/v1/chat/completions", CHAT, odd)[0].status == 400
+    assert len(mock.requests) == 1
+
+
+def test_a_call_that_could_not_be_recorded_is_not_made(mock: MockModel) -> None:
+    with serving(to(mock)) as served:
+        served.engine.full = True
+        response, body = chat(served)
+        assert (response.status, body["error"]["code"]) == (503, "unavailable")
+        assert mock.requests == []
+
+
+def test_an_unknown_model_is_not_found(mock: MockModel) -> None:
+    with serving(to(mock)) as served:
+        response, body = chat(served, model="http://169.254.169.254/")
+        assert (response.status, body["error"]["code"]) == (404, "not-found")
+        assert mock.requests == []
+
+
+def test_the_official_client_works(mock: MockModel) -> None:
+    with (
+        serving(to(mock)) as served,
+        openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        assert [model.id for model in client.models.list()] == ["m"]
+        assert client.models.retrieve("m").owned_by == "there"
+        reply = client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "hi"}]
+        )
+        assert reply.choices[0].message.content == "".join(WORDS)
+        assert reply.usage is not None
+        assert reply.usage.total_tokens == 11
+        stream = client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "hi"}], stream=True
+        )
+        assert "".join(c.choices[0].delta.content or "" for c in stream) == "".join(WORDS)
+        assert client.completions.create(model="m", prompt="hi").choices[0].text == "".join(WORDS)
+        embedded = client.embeddings.create(model="m", input="hi", encoding_format="float")
+        assert embedded.data[0].embedding == [0.6, 0.8]
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.chat.completions.create(model="x", messages=[{"role": "user", "content": "a"}])
+        assert caught.value.code == "not-found"
