@@ -2,20 +2,23 @@
 
 import signal
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lockgate.cli.output import data, words
 from lockgate.cli.session import Session
+from lockgate.cli.signer import passphrase_file_option, signer
 from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
     from lockgate.app.evals import EvalOptions
     from lockgate.evals.report.document import Report
+    from lockgate.signing.keys import Signer
 
 _SHOWN = 20
 EPILOG = """\b
@@ -24,6 +27,7 @@ Examples:
   lockgate eval suites/triage.yaml --engine model -o eval.sarif -o eval.junit.xml
   lockgate eval review --engine rules
   lockgate eval --results new.jsonl --base main.jsonl -o comment.md
+  lockgate eval suites/triage.yaml --sign eval
 
 \b
 Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a provider did not answer,
@@ -96,8 +100,18 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
     help="Start no case after so long: a random sample of the suite, judged as one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
+@click.option(
+    "--sign", "key", metavar="KEY", help="Sign the results of the release with an evaluator's key."
+)
+@click.option(
+    "--suite",
+    "suite_name",
+    metavar="NAME",
+    help="What a policy calls the suite, with --sign.  [default: its file or folder]",
+)
+@passphrase_file_option
 @click.pass_obj
-def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: object) -> int:
+def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: Any) -> int:
     """Run the suite in FILE, or TASK's own cases, and report what passed.
 
     A suite is a promptfooconfig.yaml, as promptfoo reads it.
@@ -109,7 +123,15 @@ def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chos
         form_of(path)  # a name that is no report is told before the work
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UsageError("two reports would go to one file")
-    options = EvalOptions(**chosen)  # type: ignore[arg-type]
+    key, passphrase_file = chosen.pop("key"), chosen.pop("passphrase_file")
+    called = chosen.pop("suite_name")
+    if key and chosen["engine"]:
+        raise UsageError(
+            "a signed result is about the release as it runs, not about one engine of it",
+            hint="leave `--engine` out, or `--sign`",
+        )
+    opened = signer(session, key, passphrase_file) if key else None
+    options = EvalOptions(**chosen)
     report = session.run(partial(_run, session, options))
     for path in outputs:
         write_report(path, report)
@@ -117,6 +139,8 @@ def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chos
         click.echo("".join(text_of("json", report)), nl=False)
     else:
         _show(report)
+    if opened is not None:
+        words(session.run(partial(_sign, session, report, called, opened)))
     if not session.quiet:
         for warning in [*report.warnings()[:_SHOWN], *report.notices]:
             words(f"warning: {warning}")
@@ -139,6 +163,31 @@ async def _run(session: Session, options: "EvalOptions") -> "Report":
         raise KeyboardInterrupt from None
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def _sign(session: Session, report: "Report", called: str | None, opened: "Signer") -> str:
+    from lockgate.app.attesting import attach, holder_of
+    from lockgate.app.evals_evaluated import evaluated
+    from lockgate.app.evals_signing import suite_evaluation, suite_name, the_release
+    from lockgate.app.models import layout_of, release_store
+    from lockgate.app.release_names import audited
+
+    found, now = evaluated(report), datetime.now(UTC)
+    stored = release_store(session.environment).get(the_release(found))
+    statement = suite_evaluation(
+        found,
+        stored.release.task,
+        name=called or suite_name(found.suite),
+        evaluator=holder_of(session.environment, opened, now),
+        now=now,
+    )
+    digest = attach(layout_of(session.environment), statement, opened)
+    detail = {**found.document, "release": str(stored.digest), "attestation": str(digest)}
+    await audited(session.store, "release.evaluate", stored.release.task, detail, now)
+    return (
+        f"signed {digest}: suite `{called or suite_name(found.suite)}`, dataset {found.dataset}, "
+        f"about {stored.release.task} {stored.digest}"
+    )
 
 
 def _show(report: "Report") -> None:

@@ -31,6 +31,11 @@ def _pattern(text: str) -> None:
         raise ValueError("`*` may only stand at the end")
 
 
+def _dataset(text: str) -> None:
+    if text.startswith("sha256:"):
+        _readable(Digest.parse)(text)
+
+
 Decimal: TypeAlias = Annotated[str, Passes(_readable(decimal_of))]
 Instant: TypeAlias = Annotated[str, Passes(_readable(instant_of))]
 DigestText: TypeAlias = Annotated[str, Passes(_readable(Digest.parse))]
@@ -54,8 +59,9 @@ class EvaluationTable(Table):
     """A decimal number as text: `"0.90"`."""
     comparator: Comparator = Comparator.AT_LEAST
     """How the observed value is held against the threshold."""
-    dataset: str = ""
-    """Name of the pinned dataset. Default: the only one that the release pins."""
+    dataset: Annotated[str, Passes(_dataset)] = ""
+    """Name of the pinned dataset, or the digest of a suite's dataset, which `lockgate eval --sign`
+    prints. Default: the only one that the release pins."""
     min_samples: Annotated[int, Range(ge=1)] = 1
     max_age_days: Annotated[int, Range(ge=1, le=36_500)] | None = None
     """Default: a result does not age."""

@@ -1,10 +1,12 @@
 """Rule 4: the evaluations that the policy demands were run, and showed what it demands."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from lockgate.domain.artifact import Kind
 from lockgate.domain.decimals import decimal_text
+from lockgate.domain.digest import Digest
 from lockgate.domain.gate.case import Case
 from lockgate.domain.gate.decision import Finding, Rule, allow, deny
 from lockgate.domain.gate.evidence import PinFacts
@@ -25,8 +27,29 @@ def evaluations(case: Case) -> Iterator[Finding]:
         yield from _required(case, required)
 
 
-def pinned_dataset(pins: Sequence[PinFacts], required: RequiredEvaluation) -> PinFacts | None:
-    """Return the dataset that the evaluation must have used; None if it is not clear which."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What an evaluation must have used."""
+
+    said_by: str
+    """Who names it, for messages."""
+    digest: Digest
+
+
+def required_dataset(pins: Sequence[PinFacts], required: RequiredEvaluation) -> Dataset | None:
+    """Return the dataset that the evaluation must have used; None if it is not clear which.
+
+    A policy names it by its digest, or leaves it to the release, which pins it.
+    """
+    if required.dataset.startswith("sha256:"):
+        return Dataset(said_by="the policy names it", digest=Digest.parse(required.dataset))
+    pin = _pinned_dataset(pins, required)
+    if pin is None:
+        return None
+    return Dataset(said_by=f"the release pins `{pin.name}`", digest=pin.digest)
+
+
+def _pinned_dataset(pins: Sequence[PinFacts], required: RequiredEvaluation) -> PinFacts | None:
     datasets = [pin for pin in pins if pin.kind is Kind.DATASET]
     if required.dataset:
         return next((pin for pin in datasets if pin.name == required.dataset), None)
@@ -50,7 +73,7 @@ def holds(value: Decimal, comparator: Comparator, threshold: Decimal) -> bool:
 
 def _required(case: Case, required: RequiredEvaluation) -> Iterator[Finding]:
     name = f"`{required.suite}` {required.metric}"
-    dataset = pinned_dataset(case.evidence.pins, required)
+    dataset = required_dataset(case.evidence.pins, required)
     if dataset is None:
         pinned = sorted(pin.name for pin in case.evidence.pins if pin.kind is Kind.DATASET)
         yield deny(
@@ -78,14 +101,13 @@ def _required(case: Case, required: RequiredEvaluation) -> Iterator[Finding]:
             yield from _judge(case, required, said)
 
 
-def _misfit(case: Case, result: Evaluation, dataset: PinFacts) -> tuple[str, str] | None:
+def _misfit(case: Case, result: Evaluation, dataset: Dataset) -> tuple[str, str] | None:
     release = case.evidence.release.digest
     if result.model != release:
         return "release", f"it evaluated {result.model}, this is {release}"
     if result.dataset != dataset.digest:
         return "dataset", (
-            f"it used the dataset {result.dataset}, the release pins `{dataset.name}` "
-            f"as {dataset.digest}"
+            f"it used the dataset {result.dataset}, {dataset.said_by} as {dataset.digest}"
         )
     return None
 
@@ -93,7 +115,7 @@ def _misfit(case: Case, result: Evaluation, dataset: PinFacts) -> tuple[str, str
 def _missing(
     case: Case,
     required: RequiredEvaluation,
-    dataset: PinFacts,
+    dataset: Dataset,
     candidates: Sequence[Said[Evaluation]],
 ) -> Finding:
     name = f"`{required.suite}` {required.metric}"

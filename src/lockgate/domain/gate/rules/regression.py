@@ -8,8 +8,8 @@ from lockgate.domain.decimals import decimal_text, minus, plus
 from lockgate.domain.digest import Digest
 from lockgate.domain.gate.case import Case
 from lockgate.domain.gate.decision import Finding, Rule, allow, deny
-from lockgate.domain.gate.evidence import PinFacts, Running
-from lockgate.domain.gate.rules.evaluation import pinned_dataset
+from lockgate.domain.gate.evidence import Running
+from lockgate.domain.gate.rules.evaluation import Dataset, required_dataset
 from lockgate.domain.gate.testimony import Testimony, hear
 from lockgate.domain.policy_document import Comparator, RequiredEvaluation
 from lockgate.domain.predicates.evaluation import PREDICATE_TYPE, Evaluation
@@ -33,7 +33,7 @@ def regression(case: Case) -> Iterator[Finding]:
         now=case.now,
     )
     for required in compared:
-        dataset = pinned_dataset(case.evidence.pins, required)
+        dataset = required_dataset(case.evidence.pins, required)
         if dataset is not None:  # else rule 4 has said so already
             yield from _compare(case, required, dataset, running, baseline)
 
@@ -41,7 +41,7 @@ def regression(case: Case) -> Iterator[Finding]:
 def _compare(
     case: Case,
     required: RequiredEvaluation,
-    dataset: PinFacts,
+    dataset: Dataset,
     running: Running,
     baseline: Testimony,
 ) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def _compare(
     if before is None:
         ignored = baseline.ignored(running.release, PREDICATE_TYPE)
         message = (
-            f"{name}: the running release {running.release} has no result on `{dataset.name}` "
+            f"{name}: the running release {running.release} has no result on the dataset "
             f"{dataset.digest}: {'; '.join(ignored[:3]) or 'there is none'}"
         )
         if required.baseline_required:
@@ -85,7 +85,7 @@ def _compare(
 
 
 def _observed(
-    testimony: Testimony, release: Digest, required: RequiredEvaluation, dataset: PinFacts
+    testimony: Testimony, release: Digest, required: RequiredEvaluation, dataset: Dataset
 ) -> Decimal | None:
     """Return the newest result of a release on the dataset; of several at once, the worst."""
     found = [
