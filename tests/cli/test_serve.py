@@ -108,9 +108,8 @@ def test_with_no_configuration_it_serves_on_loopback_says_what_to_type_and_is_re
 ) -> None:
     with serving(folder) as process:
         assert process.ready_s < (3 if not os.environ.get("CI") else 10)
-        said = "".join(process.said)
-        assert "no keys: everyone who reaches this address is you" in said
-        assert f"curl -s {process.url}/v1/models" in said
+        process.wait_until_it_says("no keys: everyone who reaches this address is you")
+        process.wait_until_it_says(f"curl -s {process.url}/v1/models")
         assert process.ask("/healthz/ready") == {"status": "ok"}
         assert process.ask("/v1/models")["data"] == []
         assert process.ask("/review?engine=rules", EVAL)["risk"] == "high"
