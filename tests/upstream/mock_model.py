@@ -21,6 +21,8 @@ class MockModel:
     """Raw bytes to send instead of an answer."""
     hang_after: int | None = None
     """Chunks of a stream after which nothing more comes."""
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    loop: asyncio.AbstractEventLoop | None = None
     asked: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -84,13 +86,28 @@ class MockModel:
         )
         for number, word in enumerate(WORDS):
             if number == self.hang_after:
-                await reader.read()
-                raise ConnectionError
+                await self._hang(reader)
             self._event(writer, {"choices": [{"index": 0, "delta": {"content": word}}]})
             await writer.drain()
         if body.get("stream_options", {}).get("include_usage"):
             self._event(writer, {"choices": [], "usage": USAGE})
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+
+    async def _hang(self, reader: asyncio.StreamReader) -> None:
+        """Wait until the client leaves or a test says to go on."""
+        leaving = asyncio.ensure_future(reader.read())
+        going_on = asyncio.ensure_future(self.go_on.wait())
+        await asyncio.wait((leaving, going_on), return_when=asyncio.FIRST_COMPLETED)
+        gone = leaving.done()
+        leaving.cancel()
+        going_on.cancel()
+        if gone:
+            raise ConnectionError
+
+    def release(self) -> None:
+        """Let a stream that hangs go on."""
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(self.go_on.set)
 
     def _event(self, writer: asyncio.StreamWriter, value: dict[str, Any]) -> None:
         base = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
@@ -109,8 +126,8 @@ def _reply(writer: asyncio.StreamWriter, value: object) -> None:
 @contextmanager
 def mock_model() -> Generator[MockModel]:
     """Serve until the block ends."""
-    mock = MockModel()
     loop = asyncio.new_event_loop()
+    mock = MockModel(loop=loop)
     ready = threading.Event()
     stop = asyncio.Event()
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from lockgate.server.protocol import HttpProtocol
+    from lockgate.server.protocol import Edge, HttpProtocol
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -97,15 +97,16 @@ class Cycle:
 
     # What runs the application.
 
-    async def run(self, app: ASGI, scope: Scope) -> None:
-        """Run the application; answer 500 if it ends without an answer.
+    async def run(self, edge: "Edge", scope: Scope) -> None:
+        """Run the application of this moment; answer 500 if it ends without an answer.
 
         What it raises ends the task, and asyncio logs it.
         """
         try:
             self._silent = scope["method"] == "HEAD"
             self._continue = any(name == b"expect" for name, _ in scope["headers"])
-            await app(scope, self.receive, self.send)
+            assert edge.app is not None, "it was set before the first connection"
+            await edge.app(scope, self.receive, self.send)
         except asyncio.CancelledError:
             if not self._gone:
                 raise

@@ -43,7 +43,7 @@ class Edge:
 
     limits: EdgeLimits = field(default_factory=EdgeLimits)
     app: ASGI | None = None
-    """What answers from now on; None: what uvicorn was given."""
+    """What answers requests that begin from now on; None: what uvicorn was given."""
     open: set["HttpProtocol"] = field(default_factory=set["HttpProtocol"])
     _sweeper: asyncio.TimerHandle | None = None
 
@@ -56,7 +56,9 @@ class Edge:
     ) -> "HttpProtocol":
         """Return the protocol of one connection; uvicorn calls this."""
         loop = _loop or asyncio.get_running_loop()
-        return HttpProtocol(self, config.loaded_app, server_state, loop)
+        if self.app is None:
+            self.app = config.loaded_app
+        return HttpProtocol(self, server_state, loop)
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look after deadlines while there are connections."""
@@ -76,10 +78,9 @@ class Edge:
 class HttpProtocol(asyncio.Protocol):
     """One connection of a client."""
 
-    def __init__(self, edge: Edge, app: ASGI, state: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, edge: Edge, state: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._edge = edge
         self._limits = edge.limits
-        self._app = app
         self._state = state
         self.loop = loop
         self._parser = httptools.HttpRequestParser(self)
@@ -223,7 +224,7 @@ class HttpProtocol(asyncio.Protocol):
             "client": self._client,
             "server": self._server,
         }
-        task = self.loop.create_task(cycle.run(self._edge.app or self._app, scope))
+        task = self.loop.create_task(cycle.run(self._edge, scope))
         cycle.task = task
         self._state.tasks.add(task)
 

@@ -6,8 +6,8 @@ import logging
 import signal
 import socket
 import stat
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,14 @@ _PORT_DIGITS = 5
 Opener = Callable[[], AbstractAsyncContextManager[Gateway]]
 
 
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to us: uvicorn raises a signal again at its end, which would kill us first."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
 @dataclass(slots=True)
 class _Open:
     """A gateway that is open, and what closes it."""
@@ -45,6 +53,7 @@ class Server:
         self._edge = Edge()
         self._uvicorn: uvicorn.Server | None = None
         self._current: _Open | None = None
+        self._swapping = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
 
     async def serve(self, open_gateway: Opener, started: Callable[[Gateway, str], None]) -> None:
@@ -60,7 +69,7 @@ class Server:
         try:
             self._current = await self._open(open_gateway)
             self._edge.app = self._current.built.application
-            self._uvicorn = server = uvicorn.Server(
+            self._uvicorn = server = _Uvicorn(
                 uvicorn.Config(
                     self._edge.app,
                     http=self._edge,  # type: ignore[arg-type]  # any callable does
@@ -75,6 +84,8 @@ class Server:
             )
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._reload, open_gateway)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, server.handle_exit, number, None)
             started(self._current.gateway, _address(sockets[0]))
             await server.serve(sockets=sockets)
         finally:
@@ -103,13 +114,14 @@ class Server:
 
         A configuration with a problem changes nothing.
         """
-        try:
-            renewed = await self._open(open_gateway)
-        except LockgateError as error:
-            _LOG.error("the configuration stays as it was: %s", error.advice)
-            return
-        old, self._current = self._current, renewed
-        self._edge.app = renewed.built.application
+        async with self._swapping:
+            try:
+                renewed = await self._open(open_gateway)
+            except LockgateError as error:
+                _LOG.error("the configuration stays as it was: %s", error.advice)
+                return
+            old, self._current = self._current, renewed
+            self._edge.app = renewed.built.application
         _LOG.info("the configuration was read again")
         if old is not None:
             await old.built.application.idle()
@@ -168,21 +180,24 @@ def _is_loopback(listen: str) -> bool:
 
 
 def _listen(listen: str) -> socket.socket:
+    unix = listen.startswith(_UNIX)
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_UNIX if unix else socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if listen.startswith(_UNIX):
-            return _listen_unix(Path(listen.removeprefix(_UNIX)))
-        host, _, port = listen.rpartition(":")
-        host = host.strip("[]")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        found = socket.socket(family, socket.SOCK_STREAM)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, int(port)))
+        if unix:
+            _bind_unix(found, Path(listen.removeprefix(_UNIX)))
+        else:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind((host, int(port)))
+        found.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
+        found.close()
         raise UsageError(
             f"cannot listen on `{listen}`: {getattr(error, 'strerror', None) or error}",
             hint="choose another address with `--listen`, or stop what has this one",
         ) from error
-    found.listen(_BACKLOG)
     found.setblocking(False)
     return found
 
@@ -195,19 +210,15 @@ def _address(listening: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _listen_unix(path: Path) -> socket.socket:
+def _bind_unix(found: socket.socket, path: Path) -> None:
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
                 probe.connect(str(path))
             except ConnectionRefusedError:
                 path.unlink()  # of a process that is gone
-    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     found.bind(str(path))
     path.chmod(_OWNER_ONLY)
-    found.listen(_BACKLOG)
-    found.setblocking(False)
-    return found
 
 
 def _forget(listen: str) -> None:
