@@ -17,6 +17,7 @@ from lockgate.books.records import encode_audited, encode_settled
 from lockgate.books.spool import Spool
 from lockgate.domain.audit import Entry
 from lockgate.domain.budget import Bucket, Budget, Period, UsageEvent
+from lockgate.domain.digest import JsonObject
 from lockgate.domain.identity import GatewayKey, KeySecret
 from lockgate.domain.money import TokenCounts
 from lockgate.errors import LockgateError
@@ -28,7 +29,7 @@ from lockgate.store.sqlite import open_sqlite
 from postgres import running_postgres
 
 ACCOUNTS = ("team:shop", "key:ci", "task:review")
-DETAIL = {
+DETAIL: JsonObject = {
     "route": "chat", "model": "m", "outcome": "ok", "status": 200, "input": "sha256:" + "0" * 64,
     "output": "sha256:" + "1" * 64, "release": "sha256:" + "2" * 64, "findings": [],
     "usage": {"input_tokens": 900, "output_tokens": 120}, "duration_us": 83000,

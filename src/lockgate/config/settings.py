@@ -303,7 +303,7 @@ class TokenRule(_Table):
     """What the bearer of a token may do, if all claims match."""
 
     claims: Annotated[Mapping[str, str], NotEmpty()]
-    """Patterns by claim: `*` is any run without `/`, `**` any run. Of a list, one item is enough."""
+    """Patterns by claim: `*` is any run without `/`, `**` any run. A list needs one that fits."""
     team: Name
     roles: tuple[Role, ...] = (Role.CALLER,)
     scopes: tuple[Annotated[str, Matches("(task|model|route):.+")], ...] = ()
@@ -341,8 +341,8 @@ class BooksSettings(_Table):
     """What calls of the gateway cost."""
 
     prices: Path | None = None
-    """The price file, relative to the configuration file. Default: every model is free, which
-    `lockgate serve` says when it starts."""
+    """The price file, relative to the configuration file. Without one nothing has a price: events
+    say so with the flag `assumed-price`, and no budget can be set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
