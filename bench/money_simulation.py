@@ -114,6 +114,7 @@ async def replica(dsn: str, root: Path, clients: int, seed: int) -> None:
 
     with open_books(lambda: open_postgres(dsn), root / "spool", clock=now, failed=failed) as books:
         await asyncio.to_thread(wait_for, lambda: books.budgets.is_loaded)
+        (root / f"ready-{seed}").touch()
         audit_log = append(root / "audited")
 
         async def audited() -> None:
@@ -142,6 +143,8 @@ class Report:
     upstream: int
     ledger: int
     overshoot: int
+    exhausted: int
+    """Budgets of which at most a twentieth is left."""
     lost: int
     wrong: int
     doubled: int
@@ -176,16 +179,20 @@ def simulate(dsn: str, root: Path, load: Load) -> Report:
         return subprocess.Popen([sys.executable, __file__, *arguments])
 
     running = [start(n) for n in range(load.replicas)]
+    numbers = list(range(load.replicas))
+    for n in numbers:
+        wait_for((root / f"ready-{n}").exists)
     began, kills = time.monotonic(), 0
-    time.sleep(1.5)
     while time.monotonic() < began + load.seconds:
-        time.sleep(chance.uniform(0.2, 0.8))
+        time.sleep(chance.uniform(0.1, 0.5))
         victim = chance.randrange(load.replicas)
         running[victim].kill()
         running[victim].wait()
         kills += 1
-        running[victim] = start(load.replicas + kills)
-    time.sleep(2)
+        numbers[victim] = load.replicas + kills
+        running[victim] = start(numbers[victim])
+    for n in numbers:
+        wait_for((root / f"ready-{n}").exists)
     for process in running:
         process.terminate()
     for process in running:
@@ -244,6 +251,7 @@ async def _compare(dsn: str, root: Path, limit: int, kills: int, seconds: float)
             max(0, spent[account] - most) + max(0, booked[account] - most)
             for account, most in limits.items()
         ),
+        exhausted=sum(booked[account] > 0.95 * most for account, most in limits.items()),
         lost=len(acknowledged.keys() - ledger.keys()),
         wrong=sum(ledger[n].nanos != c for n, c in acknowledged.items() if n in ledger),
         doubled=len(events) - len(ledger),

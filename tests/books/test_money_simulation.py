@@ -8,7 +8,7 @@ from money_simulation import Load, simulate
 def test_four_replicas_that_are_killed_at_random_neither_overshoot_nor_lose_nor_double(
     postgres_dsn: str, tmp_path: Path
 ) -> None:
-    load = Load(seconds=5, replicas=4, clients=64, limit=1_500_000)
+    load = Load(seconds=5, replicas=4, clients=64, limit=4_000_000)
     dsn = postgres_dsn
 
     report = simulate(dsn, tmp_path, load)
@@ -18,5 +18,5 @@ def test_four_replicas_that_are_killed_at_random_neither_overshoot_nor_lose_nor_
     assert (report.open_leases, report.still_lent) == (0, 0), report
     # It is a test only if there was something to go wrong.
     assert report.kills >= 5, report
-    assert report.ledger > 0.9 * report.limit, report
+    assert report.exhausted > 0, report
     assert report.unknown_outcome > 0, report

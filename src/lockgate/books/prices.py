@@ -83,6 +83,11 @@ class Prices:
         return self._dearest
 
 
+def no_prices() -> Prices:
+    """Return prices for a place without a price file: nothing costs, and each event says so."""
+    return Prices({}, currency="EUR", unknown=Unknown.ASSUME)
+
+
 def read_prices(document: bytes, name: str = "the price file") -> Prices:
     """Read a price file.
 
@@ -161,11 +166,11 @@ def _series(by_day: Mapping[date, Price]) -> _Series:
 
 def _dearest(series: Mapping[str, _Series]) -> Price:
     every = [price for one in series.values() for price in one.prices]
-    most = max(max(price.input, price.cached_input) for price in every)
+    most = max((max(price.input, price.cached_input) for price in every), default=0)
     return Price(
         input=most,
         cached_input=most,
-        output=max(price.output for price in every),
-        second=max(price.second for price in every),
+        output=max((price.output for price in every), default=0),
+        second=max((price.second for price in every), default=0),
         assumed=True,
     )

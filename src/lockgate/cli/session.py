@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockgate.cli.output import Bar, Silence
 from lockgate.config.environment import Environment
-from lockgate.ports import Progress, State
+from lockgate.ports import GatewayState, Progress
 
 if TYPE_CHECKING:
     from lockgate.config.load import Loaded
@@ -42,7 +42,7 @@ class Session:
 
         return model_store(self.loaded, self.environment)
 
-    def store(self) -> AbstractAsyncContextManager[State]:
+    def store(self) -> AbstractAsyncContextManager[GatewayState]:
         """Return the database with the audit log, to be opened inside `run`."""
         from lockgate.app.state import open_store
 

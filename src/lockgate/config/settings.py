@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 from lockgate.config.constraint import Matches, NotEmpty, Passes, Range, TaggedBy
 from lockgate.config.table import Table as _Table
 from lockgate.domain.call import DataClass, EngineKind
+from lockgate.domain.identity import Role
 from lockgate.domain.task import OnUnavailable
 
 
@@ -298,6 +299,53 @@ class ServerSettings(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRule(_Table):
+    """What the bearer of a token may do, if all claims match."""
+
+    claims: Annotated[Mapping[str, str], NotEmpty()]
+    """Patterns by claim: `*` is any run without `/`, `**` any run. A list needs one that fits."""
+    team: Name
+    roles: tuple[Role, ...] = (Role.CALLER,)
+    scopes: tuple[Annotated[str, Matches("(task|model|route):.+")], ...] = ()
+    """`task:NAME`, `model:NAME`, `route:NAME`, or `KIND:*`. None reaches nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIssuer(_Table):
+    """An identity provider whose signed tokens count, such as a CI service."""
+
+    name: Name
+    issuer: Annotated[str, NotEmpty()]
+    """The `iss` claim, character for character."""
+    audience: Annotated[str, NotEmpty()]
+    """What `aud` must be or hold."""
+    jwks_url: Annotated[str, Matches(r"https://[^\s]+|http://(127\.0\.0\.1|localhost)[:/][^\s]*")]
+    """Where its public keys are."""
+    algorithms: tuple[
+        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"],
+        ...,
+    ] = ("RS256",)
+    rules: Annotated[tuple[TokenRule, ...], NotEmpty()]
+    """The first that matches counts; a token that none matches is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings(_Table):
+    """Who may call the gateway, beside the keys of `lockgate token`."""
+
+    issuers: tuple[TokenIssuer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BooksSettings(_Table):
+    """What calls of the gateway cost."""
+
+    prices: Path | None = None
+    """The price file, relative to the configuration file. Without one nothing has a price: events
+    say so with the flag `assumed-price`, and no budget can be set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config(_Table):
     """Everything that a process needs to know before it starts."""
 
@@ -308,6 +356,8 @@ class Config(_Table):
     policy: PolicySettings = field(default_factory=PolicySettings)
     registries: RegistriesSettings = field(default_factory=RegistriesSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    books: BooksSettings = field(default_factory=BooksSettings)
     models: Mapping[Name, ModelSettings] = field(default_factory=dict)
     """Models beside those of the catalogue, by name."""
     backends: Mapping[Name, BackendSettings] = field(default_factory=dict)

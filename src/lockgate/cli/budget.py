@@ -1,0 +1,103 @@
+"""`lockgate budget`: the most that teams, keys and tasks may spend."""
+
+from datetime import UTC, datetime
+
+import click
+
+from lockgate.cli.output import data_json, table, words
+from lockgate.cli.session import Session
+from lockgate.domain.budget import Budget, Period
+from lockgate.domain.money import money, parse_money
+from lockgate.errors import UsageError
+
+_PERIODS = click.Choice([str(period) for period in Period])
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group()
+def budget() -> None:
+    """Set and show the most that teams, keys and tasks may spend."""
+
+
+@budget.command(
+    "set",
+    epilog=_examples(
+        "lockgate budget set team:shop 250 --per month",
+        "lockgate budget set key:ci 5.50 --per day",
+    ),
+)
+@click.argument("account")
+@click.argument("amount")
+@click.option("--per", type=_PERIODS, default="month", show_default=True)
+@click.pass_obj
+def set_limit(session: Session, account: str, amount: str, per: str) -> None:
+    """Let ACCOUNT (`team:NAME`, `key:NAME`, `task:NAME`) spend AMOUNT of the currency."""
+    from lockgate.app.calls import os_user
+    from lockgate.app.spending import set_budget
+
+    if session.loaded.config.books.prices is None:
+        raise UsageError(
+            "nothing has a price here, so a budget would hold nothing back",
+            hint="name a price file with `books.prices` in lockgate.toml",
+        )
+    try:
+        nanos = parse_money(amount)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    chosen = Budget(account=account, period=Period(per), nanos=nanos)
+
+    async def act() -> None:
+        async with session.store() as state:
+            await set_budget(state, chosen, actor=os_user().name, now=datetime.now(UTC))
+
+    session.run(act)
+    words(f"`{account}` may spend {money(nanos)} per {per}")
+
+
+@budget.command("drop", epilog=_examples("lockgate budget drop team:shop --per month"))
+@click.argument("account")
+@click.option("--per", type=_PERIODS, default="month", show_default=True)
+@click.pass_obj
+def drop_limit(session: Session, account: str, per: str) -> None:
+    """Let ACCOUNT spend without this limit."""
+    from lockgate.app.calls import os_user
+    from lockgate.app.spending import drop_budget
+
+    async def act() -> None:
+        async with session.store() as state:
+            now = datetime.now(UTC)
+            await drop_budget(state, account, Period(per), actor=os_user().name, now=now)
+
+    session.run(act)
+
+
+@budget.command("list", epilog=_examples("lockgate budget list", "lockgate budget list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array; amounts in nanos.")
+@click.pass_obj
+def list_budgets(session: Session, *, as_json: bool) -> None:
+    """Show each budget, what is spent of it, and what replicas hold."""
+    from lockgate.app.spending import Standing, standings
+
+    async def act() -> list[Standing]:
+        async with session.store() as state:
+            return list(await standings(state, datetime.now(UTC)))
+
+    found = session.run(act)
+    if as_json:
+        data_json([each.document for each in found])
+        return
+    rows = [
+        (
+            each.budget.account,
+            each.period,
+            money(each.budget.nanos),
+            money(each.spent),
+            money(each.held),
+            money(each.expired),
+        )
+        for each in found
+    ]
+    table(("ACCOUNT", "PERIOD", "LIMIT", "SPENT", "HELD", "EXPIRED"), rows)

@@ -1,0 +1,116 @@
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lockgate.cli.main import execute
+from lockgate.domain.budget import Lease, Period, UsageEvent, bucket
+from lockgate.domain.money import TokenCounts
+from lockgate.store.sqlite import open_sqlite
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LOCKGATE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lockgate.toml").write_text('[books]\nprices = "prices.toml"\n')
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    status = execute(list(arguments))
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+def spend(folder: Path) -> None:
+    """A replica that was last heard of a minute ago: 3 of 10 borrowed nanos are spent."""
+    place = bucket("team:shop", Period.MONTH, NOW)
+    past = NOW - timedelta(minutes=1)
+    event = UsageEvent(
+        id="e",
+        at=past,
+        key="ci",
+        team="shop",
+        model="smollm2",
+        counts=TokenCounts(input_tokens=5, output_tokens=2, duration_us=1_500_000),
+        nanos=3,
+    )
+
+    async def work() -> None:
+        async with open_sqlite(folder / "state" / "lockgate.db") as store, store.begin() as unit:
+            lease = Lease(replica="r", bucket=place, nanos=10, spent=0, expires_at=past)
+            await unit.budgets.lend(lease, limit=10, need=1)
+            await unit.budgets.spend("r", {place: 3}, expires_at=past)
+            await unit.usage.add([event])
+
+    asyncio.run(work())
+
+
+def test_a_budget_shows_what_is_spent_held_and_without_an_owner(
+    capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    assert run(capsys, "budget", "set", "team:shop", "0.00000001")[0] == 0
+    spend(workplace)
+
+    (shown,) = json.loads(run(capsys, "budget", "list", "--json")[1])
+    assert shown == {
+        "account": "team:shop",
+        "period": f"month:{NOW:%Y-%m}",
+        "limit_nanos": "10",
+        "spent_nanos": "3",
+        "held_nanos": "7",
+        "expired_nanos": "7",
+    }
+    line = run(capsys, "budget", "list")[1].splitlines()[1].split()
+    assert line[2:] == ["0.00000001", "0.000000003", "0.000000007", "0.000000007"]
+
+
+def test_a_budget_is_dropped_once(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "budget", "set", "key:ci", "5.50", "--per", "day")
+    assert run(capsys, "budget", "drop", "key:ci", "--per", "day")[0] == 0
+    status, _, err = run(capsys, "budget", "drop", "key:ci", "--per", "day")
+    assert (status, "has no budget by day" in err) == (2, True)
+    actions = [e["action"] for e in json.loads(run(capsys, "audit", "list", "--json")[1])]
+    assert actions == ["budget.drop", "budget.set"]
+
+
+def test_a_budget_that_cannot_be_is_refused(
+    capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    for account, amount in (
+        ("shop", "1"),
+        ("user:ana", "1"),
+        ("team:", "1"),
+        ("team:shop", "lots"),
+        ("team:shop", "1e9"),
+        ("team:shop", "999999999999"),
+    ):
+        assert run(capsys, "budget", "set", account, amount)[0] == 2
+    (workplace / "lockgate.toml").write_text("")
+    status, _, err = run(capsys, "budget", "set", "team:shop", "1")
+    assert (status, "nothing has a price" in err) == (2, True)
+
+
+def test_usage_is_summed_by_what_was_asked_for(
+    capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    assert json.loads(run(capsys, "usage", "--json")[1]) == []
+    spend(workplace)
+
+    (shown,) = json.loads(run(capsys, "usage", "--by", "model", "--json")[1])
+    assert shown == {
+        "model": "smollm2",
+        "calls": 1,
+        "input_tokens": 5,
+        "cached_tokens": 0,
+        "output_tokens": 2,
+        "seconds": 1.5,
+        "nanos": "3",
+    }
+    assert run(capsys, "usage", "--by", "task")[1].splitlines()[1].split()[0] == "-"
