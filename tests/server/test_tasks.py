@@ -2,6 +2,7 @@ import json
 import time
 from typing import Any
 
+from lockgate.tasks.review.task import Review
 from server.serving import Served, serving
 
 EVAL = b"--- a/app.py\n+++ b/app.py\n@@ -1,0 +2 @@\n+value = eval(text)\n"
@@ -18,7 +19,7 @@ def test_a_diff_as_plain_text_gives_its_risk() -> None:
         assert (response.status, body["risk"]) == (200, "high")
         assert served.engine.calls[0].input == {"diff": EVAL.decode()}
         assert response.headers["x-lockgate-release"].startswith("sha256:")
-        assert response.headers["x-lockgate-engine"] == "model"
+        assert response.headers["x-lockgate-engine"] == Review().spec.engine
 
 
 def test_the_engine_and_the_format_can_be_chosen() -> None:

@@ -3,16 +3,31 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from lockgate.server.protocol import Edge, HttpProtocol
+from typing import Any, Protocol, TypeAlias
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGI: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Connection(Protocol):
+    """What a request needs of the connection that it came on."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: Any
+    drained: "asyncio.Future[None] | None"
+
+    def head(self, status: int, headers: list[tuple[bytes, bytes]], *, keep: bool) -> bytes: ...
+    def answered(self, cycle: "Cycle") -> None: ...
+
+
+class Answering(Protocol):
+    """What has the application of this moment."""
+
+    app: ASGI | None
+
 
 _DISCONNECT = {"type": "http.disconnect"}
 _NO_BODY = frozenset({204, 304})
@@ -45,7 +60,7 @@ class Cycle:
         "task",
     )
 
-    def __init__(self, protocol: "HttpProtocol", *, keep: bool) -> None:
+    def __init__(self, protocol: Connection, *, keep: bool) -> None:
         self._protocol = protocol
         self.keep = keep
         self.task: asyncio.Task[None] | None = None
@@ -97,7 +112,7 @@ class Cycle:
 
     # What runs the application.
 
-    async def run(self, edge: "Edge", scope: Scope) -> None:
+    async def run(self, edge: Answering, scope: Scope) -> None:
         """Run the application of this moment; answer 500 if it ends without an answer.
 
         What it raises ends the task, and asyncio logs it.

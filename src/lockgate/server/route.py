@@ -3,14 +3,12 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 from lockgate.domain.digest import Json
 
-if TYPE_CHECKING:
-    from lockgate.server.exchange import Exchange
-
-Handler: TypeAlias = Callable[["Exchange"], Awaitable[None]]
+Handler: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Takes the `Exchange`, which knows its route."""
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
