@@ -1,0 +1,129 @@
+"""What is measured: the gateway as shipped, and what others put in the same place."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PEERS = ROOT / ".bench" / "peers"
+MODEL_PORT = 9401
+SYSTEM = "You are a terse DevOps assistant. Answer with the likely cause and the next command."
+ASKED = (
+    "kubectl get pods shows api-7c9d in CrashLoopBackOff with 14 restarts in the last hour, "
+    "exit code 137, limits memory 256Mi. What should I check first?"
+)
+KEY = "bench-key-0123456789abcdef0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server to be started on a port of its own."""
+
+    name: str
+    command: list[str]
+    port: int
+    path: str = "/v1/chat/completions"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
+
+
+def bodies(folder: Path) -> dict[str, Path]:
+    """Write the request bodies: a short question, a prompt of 4 KB, and each as a stream."""
+    log = "".join(
+        f'2026-11-20T10:15:{n % 60:02d}Z api-7c9d app[1]: level=info msg="handled request" '
+        f"method=GET path=/v1/orders/{1000 + 7 * n} status=200 dur_ms={3 + n % 40}\n"
+        for n in range(32)
+    )
+    texts = {"short": ASKED, "prompt": f"{log[:4000]}ask jane.doe@example.com at 10.1.2.3"}
+    found = {}
+    for name, text in texts.items():
+        for stream in (False, True):
+            body: dict[str, object] = {
+                "model": "bench",
+                "messages": [
+                    {"role": "system", "content": SYSTEM},
+                    {"role": "user", "content": text},
+                ],
+                "temperature": 0.2,
+                "max_tokens": 256,
+            }
+            if stream:
+                body["stream"] = True
+            path = folder / f"{name}{'_stream' if stream else ''}.json"
+            path.write_text(json.dumps(body, separators=(",", ":")))
+            found[path.stem] = path
+    return found
+
+
+def gateway(folder: Path, name: str, port: int, more: str = "", key: str | None = None) -> Target:
+    """Return our own server, configured by `more` beside the one upstream."""
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    (place / "lockgate.toml").write_text(
+        f'task_folders = []\n[server]\nlisten = "127.0.0.1:{port}"\n'
+        f'[backends.model]\nkind = "openai"\nurl = "http://127.0.0.1:{MODEL_PORT}/v1"\n'
+        f'data_classes = ["public", "internal"]\nmodels = {{ bench = "bench" }}\n{more}'
+    )
+    return Target(
+        name,
+        [sys.executable, "-m", "lockgate", "--config", str(place / "lockgate.toml"), "serve"],
+        port,
+        environment={"LOCKGATE_STATE_DIR": str(place / "state"), "LOCKGATE_DATA_DIR": str(place)},
+        key=key,
+    )
+
+
+def nginx(folder: Path, port: int) -> Target | None:
+    """Return a plain proxy, which does nothing but pass bytes on."""
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        return None
+    place = folder / "nginx"
+    place.mkdir(exist_ok=True)
+    (place / "nginx.conf").write_text(
+        "worker_processes 1; daemon off; pid nginx.pid; error_log stderr;\n"
+        "events { worker_connections 1024; }\n"
+        "http { access_log off; keepalive_requests 1000000;\n"
+        f"  upstream model {{ server 127.0.0.1:{MODEL_PORT}; keepalive 128;"
+        " keepalive_requests 1000000; }\n"
+        f"  server {{ listen 127.0.0.1:{port};\n"
+        "    location / { proxy_pass http://model; proxy_http_version 1.1;"
+        ' proxy_set_header Connection ""; proxy_buffering off; } } }\n'
+    )
+    return Target("nginx", [program, "-p", str(place), "-c", "nginx.conf"], port)
+
+
+def peers(port: int) -> list[Target]:
+    """Gateways from PyPI, installed into a throw-away environment when they can be."""
+    found = []
+    binary = PEERS / "bin" / "python"
+    if _installed("sglang_router"):
+        command = [str(binary), "-m", "sglang_router.launch_router", "--host", "127.0.0.1"]
+        command += ["--port", str(port), "--worker-urls", f"http://127.0.0.1:{MODEL_PORT}"]
+        command += ["--policy", "round_robin", "--log-level", "error"]
+        command += ["--prometheus-port", str(port + 50)]
+        found.append(Target("sglang-router", command, port))
+    if _installed("litellm"):
+        settings = PEERS / "litellm.yaml"
+        settings.write_text(
+            "model_list:\n- model_name: bench\n  litellm_params:\n    model: openai/bench\n"
+            f"    api_base: http://127.0.0.1:{MODEL_PORT}/v1\n    api_key: none\n"
+        )
+        command = [str(PEERS / "bin" / "litellm"), "--config", str(settings), "--host"]
+        command += ["127.0.0.1", "--port", str(port + 1), "--num_workers", "1"]
+        found.append(Target("litellm", command, port + 1, environment={"LITELLM_LOG": "ERROR"}))
+    return found
+
+
+def _installed(module: str) -> bool:
+    python = PEERS / "bin" / "python"
+    if not python.exists():
+        return False
+    probe = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{module}') is None)"
+    return subprocess.run([python, "-c", probe], check=False).returncode == 0
