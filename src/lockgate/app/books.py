@@ -15,21 +15,66 @@ from lockgate.books.records import encode_audited
 from lockgate.books.spool import Spool
 from lockgate.config.environment import Environment
 from lockgate.domain.audit import Entry
-from lockgate.errors import LockgateError, NotFound
+from lockgate.domain.digest import JsonObject
+from lockgate.errors import LockgateError, NotFound, Unavailable
 from lockgate.ports import Clock
 
 SPOOLS: Final = "spool"
+MAX_BEHIND_BYTES: Final = 2 << 30
 
 
 class Books:
-    """What the server calls for each request; nothing here waits but `budgets.acquire`."""
+    """What the server calls for each request; nothing here waits but `budgets.acquire`.
 
-    def __init__(self, budgets: Budgets, spool: Spool) -> None:
+    Implements `AuditSink` too: entries are in the spool when `note` returns, and in the chain with
+    the next batch.
+    """
+
+    def __init__(self, budgets: Budgets, spool: Spool, keeper: Keeper, *, clock: Clock) -> None:
         self.budgets = budgets
         self._spool = spool
+        self._keeper = keeper
+        self._clock = clock
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the limits are known: before that every call is refused."""
+        return self.budgets.is_loaded
+
+    @property
+    def behind_bytes(self) -> int:
+        """How much of the spool is not in the database yet."""
+        return self._keeper.behind_bytes
+
+    def refuse_if_full(self) -> None:
+        """Refuse a call that there would be no room to record.
+
+        Raises:
+            Unavailable: the database has taken nothing for so long that the spool is full.
+
+        """
+        if self.behind_bytes > MAX_BEHIND_BYTES:
+            raise Unavailable(
+                f"{self.behind_bytes} bytes of usage and audit wait for the database, "
+                f"the most is {MAX_BEHIND_BYTES}",
+                hint="see why it does not answer",
+            )
+
+    def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None:
+        """Write the audit entry of one call. Raises StorageFailed if the disk does not take it."""
+        self.audit(
+            Entry(
+                id=call,
+                at=self._clock(),
+                actor=actor,
+                action="call",
+                subject=subject,
+                detail=detail,
+            )
+        )
 
     def audit(self, entry: Entry) -> None:
-        """Write an entry for the audit log: in the spool now, in the chain with the next batch.
+        """Write an entry for the audit log.
 
         Raises:
             StorageFailed: the spool cannot be written.
@@ -60,7 +105,7 @@ def open_books(
     budgets = Budgets(spool=spool, clock=clock, stopwatch=time.monotonic)
     keeper = Keeper(spool=spool, budgets=budgets, clock=clock, failed=failed, root=root)
     with running(Background(open_state, [keeper.run, *jobs], failed=failed)):
-        yield Books(budgets, spool)
+        yield Books(budgets, spool, keeper, clock=clock)
 
 
 def spool_root(environment: Environment) -> Path:

@@ -31,8 +31,9 @@ class Journal:
 
     @property
     def behind(self) -> int:
-        """How many bytes of the spool are not in the ledger, as far as this knows."""
-        return self._spool.end - (self._position or 0)
+        """How many bytes of the spool are not in the ledger; all that is kept if unknown."""
+        known = self._spool.start if self._position is None else self._position
+        return self._spool.end - known
 
     async def open(self) -> bool:
         """Find the position; False if the spool was closed for good.

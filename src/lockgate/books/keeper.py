@@ -47,7 +47,13 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due: dict[str, float] = {}
         self._down_until = 0.0
+        self._taken = spool.start
         budgets.connect(self.lend)
+
+    @property
+    def behind_bytes(self) -> int:
+        """How much of the spool is not in the ledger yet; read on any thread."""
+        return self._spool.end - self._taken
 
     async def run(self, state: GatewayState, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then bring everything to the database."""
@@ -95,7 +101,7 @@ class Keeper:
     async def _step(self, state: GatewayState, journal: Journal) -> None:
         self._budgets.maintain()
         while await journal.flush():
-            pass
+            self._taken = self._spool.end - journal.behind
         if self._is_due("limits", _LIMITS_S):
             await self._limits(state)
         for one in self._budgets.wanting():
