@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from lockgate.errors import LockgateError
+from lockgate.errors import LockgateError, StorageFailed
 from lockgate.ports import SharedState
 from lockgate.traffic.bucket import Bucket
 from lockgate.traffic.leases import Outcome, Report, exchange
@@ -61,7 +61,7 @@ class SharedLimits:
             return error
         except TimeoutError:
             self._part()
-            return None
+            return StorageFailed(f"the shared limits did not answer in {_PATIENCE_S:g} s")
         self._take_over(outcomes[-1], spoken_for)
         return None
 
@@ -70,7 +70,7 @@ class SharedLimits:
         reports: list[Report] = []
         spoken_for: dict[str, tuple[str, Bucket, float]] = {}
         for subject, buckets in self._limits.buckets.items():
-            if any(bucket.wanted for bucket in buckets):
+            if any(bucket.wanted or bucket.spent for bucket in buckets):
                 self._active[subject] = now
             elif subject not in self._active:
                 continue
@@ -113,7 +113,7 @@ def _report(name: str, bucket: Bucket, *, leaving: bool) -> Report:
         rate=bucket.limit.rate,
         burst=bucket.limit.burst,
         spent=bucket.spent,
-        wanted=bucket.wanted,
+        wanted=bucket.wanted if bucket.shared else max(0.0, bucket.spent),
         largest=bucket.largest,
         leaving=leaving,
     )
