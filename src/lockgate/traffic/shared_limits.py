@@ -11,15 +11,17 @@ from lockgate.traffic.rate_limits import RateLimits
 
 STATE = "rate-limits.1"
 EVERY_S = 0.25
-IDLE_S = 10.0
+IDLE_S = 3.0
+_MOST_BUSY = 0.05
+"""Of the time, at most, exchanges may take: with thousands of subjects they get rarer."""
 _PATIENCE_S = 2.0
 
 
 class SharedLimits:
-    """Exchanges leases with the other replicas. `exchange` is to be called each `every_s`.
+    """Exchanges leases with the other replicas: call `exchange`, wait `pause_s`, and again.
 
-    While the store is away each replica keeps to its part of every limit, and asks again at the
-    next call.
+    To be used on the thread of the limits; the shared state may be elsewhere. While the store is
+    away each replica keeps to its part of every limit, and asks again at the next call.
     """
 
     def __init__(
@@ -42,6 +44,8 @@ class SharedLimits:
         self._active: dict[str, float] = {}
         self.connected = False
         """Whether the last exchange succeeded."""
+        self.pause_s = every_s
+        """Seconds to wait before the next exchange."""
         self._parted = False
 
     async def exchange(self) -> LockgateError | None:
@@ -50,7 +54,10 @@ class SharedLimits:
         outcomes: list[Outcome] = []
 
         def change(document: str | None) -> str:
+            began = self._clock()
             outcomes.append(exchange(document, self._replica, reports, self._wall_clock()))
+            busy_s = self._clock() - began
+            self.pause_s = max(self._every_s, min(busy_s / _MOST_BUSY, IDLE_S))
             return outcomes[-1].document
 
         try:
@@ -89,7 +96,7 @@ class SharedLimits:
         self, outcome: Outcome, spoken_for: dict[str, tuple[str, Bucket, float]]
     ) -> None:
         now = self._clock()
-        due = now + self._every_s
+        due = now + self.pause_s
         self.connected, self._parted = True, False
         self._limits.share(outcome.replicas, due=due)
         for grant in outcome.grants:
