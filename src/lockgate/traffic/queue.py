@@ -141,7 +141,7 @@ class Queue:
         if error is None:
             self.pace.completed(cost, seconds)
             self._concurrency.completed(cost, seconds, in_flight=self.in_flight)
-        elif isinstance(error, (Unavailable, TimeoutError)):
+        elif isinstance(error, (Unavailable, TimeoutError)) and not isinstance(error, Overloaded):
             self._concurrency.overloaded()
         self._give_back(cost)
 
