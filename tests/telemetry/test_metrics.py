@@ -1,3 +1,4 @@
+import time
 import timeit
 
 import pytest
@@ -7,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lockgate.telemetry.definition import SECONDS, Dimension, Kind, Metric
 from lockgate.telemetry.metrics import Metrics
+from lockgate.telemetry.process import watch_process
 from lockgate.telemetry.table import ROUTE, TABLE, VARIANT
 
 CODE = Dimension(("code",), ("200", "500"))
@@ -151,6 +153,25 @@ def test_the_five_updates_of_a_request_cost_less_than_fifteen_microseconds() -> 
 
     best = min(timeit.repeat(updates, number=2000, repeat=7)) / 2000
     assert best < 15e-6
+
+
+def test_gauges_may_be_read_when_they_are_asked_for() -> None:
+    metrics = Metrics(SMALL)
+    readings = iter((3.0, 4.0))
+    metrics.on_scrape(lambda: metrics.gauge("waiting").labels().set(next(readings)))
+    assert [samples(metrics)["waiting", ()] for _ in range(2)] == [3, 4]
+
+
+def test_a_scrape_tells_what_the_process_uses() -> None:
+    metrics = Metrics()
+    watch_process(metrics)
+    first = samples(metrics)
+    sum(n * n for n in range(300_000))
+    second = samples(metrics)
+    assert 10e6 < first["process_resident_memory_bytes", ()] < 10e9
+    assert first["process_open_fds", ()] >= 3
+    assert second["process_cpu_seconds_total", ()] > first["process_cpu_seconds_total", ()]
+    assert 0 < time.time() - first["process_start_time_seconds", ()] < 3600
 
 
 def test_variants_are_told_apart_by_all_that_makes_an_answer() -> None:

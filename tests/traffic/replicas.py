@@ -6,25 +6,24 @@ import random
 from collections.abc import Callable, Sequence
 
 from lockgate.errors import StorageFailed
+from lockgate.traffic.memory import MemoryState
 from lockgate.traffic.rate_limits import LimitsOf, RateLimits, Taken
 from lockgate.traffic.shared_limits import EVERY_S, SharedLimits
 from traffic.clock import Clock
 
 
-class MemoryState:
-    """Implements `ports.SharedState`."""
+class FailingState(MemoryState):
+    """Fails while it is `down`."""
 
-    def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
-        self.down = False
+    down = False
 
     async def read(self, name: str) -> str | None:
         self._knock()
-        return self.texts.get(name)
+        return await super().read(name)
 
     async def change(self, name: str, change: Callable[[str | None], str]) -> None:
         self._knock()
-        self.texts[name] = change(self.texts.get(name))
+        await super().change(name, change)
 
     def _knock(self) -> None:
         if self.down:
@@ -37,7 +36,7 @@ class Replicas:
     def __init__(self, count: int, limits_of: LimitsOf, *, seed: int = 1) -> None:
         self.random = random.Random(seed)  # noqa: S311  a seeded simulation
         self.clock = Clock()
-        self.state = MemoryState()
+        self.state = FailingState()
         self.limits = [RateLimits(limits_of, clock=self.clock) for _ in range(count)]
         self._shared = [
             SharedLimits(

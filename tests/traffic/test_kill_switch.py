@@ -5,7 +5,8 @@ import pytest
 from conftest import Opener
 from lockgate.errors import Corrupt, NotFound, StorageFailed
 from lockgate.traffic.kill_switch import STATE, Kill, KillSwitch, Leaves, Scope
-from traffic.replicas import MemoryState
+from lockgate.traffic.memory import MemoryState
+from traffic.replicas import FailingState
 
 AT = "2026-11-21T12:00:00Z"
 
@@ -60,7 +61,7 @@ def test_turning_all_off_stops_every_task_and_the_stricter_kill_wins() -> None:
 
 def test_while_the_store_is_away_what_was_off_stays_off() -> None:
     async def work() -> None:
-        state = MemoryState()
+        state = FailingState()
         switch = KillSwitch(state)
         await switch.turn_off(kill(Scope.ALL))
         state.down = True
@@ -88,7 +89,7 @@ def test_a_malformed_state_turns_nothing_on(text: str) -> None:
         state = MemoryState()
         switch = KillSwitch(state)
         await switch.turn_off(kill(Scope.ALL))
-        state.texts[STATE] = text
+        await state.change(STATE, lambda _: text)
         with pytest.raises(Corrupt, match="malformed"):
             await switch.refresh()
         assert switch.now.of_task("review")

@@ -2,6 +2,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lockgate.errors import Overloaded, Unavailable
 from lockgate.traffic.concurrency import FixedConcurrency
@@ -222,6 +224,53 @@ async def test_any_order_of_cancellations_leaves_the_queue_empty() -> None:
             victim.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
         assert (q.in_flight, q.waiting, q.waiting_tokens) == (0, 0, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 60),  # cost
+            st.sampled_from(Klass),
+            st.floats(0.1, 20),  # time allowed
+            st.integers(0, 2),  # priority
+            st.floats(0, 0.5),  # pause before
+            st.one_of(st.none(), st.floats(0, 3)),  # cancelled after
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 3),
+)
+def test_whatever_comes_and_goes_the_bounds_hold_and_nothing_is_left_behind(
+    load: list[tuple[int, Klass, float, int, float, float | None]], limit: int
+) -> None:
+    async def work() -> None:
+        q, done = queue(limit, QueueSettings(most_tokens=120, most_waiting=6)), list[str]()
+        jobs: list[asyncio.Task[None]] = []
+        for cost, klass, allowed_s, priority, pause_s, cancelled_s in load:
+            jobs.append(
+                job(
+                    q,
+                    done,
+                    "",
+                    cost=cost,
+                    klass=klass,
+                    deadline=now() + allowed_s,
+                    priority=priority,
+                    seconds=cost / 20,
+                )
+            )
+            if cancelled_s is not None:
+                asyncio.get_running_loop().call_later(cancelled_s, jobs[-1].cancel)
+            await asyncio.sleep(pause_s)
+            assert q.in_flight <= limit
+            assert q.waiting_tokens <= 120
+            assert q.waiting <= 6
+            assert not q.waiting or q.in_flight == limit
+        for ended in await asyncio.gather(*jobs, return_exceptions=True):
+            assert ended is None or isinstance(ended, Overloaded | asyncio.CancelledError)
+        assert (q.in_flight, q.waiting, q.waiting_tokens) == (0, 0, 0)
+
+    run(work())
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -1,11 +1,18 @@
+import asyncio
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 
 import pytest
 
+from conftest import Opener
+from lockgate.errors import Corrupt
 from lockgate.traffic.bucket import Limit
-from lockgate.traffic.rate_limits import Limits, LimitsOf
+from lockgate.traffic.memory import MemoryState
+from lockgate.traffic.rate_limits import Limits, LimitsOf, RateLimits
+from lockgate.traffic.shared_limits import STATE, SharedLimits
+from traffic.clock import Clock
 from traffic.replicas import Replicas
+from virtual_time import now, run
 
 MINUTE = 60
 REQUESTS = Limits(requests=Limit(amount=3000, burst=100))
@@ -108,7 +115,65 @@ def test_subjects_that_nobody_asks_for_leave_the_shared_state(start: Start) -> N
     for n in range(50):
         replicas.limits[n % 2].take([f"k{n}"], tokens=0)
     replicas.advance(replicas.clock.now + 1)
-    assert replicas.state.texts["rate-limits.1"].count("requests") == 50
+    assert _document(replicas).count("requests") == 50
     replicas.advance(replicas.clock.now + 40)
-    assert replicas.state.texts["rate-limits.1"].count("requests") == 0
+    assert _document(replicas).count("requests") == 0
     assert not replicas.limits[0].buckets
+
+
+def _document(replicas: Replicas) -> str:
+    return asyncio.run(replicas.state.read(STATE)) or ""
+
+
+def test_replicas_share_a_limit_through_a_database(opener: Opener) -> None:
+    async def work() -> None:
+        clock = Clock()
+        async with opener() as ours, opener() as theirs:
+            limits = [RateLimits(lambda _: REQUESTS, clock=clock) for _ in range(2)]
+            shared = [
+                SharedLimits(lim, store, replica=name, clock=clock, wall_clock=clock)
+                for lim, store, name in zip(limits, (ours, theirs), "ab", strict=True)
+            ]
+            passed = 0
+            for _ in range(40):
+                for replica in shared:
+                    assert await replica.exchange() is None
+                passed += sum(
+                    lim.take(["k"], tokens=0).allowed for lim in limits for _ in range(30)
+                )
+                clock.now += 0.25
+            assert passed == pytest.approx(100 + 10 * 50, rel=0.05)
+
+    asyncio.run(work())
+
+
+def test_a_database_that_hangs_is_left_alone_after_two_seconds() -> None:
+    class Hanging(MemoryState):
+        async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+            await asyncio.sleep(3600)
+
+    async def work() -> None:
+        limits = RateLimits(lambda _: REQUESTS, clock=now)
+        shared = SharedLimits(limits, Hanging(), replica="a", clock=now, wall_clock=now)
+        assert limits.take(["k"], tokens=0).allowed
+        assert "2" in str(await shared.exchange())
+        assert now() == pytest.approx(2.0)
+        assert not shared.connected
+        assert limits.take(["k"], tokens=0).allowed
+
+    run(work())
+
+
+def test_a_damaged_shared_state_is_reported_and_the_replica_goes_on_alone() -> None:
+    async def work() -> None:
+        state, clock = MemoryState(), Clock()
+        limits = RateLimits(lambda _: REQUESTS, clock=clock)
+        shared = SharedLimits(limits, state, replica="a", clock=clock, wall_clock=clock)
+        limits.take(["k"], tokens=0)
+        assert await shared.exchange() is None
+        await state.change(STATE, lambda _: '{"replicas": []}')
+        assert isinstance(await shared.exchange(), Corrupt)
+        clock.now += 1
+        assert limits.take(["k"], tokens=0).allowed
+
+    asyncio.run(work())

@@ -5,7 +5,7 @@ Used from one thread: the event loop's. The text format is Prometheus's 0.0.4
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf, isfinite
 from typing import Generic, TypeVar
 
@@ -142,6 +142,7 @@ class Metrics:
 
     def __init__(self, table: Sequence[Metric] = TABLE) -> None:
         self._bounds = Bounds()
+        self._readings: list[Callable[[], None]] = []
         self._families: dict[str, Family[Counter] | Family[Gauge] | Family[Histogram]] = {}
         for metric in table:
             self._families[metric.name] = self._family(metric)
@@ -163,8 +164,14 @@ class Metrics:
         for value in values:
             self._bounds.admit((dimension,), value)
 
+    def on_scrape(self, reading: Callable[[], None]) -> None:
+        """Call `reading` before each scrape: it sets gauges that nobody need set in between."""
+        self._readings.append(reading)
+
     def exposition(self) -> bytes:
         """Return the answer to a scrape, to be sent as CONTENT_TYPE."""
+        for reading in self._readings:
+            reading()
         lines = [line for family in self._families.values() for line in family.lines()]
         return ("\n".join(lines) + "\n").encode()
 

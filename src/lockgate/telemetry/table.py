@@ -96,4 +96,9 @@ TABLE: tuple[Metric, ...] = (
     Metric("lockgate_audit_waiting", G, "Audit events that wait to be written."),
     Metric("lockgate_shared_state_up", G, "1 while replicas share their limits."),
     Metric("lockgate_spans_dropped_total", C, "Spans that found no place in the queue."),
+    # the process, by the names that every Prometheus client has
+    Metric("process_cpu_seconds_total", C, "CPU time of user and system."),
+    Metric("process_resident_memory_bytes", G, "Resident memory."),
+    Metric("process_open_fds", G, "Open file descriptors."),
+    Metric("process_start_time_seconds", G, "When it started, since 1970."),
 )

@@ -74,6 +74,11 @@ class Breaker:
         return self._state
 
     @property
+    def slow_s(self) -> float:
+        """A call that took longer is slow."""
+        return self._settings.slow_s
+
+    @property
     def retry_after_s(self) -> float:
         """Seconds until the next call may be tried; 0 unless open."""
         if self._state is not BreakerState.OPEN:

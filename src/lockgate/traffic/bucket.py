@@ -41,6 +41,7 @@ class Bucket:
 
     __slots__ = (
         "at",
+        "burst",
         "counts_tokens",
         "elsewhere",
         "granted_at",
@@ -58,7 +59,7 @@ class Bucket:
         self.limit = limit
         self.counts_tokens = counts_tokens
         self.rate = limit.rate
-        self.level = float(limit.burst)
+        self.level = self.burst = float(limit.burst)
         self.at = now
         self.shared = False
         self.elsewhere = 0.0
@@ -68,7 +69,7 @@ class Bucket:
         """When the next grant is due."""
         self.spent = 0.0
         self.wanted = 0.0
-        """Since the last grant, like `spent` and `largest`; refused ones too."""
+        """While shared, and since the last grant, like `largest`; refused ones too."""
         self.largest = 0.0
 
     def wait_s(self, cost: float, now: float) -> float:
@@ -76,10 +77,11 @@ class Bucket:
 
         Exact for a bucket of our own. For a shared one the earliest moment, if others stand still.
         """
-        self.wanted += cost
-        if cost > self.largest:  # noqa: PLR1730  a call to `max` takes as long as the rest
-            self.largest = cost
-        if now > self.at:
+        if self.shared:
+            self.wanted += cost
+            if cost > self.largest:  # noqa: PLR1730  a call to `max` takes as long as the rest
+                self.largest = cost
+        elif now > self.at:
             self.refill(now)
         missing = cost - self.level - self.spare
         if missing <= _EPSILON:
@@ -93,13 +95,15 @@ class Bucket:
 
     def refill(self, now: float) -> None:
         """Bring the level up to date."""
-        if not self.shared and self.level < self.limit.burst:
-            self.level = min(self.limit.burst, self.level + (now - self.at) * self.rate)
+        if not self.shared:
+            level = self.level + (now - self.at) * self.rate
+            self.level = level if level < self.burst else self.burst  # noqa: FURB136  as above
         self.at = now
 
     def charge(self, cost: float) -> None:
         """Take `cost`, or give it back if negative, whatever the level."""
-        self.level = min(self.level - cost, self.limit.burst)
+        level = self.level - cost
+        self.level = level if level < self.burst else self.burst  # noqa: FURB136  as above
         self.spent += cost
 
     def join(self, replicas: int, *, due: float) -> None:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lockgate.errors import Corrupt
+
 GONE_S = 10.0
 """A replica that was not heard of for so long has spent what it held."""
 _HEADROOM = 2.0
@@ -84,6 +86,10 @@ def exchange(document: str | None, replica: str, reports: Sequence[Report], now:
     """Account what a replica spent, and lease it what it needs until the next time.
 
     `now` is wall time in seconds. Clocks may differ: the pots fill by the one that is ahead.
+
+    Raises:
+        Corrupt: the document is malformed.
+
     """
     seen, pots = _read(document)
     seen[replica] = max(now, seen.get(replica, now))
@@ -146,12 +152,15 @@ def _refill(pot: _Pot, report: Report, now: float) -> None:
 def _read(document: str | None) -> tuple[dict[str, float], dict[str, _Pot]]:
     if document is None:
         return {}, {}
-    stored = json.loads(document)
-    pots = {
-        name: _Pot(level, at, full_at, {who: _Lease(*lease) for who, lease in leases.items()})
-        for name, (level, at, full_at, leases) in stored["pots"].items()
-    }
-    return stored["replicas"], pots
+    try:
+        stored = json.loads(document)
+        pots = {
+            name: _Pot(level, at, full_at, {who: _Lease(*lease) for who, lease in leases.items()})
+            for name, (level, at, full_at, leases) in stored["pots"].items()
+        }
+        return dict(stored["replicas"]), pots
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Corrupt(f"the shared rate limits are malformed: {error!r}") from error
 
 
 def _write(seen: Mapping[str, float], pots: Mapping[str, _Pot]) -> str:

@@ -29,15 +29,12 @@ class Pace:
         self._y = _MEMORY * self._y + seconds
         self._xx = _MEMORY * self._xx + cost * cost
         self._xy = _MEMORY * self._xy + cost * seconds
-        self._fit()
-
-    def _fit(self) -> None:
         mean_x, mean_y = self._x / self._n, self._y / self._n
         spread = self._xx / self._n - mean_x * mean_x
         slope = (self._xy / self._n - mean_x * mean_y) / spread if spread > 1e-6 * mean_x else 0.0
         # Neither more tokens nor none can take less than no time.
-        self._slope = min(max(slope, 0.0), mean_y / mean_x)
-        self._constant = mean_y - self._slope * mean_x
+        slope = min(slope, mean_y / mean_x) if slope > 0 else 0.0
+        self._slope, self._constant = slope, mean_y - slope * mean_x
 
     @property
     def mean(self) -> float:

@@ -55,10 +55,8 @@ class Queue:
         self._concurrency = concurrency
         self._settings = settings
         self.clock = clock
-        self._lanes = {
-            Klass.ONLINE: Lane(1 - settings.batch_share),
-            Klass.BATCH: Lane(settings.batch_share),
-        }
+        self._online = Lane(1 - settings.batch_share)
+        self._batch = Lane(settings.batch_share)
         self._seq = 0
         self._virtual_time = 0.0
         self._tokens_in_flight = 0
@@ -66,12 +64,12 @@ class Queue:
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return sum(len(lane) for lane in self._lanes.values())
+        return len(self._online) + len(self._batch)
 
     @property
     def waiting_tokens(self) -> int:
         """How much waits."""
-        return sum(lane.cost for lane in self._lanes.values())
+        return self._online.cost + self._batch.cost
 
     def slot(self, cost: int, klass: Klass, deadline: float, *, priority: int = 0) -> "Slot":
         """Return what is entered to get a slot, and left to give it back.
@@ -80,18 +78,28 @@ class Queue:
         """
         return Slot(self, Asked(max(cost, 1), klass, deadline, priority))
 
+    def enter_now(self, asked: Asked) -> bool:
+        """Take a slot if one is free; say whether it was. Raises as `enter`."""
+        if self.in_flight >= self._concurrency.limit or self.waiting:
+            return False
+        if self._late_s(asked.deadline, asked.cost, 0.0) > 0:
+            self._refuse_late(asked, ahead_s=0.0)
+        self._begin(asked.cost)
+        return True
+
     async def enter(self, asked: Asked) -> None:
-        """Take a slot, waiting for it if need be. `Slot` gives it back.
+        """Wait for a slot. `Slot` gives it back.
 
         Raises:
             Overloaded: it cannot be done in time, or something else has a better claim.
 
         """
-        if self.in_flight < self._concurrency.limit and not self.waiting:
-            self._refuse_late(asked, ahead_s=0.0)
-            self._begin(asked.cost)
-            return
-        await self._wait(self._enqueue(asked))
+        waiter = self._enqueue(asked)
+        self._dispatch()
+        await self._wait(waiter)
+
+    def _lane(self, klass: Klass) -> Lane:
+        return self._online if klass is Klass.ONLINE else self._batch
 
     def _enqueue(self, asked: Asked) -> Waiter:
         self._seq += 1
@@ -104,7 +112,7 @@ class Queue:
             seq=self._seq,
             granted=loop.create_future(),
         )
-        lane = self._lanes[waiter.klass]
+        lane = self._lane(waiter.klass)
         self._refuse_late(asked, ahead_s=self._wait_s(lane, waiter))
         if not len(lane):
             lane.served = max(lane.served, self._virtual_time)
@@ -122,7 +130,7 @@ class Queue:
             if granted and waiter.granted.exception() is None:
                 self._give_back(waiter.cost)  # the slot came together with the cancellation
             else:
-                self._lanes[waiter.klass].remove(waiter)
+                self._lane(waiter.klass).remove(waiter)
             raise
         finally:
             if waiter.timer is not None:
@@ -133,7 +141,7 @@ class Queue:
         if error is None:
             self.pace.completed(cost, seconds)
             self._concurrency.completed(cost, seconds, in_flight=self.in_flight)
-        elif isinstance(error, (Unavailable, TimeoutError)):
+        elif isinstance(error, (Unavailable, TimeoutError)) and not isinstance(error, Overloaded):
             self._concurrency.overloaded()
         self._give_back(cost)
 
@@ -147,16 +155,14 @@ class Queue:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        while self.in_flight < self._concurrency.limit:
-            lanes = [lane for lane in self._lanes.values() if len(lane)]
-            if not lanes:
-                return
+        while self.waiting and self.in_flight < self._concurrency.limit:
+            lanes = [lane for lane in (self._online, self._batch) if len(lane)]
             lane = min(lanes, key=lambda lane: lane.served)
             waiter = lane.first
             lane.remove(waiter)
             if waiter.granted.done():  # cancelled, and not yet told
                 continue
-            if self._is_late(waiter.deadline, waiter.cost, 0.0) > 0:
+            if self._late_s(waiter.deadline, waiter.cost, 0.0) > 0:
                 self._shed(waiter)
                 continue
             self._virtual_time = lane.served
@@ -179,12 +185,12 @@ class Queue:
         """Tokens a second that the backend does at its present limit; 0 if not known."""
         return self._concurrency.limit / self.pace.mean if self.pace.mean else 0.0
 
-    def _is_late(self, deadline: float, cost: int, ahead_s: float) -> float:
+    def _late_s(self, deadline: float, cost: int, ahead_s: float) -> float:
         """Return by how many seconds it would miss its deadline; not positive: it would not."""
         return self.clock() + ahead_s + self.pace.surely_s(cost) - deadline
 
     def _refuse_late(self, asked: Asked, *, ahead_s: float) -> None:
-        late_s = self._is_late(asked.deadline, asked.cost, ahead_s)
+        late_s = self._late_s(asked.deadline, asked.cost, ahead_s)
         if late_s <= 0:
             return
         allowed_s = asked.deadline - self.clock()
@@ -203,7 +209,7 @@ class Queue:
             or self.waiting > self._settings.most_waiting
         ):
             # The class that is furthest above its share of the queue loses its least urgent.
-            lane = max(self._lanes.values(), key=lambda lane: lane.cost / lane.share)
+            lane = max((self._online, self._batch), key=lambda lane: lane.cost / lane.share)
             victim = lane.last
             lane.remove(victim)
             if victim is newcomer:
@@ -215,11 +221,11 @@ class Queue:
             waiter.granted.set_exception(self._full(waiter))
 
     def _expire(self, waiter: Waiter) -> None:
-        if self._lanes[waiter.klass].remove(waiter):
+        if self._lane(waiter.klass).remove(waiter):
             self._shed(waiter)
 
     def _full(self, waiter: Waiter) -> Overloaded:
-        lane = self._lanes[waiter.klass]
+        lane = self._lane(waiter.klass)
         before_s = self._wait_s(lane, waiter)
         drain_s = waiter.cost / self._rate if self._rate else None
         return Overloaded(
@@ -244,6 +250,9 @@ class Slot:
 
     async def __aenter__(self) -> Self:
         came = self._queue.clock()
+        if self._queue.enter_now(self._asked):
+            self._started = came
+            return self
         await self._queue.enter(self._asked)
         self._started = self._queue.clock()
         self.waited_s = self._started - came

@@ -22,20 +22,12 @@ LimitsOf = Callable[[str], Limits | None]
 
 
 class Taken:
-    """What one request got, or why not, and what `x-ratelimit-*` says of it."""
+    """What one request got, or why not, and what `x-ratelimit-*` says of it.
 
-    __slots__ = (
-        "_buckets",
-        "_charged",
-        "allowed",
-        "limit",
-        "limit_tokens",
-        "remaining",
-        "remaining_tokens",
-        "reset_s",
-        "reset_tokens_s",
-        "retry_after_s",
-    )
+    The figures are those of the tightest limit at the moment they are read; -1 without a limit.
+    """
+
+    __slots__ = ("_buckets", "_charged", "allowed", "retry_after_s")
 
     def __init__(self, buckets: Sequence[Bucket], charged: int, retry_after_s: float) -> None:
         self._buckets = buckets
@@ -43,17 +35,24 @@ class Taken:
         self.allowed = retry_after_s == 0.0
         self.retry_after_s = retry_after_s
         """Seconds until the same request may pass; inf: it is larger than a limit."""
-        self.limit = self.remaining = self.limit_tokens = self.remaining_tokens = -1
-        self.reset_s = self.reset_tokens_s = 0.0
-        for bucket in buckets:
-            left = bucket.remaining
-            if bucket.counts_tokens:
-                if self.limit_tokens < 0 or left < self.remaining_tokens:
-                    self.limit_tokens, self.remaining_tokens = bucket.limit.amount, left
-                    self.reset_tokens_s = bucket.reset_s
-            elif self.limit < 0 or left < self.remaining:
-                self.limit, self.remaining = bucket.limit.amount, left
-                self.reset_s = bucket.reset_s
+
+    @property
+    def limit(self) -> int:
+        """Requests in the limit's period."""
+        found = self._tightest(counts_tokens=False)
+        return found.limit.amount if found else -1
+
+    @property
+    def remaining(self) -> int:
+        """Requests that may pass now."""
+        found = self._tightest(counts_tokens=False)
+        return found.remaining if found else -1
+
+    @property
+    def reset_s(self) -> float:
+        """Seconds until the whole limit is there again."""
+        found = self._tightest(counts_tokens=False)
+        return found.reset_s if found else 0.0
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return the `x-ratelimit-*` headers, and `retry-after` if refused for now.
@@ -61,22 +60,38 @@ class Taken:
         `retry-after` is in whole seconds (RFC 9110, 10.2.3), rounded up: earlier would be in vain.
         """
         found: list[tuple[bytes, bytes]] = []
-        if self.limit >= 0:
-            found += _headers(b"requests", self.limit, self.remaining, self.reset_s)
-        if self.limit_tokens >= 0:
-            found += _headers(
-                b"tokens", self.limit_tokens, self.remaining_tokens, self.reset_tokens_s
-            )
+        if requests := self._tightest(counts_tokens=False):
+            found += _headers(b"requests", requests)
+        if tokens := self._tightest(counts_tokens=True):
+            found += _headers(b"tokens", tokens)
         if not self.allowed and math.isfinite(self.retry_after_s):
             found.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after_s))))
         return found
 
+    def settle(self, tokens: int) -> None:
+        """See `RateLimits.settle`."""
+        if not self.allowed or tokens == self._charged:
+            return
+        for bucket in self._buckets:
+            if bucket.counts_tokens:
+                bucket.charge(tokens - self._charged)
+        self._charged = tokens
 
-def _headers(what: bytes, limit: int, left: int, reset_s: float) -> list[tuple[bytes, bytes]]:
+    def _tightest(self, *, counts_tokens: bool) -> Bucket | None:
+        tightest: Bucket | None = None
+        for bucket in self._buckets:
+            if bucket.counts_tokens is counts_tokens and (
+                tightest is None or bucket.remaining < tightest.remaining
+            ):
+                tightest = bucket
+        return tightest
+
+
+def _headers(what: bytes, bucket: Bucket) -> list[tuple[bytes, bytes]]:
     return [
-        (b"x-ratelimit-limit-" + what, b"%d" % limit),
-        (b"x-ratelimit-remaining-" + what, b"%d" % left),
-        (b"x-ratelimit-reset-" + what, b"%.3fs" % reset_s),
+        (b"x-ratelimit-limit-" + what, b"%d" % bucket.limit.amount),
+        (b"x-ratelimit-remaining-" + what, b"%d" % bucket.remaining),
+        (b"x-ratelimit-reset-" + what, b"%.3fs" % bucket.reset_s),
     ]
 
 
@@ -115,7 +130,9 @@ class RateLimits:
                 buckets = self._open(subject, now)
             for bucket in buckets:
                 found.append(bucket)
-                wait = max(wait, bucket.wait_s(tokens if bucket.counts_tokens else requests, now))
+                needs = bucket.wait_s(tokens if bucket.counts_tokens else requests, now)
+                if needs > wait:  # noqa: PLR1730  a call to `max` takes as long as the rest
+                    wait = needs
         if wait == 0.0:
             for bucket in found:
                 bucket.charge(tokens if bucket.counts_tokens else requests)
@@ -126,14 +143,7 @@ class RateLimits:
 
         More than was taken puts the limits in debt: later requests wait for it.
         """
-        if not taken.allowed or tokens == taken._charged:  # noqa: SLF001  ours
-            return
-        now = self._clock()
-        for bucket in taken._buckets:  # noqa: SLF001
-            if bucket.counts_tokens:
-                bucket.refill(now)
-                bucket.charge(tokens - taken._charged)  # noqa: SLF001
-        taken._charged = tokens  # noqa: SLF001
+        taken.settle(tokens)
 
     def reload(self, limits_of: LimitsOf) -> None:
         """Use other limits from now on. A subject whose limits stay keeps what it has used."""
@@ -186,7 +196,7 @@ class RateLimits:
         for buckets in self._buckets.values():
             for bucket in buckets:
                 bucket.refill(now)
-        full = [s for s, bs in self._buckets.items() if all(b.level >= b.limit.burst for b in bs)]
+        full = [s for s, bs in self._buckets.items() if all(b.level >= b.burst for b in bs)]
         self.forget(full or list(self._buckets)[: max(1, self._max_subjects // 10)])
 
 

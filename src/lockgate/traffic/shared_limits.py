@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from lockgate.errors import LockgateError
+from lockgate.errors import LockgateError, StorageFailed
 from lockgate.ports import SharedState
 from lockgate.traffic.bucket import Bucket
 from lockgate.traffic.leases import Outcome, Report, exchange
@@ -11,15 +11,17 @@ from lockgate.traffic.rate_limits import RateLimits
 
 STATE = "rate-limits.1"
 EVERY_S = 0.25
-IDLE_S = 10.0
+IDLE_S = 3.0
+_MOST_BUSY = 0.05
+"""Of the time, at most, exchanges may take: with thousands of subjects they get rarer."""
 _PATIENCE_S = 2.0
 
 
 class SharedLimits:
-    """Exchanges leases with the other replicas. `exchange` is to be called each `every_s`.
+    """Exchanges leases with the other replicas: call `exchange`, wait `pause_s`, and again.
 
-    While the store is away each replica keeps to its part of every limit, and asks again at the
-    next call.
+    To be used on the thread of the limits; the shared state may be elsewhere. While the store is
+    away each replica keeps to its part of every limit, and asks again at the next call.
     """
 
     def __init__(
@@ -42,6 +44,8 @@ class SharedLimits:
         self._active: dict[str, float] = {}
         self.connected = False
         """Whether the last exchange succeeded."""
+        self.pause_s = every_s
+        """Seconds to wait before the next exchange."""
         self._parted = False
 
     async def exchange(self) -> LockgateError | None:
@@ -50,7 +54,10 @@ class SharedLimits:
         outcomes: list[Outcome] = []
 
         def change(document: str | None) -> str:
+            began = self._clock()
             outcomes.append(exchange(document, self._replica, reports, self._wall_clock()))
+            busy_s = self._clock() - began
+            self.pause_s = max(self._every_s, min(busy_s / _MOST_BUSY, IDLE_S))
             return outcomes[-1].document
 
         try:
@@ -61,7 +68,7 @@ class SharedLimits:
             return error
         except TimeoutError:
             self._part()
-            return None
+            return StorageFailed(f"the shared limits did not answer in {_PATIENCE_S:g} s")
         self._take_over(outcomes[-1], spoken_for)
         return None
 
@@ -70,7 +77,7 @@ class SharedLimits:
         reports: list[Report] = []
         spoken_for: dict[str, tuple[str, Bucket, float]] = {}
         for subject, buckets in self._limits.buckets.items():
-            if any(bucket.wanted for bucket in buckets):
+            if any(bucket.wanted or bucket.spent for bucket in buckets):
                 self._active[subject] = now
             elif subject not in self._active:
                 continue
@@ -89,7 +96,7 @@ class SharedLimits:
         self, outcome: Outcome, spoken_for: dict[str, tuple[str, Bucket, float]]
     ) -> None:
         now = self._clock()
-        due = now + self._every_s
+        due = now + self.pause_s
         self.connected, self._parted = True, False
         self._limits.share(outcome.replicas, due=due)
         for grant in outcome.grants:
@@ -113,7 +120,7 @@ def _report(name: str, bucket: Bucket, *, leaving: bool) -> Report:
         rate=bucket.limit.rate,
         burst=bucket.limit.burst,
         spent=bucket.spent,
-        wanted=bucket.wanted,
+        wanted=bucket.wanted if bucket.shared else max(0.0, bucket.spent),
         largest=bucket.largest,
         leaving=leaving,
     )
