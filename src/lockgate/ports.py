@@ -469,8 +469,8 @@ class GatewayUnit(StateUnit, Protocol):
     def usage(self) -> UsageLedger: ...
 
 
-class GatewayState(Protocol):
-    """All durable state; also a `State` and a `Store`."""
+class GatewayState(SharedState, Protocol):
+    """All durable state; also a `State`, a `Store` and a `SharedState`."""
 
     def begin(self) -> AbstractAsyncContextManager[GatewayUnit]:
         """Open a transaction. As `Store.begin`."""

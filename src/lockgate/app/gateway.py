@@ -5,10 +5,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_engine import EngineRoom
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
-from lockgate.app.gateway_stages import Authenticator
+from lockgate.app.gateway_opening import Behind, open_behind
 from lockgate.app.models import model_store
 from lockgate.app.tasks import find_task, task_names
 from lockgate.config.environment import Environment
@@ -38,9 +37,7 @@ class Gateway:
     engine: EngineRoom
     models: Mapping[str, ServedModel]
     tasks: Mapping[str, Task]
-    authenticator: Authenticator
-    keyless: bool
-    """Everyone who reaches the address is the person at this machine."""
+    behind: Behind
 
     def engine_of(self, task: str) -> EngineKind:
         """Return what answers a task unless the caller says otherwise."""
@@ -77,8 +74,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             engine=room,
             models=models,
             tasks=tasks,
-            authenticator=ConfiguredKeys(settings.keys) if settings.keys else LocalCaller(),
-            keyless=not settings.keys,
+            behind=await open_behind(loaded, environment, stack),
         )
 
 

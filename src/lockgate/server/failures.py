@@ -1,5 +1,6 @@
 """Errors as HTTP answers, in the shape that OpenAI clients know."""
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +14,8 @@ from lockgate.errors import (
     NoAnswer,
     NotFound,
     OverBudget,
+    Overloaded,
+    RateLimited,
     StorageFailed,
     Unavailable,
     UpstreamFailed,
@@ -61,6 +64,7 @@ _STATUS: tuple[tuple[type[LockgateError], int], ...] = (
     (InvalidConfig, 500),
     (UsageError, 400),
     (OverBudget, 429),
+    (RateLimited, 429),
     (UpstreamTimeout, 504),
     (UpstreamFailed, 502),
     (NoAnswer, 503),
@@ -98,7 +102,14 @@ def failure(error: LockgateError) -> Failure:
             ((b"www-authenticate", b"Bearer"),),
         )
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return Failure(status, error.code, error_body(status, error.code, error.advice))
+    body = error_body(status, error.code, error.advice)
+    if isinstance(error, RateLimited):
+        return Failure(status, error.code, body, error.headers)
+    if isinstance(error, Overloaded) and error.retry_after_s is not None:
+        # Whole seconds (RFC 9110, 10.2.3), rounded up: earlier would be in vain.
+        after = b"%d" % max(1, math.ceil(error.retry_after_s))
+        return Failure(status, error.code, body, ((b"retry-after", after),))
+    return Failure(status, error.code, body)
 
 
 def error_body(status: int, code: str, message: str, param: str | None = None) -> bytes:
