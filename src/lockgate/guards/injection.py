@@ -1,8 +1,8 @@
 """Finds text that gives orders to a model: in what a user says, and in what was retrieved.
 
 A window of one or two sentences has binary features, one a pattern; a linear classifier weighs
-them. Each text is judged as it is, folded, and with one encoding undone. Most texts end after one pass:
-no window can score more than the positive weights of all features of the whole text.
+them. Each text is judged folded, and with one encoding undone. Most texts end after one pass: no
+window can score more than the positive weights of all features of the whole text.
 """
 
 import json

@@ -92,6 +92,7 @@ class Pipeline:
         self_test(every, validators(_TESTED_HOSTS))
         check_names(policies.values(), {rule.id for rule in every} | set(INJECTION_RULES))
         self._policies = policies
+        self._descriptions = {rule.id: rule.description for rule in every}
         self._second_pass = second_pass
         self._sides = {
             data_class: (
@@ -140,6 +141,14 @@ class Pipeline:
         return (
             scanned if self._second_pass is None else self._reviewed(scanned, retrieved=retrieved)
         )
+
+    def input_action(self, data_class: DataClass, category: Category) -> Action:
+        """Return what is done about a category in inputs of a data class."""
+        return self._policies[data_class].input.get(category, Action.OFF)
+
+    def description(self, rule: str) -> str:
+        """Return what a rule finds, for a person."""
+        return self._descriptions.get(rule, "order to a model")
 
     def output_stream(self, scanned: Scanned) -> StreamGuard:
         """Return the guard of the answer to an input."""
