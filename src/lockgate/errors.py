@@ -11,8 +11,6 @@ LockgateError
 ├── Unavailable           a dependency failed; the same call may succeed later
 │   ├── ModelMissing      the model is not in the local store
 │   ├── Overloaded        there is more work than can be done in time
-│   ├── RateLimited       a limit in requests or tokens is reached
-│   ├── TurnedOff         an operator has turned it off
 │   ├── UpstreamFailed    a model server elsewhere gave no valid answer
 │   ├── UpstreamTimeout   a model server elsewhere was too slow
 │   └── NoAnswer          every way to an answer failed and the task may not fall back
@@ -105,23 +103,6 @@ class Overloaded(Unavailable):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """Seconds after which the same request would get its turn; None: waiting does not help."""
-
-
-class RateLimited(Unavailable):
-    """A limit in requests or tokens is reached."""
-
-    code = "rate-limited"
-
-    def __init__(self, message: str, *, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-        super().__init__(message)
-        self.headers = headers
-        """`x-ratelimit-*` and `retry-after`, as HTTP has them."""
-
-
-class TurnedOff(Unavailable):
-    """An operator has turned it off."""
-
-    code = "turned-off"
 
 
 class UpstreamFailed(Unavailable):

@@ -474,8 +474,8 @@ class GatewayUnit(StateUnit, Protocol):
     def usage(self) -> UsageLedger: ...
 
 
-class GatewayState(SharedState, Protocol):
-    """All durable state; also a `State`, a `Store` and a `SharedState`."""
+class GatewayState(Protocol):
+    """All durable state; also a `State` and a `Store`."""
 
     def begin(self) -> AbstractAsyncContextManager[GatewayUnit]:
         """Open a transaction. As `Store.begin`."""

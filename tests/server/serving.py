@@ -16,9 +16,7 @@ from typing import Any
 
 from lockgate.app.gateway import Gateway
 from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
-from lockgate.app.gateway_desk import Desk, limits_by_pattern
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
-from lockgate.app.gateway_opening import Behind
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config, ServerKey, ServerSettings
 from lockgate.domain.call import Answer, Call, DataClass
@@ -29,9 +27,6 @@ from lockgate.ports import Task
 from lockgate.server.build import build
 from lockgate.server.protocol import Edge, EdgeLimits
 from lockgate.tasks.review.task import Review
-from lockgate.traffic.kill_switch import Kills, KillSwitch
-from lockgate.traffic.rate_limits import Limits as RateLimit
-from lockgate.traffic.rate_limits import RateLimits
 from lockgate.upstream.address import pin
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
@@ -153,22 +148,6 @@ def upstream(name: str, port: int, limits: Limits | None = None) -> UpstreamMode
     )
 
 
-class NoState:
-    """Holds nothing; implements `ports.SharedState`."""
-
-    async def read(self, name: str) -> str | None:
-        return None
-
-    async def change(self, name: str, change: Callable[[str | None], str]) -> None:
-        change(None)
-
-
-def open_desk(limits: Mapping[str, RateLimit] | None = None, kills: Kills | None = None) -> Desk:
-    """A desk with no books."""
-    rate_limits = RateLimits(limits_by_pattern(limits or {}), clock=time.monotonic)
-    return Desk(limits=rate_limits, kills=lambda: kills or Kills(), clock=lambda: NOON)
-
-
 Models = Callable[[], Awaitable[dict[str, ServedModel]]]
 
 
@@ -183,7 +162,6 @@ def serving(
     keys: Mapping[str, ServerKey] | None = None,
     limits: EdgeLimits | None = None,
     settings: ServerSettings | None = None,
-    desk: Desk | None = None,
 ) -> Generator[Served]:
     """Serve until the block ends."""
     ready = threading.Event()
@@ -204,14 +182,8 @@ def serving(
             engine=engine,  # type: ignore[arg-type]
             models=await models(),
             tasks=tasks,
-            behind=Behind(
-                desk=desk or open_desk(),
-                switch=KillSwitch(NoState()),
-                authenticator=ConfiguredKeys(keys) if keys else LocalCaller(),
-                keyless=not keys,
-                books=None,
-                prices=None,
-            ),
+            authenticator=ConfiguredKeys(keys) if keys else LocalCaller(),
+            keyless=not keys,
         )
         application = build(gateway, ready=lambda: "").application
         edge.app = application

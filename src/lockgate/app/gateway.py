@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_engine import EngineRoom
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
-from lockgate.app.gateway_opening import Behind, open_behind
+from lockgate.app.gateway_stages import Authenticator
 from lockgate.app.models import model_store
 from lockgate.app.tasks import find_task, task_names
 from lockgate.config.environment import Environment
@@ -37,7 +38,9 @@ class Gateway:
     engine: EngineRoom
     models: Mapping[str, ServedModel]
     tasks: Mapping[str, Task]
-    behind: Behind
+    authenticator: Authenticator
+    keyless: bool
+    """Everyone who reaches the address is the person at this machine."""
 
     def engine_of(self, task: str) -> EngineKind:
         """Return what answers a task unless the caller says otherwise."""
@@ -74,7 +77,8 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             engine=room,
             models=models,
             tasks=tasks,
-            behind=await open_behind(loaded, environment, stack),
+            authenticator=ConfiguredKeys(settings.keys) if settings.keys else LocalCaller(),
+            keyless=not settings.keys,
         )
 
 

@@ -2,13 +2,11 @@
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from lockgate.app.calls import os_user
-from lockgate.app.gateway_stages import Authenticator, Caller
 from lockgate.config.settings import ServerKey
 from lockgate.domain.call import Principal
 from lockgate.errors import Unauthenticated
@@ -46,40 +44,13 @@ class ConfiguredKeys:
             for name, key in keys.items()
         }
 
-    def find(self, authorization: bytes | None, api_key: bytes | None) -> KnownCaller | None:
-        """Return who shows one of these keys. Raises Unauthenticated if no key is shown."""
+    def authenticate(self, authorization: bytes | None, api_key: bytes | None) -> KnownCaller:
         secret = bearer(authorization, api_key)
         # The digest of a guess tells nothing about that of a key: looking it up leaks no time.
-        return self._callers.get(hashlib.sha256(secret).digest())
-
-    def authenticate(self, authorization: bytes | None, api_key: bytes | None) -> KnownCaller:
-        caller = self.find(authorization, api_key)
+        caller = self._callers.get(hashlib.sha256(secret).digest())
         if caller is None:
             raise Unauthenticated("the key is not known here")
         return caller
-
-
-class AnyKey:
-    """Knows the keys of the configuration, and those of another `Authenticator` beside them."""
-
-    def __init__(self, configured: ConfiguredKeys, others: Authenticator) -> None:
-        self._configured = configured
-        self._others = others
-
-    def authenticate(self, authorization: bytes | None, api_key: bytes | None) -> Caller:
-        known = self._configured.find(authorization, api_key)
-        return known or self._others.authenticate(authorization, api_key)
-
-
-def is_reachable(listen: str) -> bool:
-    """Say whether others than this machine reach an address."""
-    if listen.startswith("unix:"):
-        return False
-    host = listen.rpartition(":")[0].strip("[]")
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True  # a name: who knows what it stands for tomorrow
 
 
 class LocalCaller:

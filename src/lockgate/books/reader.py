@@ -44,26 +44,20 @@ class UsageReader:
         A stream that was cut off before its usage came is charged for what was delivered.
         """
         if self._reported is not None:
-            found = self._reported
-            return TokenCounts(
-                input_tokens=found.input_tokens,
-                cached_tokens=found.cached_tokens,
-                output_tokens=found.output_tokens,
-                duration_us=duration_us,
+            found, estimated = self._reported, False
+        else:
+            found = TokenCounts(
+                input_tokens=-(-self._prompt_bytes // _BYTES_PER_TOKEN),
+                output_tokens=-(-self._bytes // _BYTES_PER_TOKEN),
             )
-        return estimated(
-            prompt_bytes=self._prompt_bytes, text_bytes=self._bytes, duration_us=duration_us
+            estimated = True
+        return TokenCounts(
+            input_tokens=found.input_tokens,
+            cached_tokens=found.cached_tokens,
+            output_tokens=found.output_tokens,
+            duration_us=duration_us,
+            estimated=estimated,
         )
-
-
-def estimated(*, prompt_bytes: int, text_bytes: int, duration_us: int = 0) -> TokenCounts:
-    """Return what a call used of which nothing was reported: it depends on no cut into chunks."""
-    return TokenCounts(
-        input_tokens=-(-prompt_bytes // _BYTES_PER_TOKEN),
-        output_tokens=-(-text_bytes // _BYTES_PER_TOKEN),
-        duration_us=duration_us,
-        estimated=True,
-    )
 
 
 def read_response(

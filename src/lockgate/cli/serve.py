@@ -50,9 +50,6 @@ def serve(session: Session, listen: str | None) -> None:
     def renewed() -> "AbstractAsyncContextManager[Gateway]":
         path = session.config_file or session.environment.config_file or session.loaded.path
         loaded = load(path, start=session.loaded.folder)
-        # The socket stays what it is: whether a key is needed must follow from that address.
-        server = replace(loaded.config.server, listen=settings.listen)
-        loaded = replace(loaded, config=replace(loaded.config, server=server))
         return open_gateway(loaded, session.environment)
 
     def started(gateway: "Gateway", address: str) -> None:
@@ -67,13 +64,12 @@ def _say(gateway: "Gateway", listen: str) -> None:
     unix = listen.startswith("unix:")
     where = "http://localhost" if unix else f"http://{listen}"
     curl = f"curl -s --unix-socket {listen.removeprefix('unix:')}" if unix else "curl -s"
-    key = "" if gateway.behind.keyless else ' -H "Authorization: Bearer $KEY"'
+    key = "" if gateway.keyless else ' -H "Authorization: Bearer $KEY"'
     words(f"lockgate serves on {listen}")
     words(f"  models: {', '.join(sorted(gateway.models)) or 'none (lockgate model pull smollm2)'}")
     words(f"  tasks:  {', '.join(sorted(gateway.tasks))}")
-    if gateway.behind.keyless:
-        words("  no keys: everyone who reaches this address is you")
-        words("  (`server.require_keys` in lockgate.toml changes that)")
+    if gateway.keyless:
+        words("  no keys: everyone who reaches this address is you; `server.keys` changes that")
     words("next, in another terminal:")
     words(f"  {curl}{key} {where}/v1/models")
     words(

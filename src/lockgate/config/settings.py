@@ -335,21 +335,6 @@ class ServerKey(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSettings(_Table):
-    """How much one key, team or route may ask for. What is not set has no limit."""
-
-    requests: Annotated[int, Range(ge=1)] | None = None
-    """In `per_s` seconds, for all replicas together."""
-    tokens: Annotated[int, Range(ge=1)] | None = None
-    """In `per_s` seconds: of prompts, and of what answers may have."""
-    per_s: Annotated[float, Range(ge=0.001, le=86_400)] = 60.0
-    burst_requests: Annotated[int, Range(ge=1)] | None = None
-    """How many may come at once after a pause. Default: as many as in `per_s` seconds."""
-    burst_tokens: Annotated[int, Range(ge=1)] | None = None
-    """Likewise. No single request above it ever passes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings(_Table):
     """The gateway, `lockgate serve`."""
 
@@ -358,16 +343,6 @@ class ServerSettings(_Table):
     keys: Mapping[Name, ServerKey] = field(default_factory=dict)
     """By name. Without one, everyone who reaches the loopback address or the socket is the person
     at this machine."""
-    require_keys: bool = False
-    """Ask for a key on loopback and on a Unix socket too: one of `keys`, of `lockgate token new`,
-    or a token of one of `identity.issuers`. Elsewhere a key is needed in any case."""
-    limits: Mapping[
-        Annotated[str, Matches("(key|team|route):([A-Za-z0-9._/-]+|[*])")], LimitSettings
-    ] = field(default_factory=dict)
-    """By `key:NAME`, `team:NAME` or `route:NAME`; `key:*` for each key without a row."""
-    output_tokens: Annotated[int, Range(ge=1, le=1 << 20)] = 4096
-    """The most that an answer may have where the request names no limit; what is reserved of
-    budgets and limits before the call."""
     drain_s: Annotated[float, Range(ge=0, le=3600)] = 30.0
     """Seconds that open requests have to end after SIGTERM."""
     max_body_bytes: Annotated[int, Range(ge=1024, le=1 << 30)] = 8 << 20

@@ -38,8 +38,6 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         models=gateway.models,
         embedded=Embedded(timeout_s=_EMBEDDED_S),
         audit=gateway.engine,
-        desk=gateway.behind.desk,
-        output_tokens=settings.output_tokens,
         default_class=default_class,
         max_body_bytes=settings.max_body_bytes,
     )
@@ -54,9 +52,6 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     routes += operation_routes(listing)
     routes += task_routes(tasks, gateway.tasks.values(), paths(routes))
     application = Application(
-        routes,
-        authenticator=gateway.behind.authenticator,
-        meter=meter,
-        keyless=gateway.behind.keyless,
+        routes, authenticator=gateway.authenticator, meter=meter, keyless=gateway.keyless
     )
     return Built(application=application, tasks=tasks)

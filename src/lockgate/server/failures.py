@@ -1,6 +1,5 @@
 """Errors as HTTP answers, in the shape that OpenAI clients know."""
 
-import math
 from dataclasses import dataclass
 
 import msgspec
@@ -14,8 +13,6 @@ from lockgate.errors import (
     NoAnswer,
     NotFound,
     OverBudget,
-    Overloaded,
-    RateLimited,
     StorageFailed,
     Unavailable,
     UpstreamFailed,
@@ -64,7 +61,6 @@ _STATUS: tuple[tuple[type[LockgateError], int], ...] = (
     (InvalidConfig, 500),
     (UsageError, 400),
     (OverBudget, 429),
-    (RateLimited, 429),
     (UpstreamTimeout, 504),
     (UpstreamFailed, 502),
     (NoAnswer, 503),
@@ -102,14 +98,7 @@ def failure(error: LockgateError) -> Failure:
             ((b"www-authenticate", b"Bearer"),),
         )
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    body = error_body(status, error.code, error.advice)
-    if isinstance(error, RateLimited):
-        return Failure(status, error.code, body, error.headers)
-    if isinstance(error, Overloaded) and error.retry_after_s is not None:
-        # Whole seconds (RFC 9110, 10.2.3), rounded up: earlier would be in vain.
-        after = b"%d" % max(1, math.ceil(error.retry_after_s))
-        return Failure(status, error.code, body, ((b"retry-after", after),))
-    return Failure(status, error.code, body)
+    return Failure(status, error.code, error_body(status, error.code, error.advice))
 
 
 def error_body(status: int, code: str, message: str, param: str | None = None) -> bytes:

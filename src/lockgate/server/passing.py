@@ -10,7 +10,7 @@ from lockgate.app.gateway_models import UpstreamModel
 from lockgate.errors import LockgateError, UpstreamFailed
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure
-from lockgate.server.replies import CHUNK, REFUSAL, REPLY, WHOLE, Usage
+from lockgate.server.replies import CHUNK, REFUSAL, REPLY, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.upstream.reply import Reply, Stream
 from lockgate.upstream.request import Request
@@ -28,7 +28,6 @@ class Noted(Protocol):
     """Where the usage of a stream is put."""
 
     usage: Usage | None
-    text_bytes: int
 
 
 def usage_of(upstream: str, body: bytes) -> Usage | None:
@@ -42,15 +41,6 @@ def usage_of(upstream: str, body: bytes) -> Usage | None:
         return REPLY.decode(body).usage
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _garbled(upstream, error) from error
-
-
-def text_bytes_of(body: bytes) -> int:
-    """Return the bytes of the texts in a whole answer that says nothing of its usage."""
-    found = 0
-    for choice in WHOLE.decode(body).choices:
-        text = choice.message.content if choice.message is not None else choice.text
-        found += len((text or "").encode("utf-8", "replace"))
-    return found
 
 
 async def stream(
@@ -116,10 +106,6 @@ def _chunk(upstream: str, data: bytes, note: Noted, *, wants_usage: bool) -> byt
         chunk = CHUNK.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _garbled(upstream, error) from error
-    for choice in chunk.choices:
-        text = choice.delta.content if choice.delta is not None else choice.text
-        if text:
-            note.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
     if chunk.usage is not None:
         note.usage = chunk.usage
         if not chunk.choices and not wants_usage:

@@ -46,19 +46,6 @@ class Chunk(Struct):
     usage: Usage | None = None
 
 
-class Spoken(Struct):
-    """One of a whole answer's answers."""
-
-    message: Delta | None = None
-    text: str | None = None
-
-
-class Whole(Struct):
-    """A whole answer, with its texts."""
-
-    choices: list[Spoken] = []
-
-
 class Problem(Struct):
     """What an upstream says is wrong."""
 
@@ -75,6 +62,5 @@ class Refusal(Struct):
 
 
 REPLY: "msgspec.json.Decoder[Reply]" = msgspec.json.Decoder(Reply)
-WHOLE: "msgspec.json.Decoder[Whole]" = msgspec.json.Decoder(Whole)
 CHUNK: "msgspec.json.Decoder[Chunk]" = msgspec.json.Decoder(Chunk)
 REFUSAL: "msgspec.json.Decoder[Refusal]" = msgspec.json.Decoder(Refusal)

@@ -1,6 +1,7 @@
 """Serves: sockets by uvicorn, the configuration renewed on SIGHUP, a drain on SIGTERM."""
 
 import asyncio
+import ipaddress
 import logging
 import signal
 import socket
@@ -13,7 +14,6 @@ from pathlib import Path
 import uvicorn
 
 from lockgate.app.gateway import Gateway
-from lockgate.app.gateway_access import is_reachable
 from lockgate.config.settings import ServerSettings
 from lockgate.errors import LockgateError, UsageError
 from lockgate.server.build import Built, build
@@ -163,13 +163,20 @@ def refuse_open_door(settings: ServerSettings) -> None:
         UsageError: there are none.
 
     """
-    if settings.keys or settings.require_keys or not is_reachable(settings.listen):
+    if settings.keys or settings.listen.startswith(_UNIX) or _is_loopback(settings.listen):
         return
     raise UsageError(
         f"`{settings.listen}` can be reached from other machines, and there are no keys",
-        hint="set `server.require_keys` and make one with `lockgate token new`, or listen on "
-        "127.0.0.1",
+        hint="add `[server.keys.NAME]` to lockgate.toml, or listen on 127.0.0.1",
     )
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name: who knows what it stands for tomorrow
 
 
 def _listen(listen: str) -> socket.socket:
