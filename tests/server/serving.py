@@ -16,6 +16,7 @@ from typing import Any
 
 from lockgate.app.gateway import Gateway
 from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
+from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config, ServerKey, ServerSettings
@@ -162,6 +163,7 @@ def serving(
     keys: Mapping[str, ServerKey] | None = None,
     limits: EdgeLimits | None = None,
     settings: ServerSettings | None = None,
+    controls: Controls | None = None,
 ) -> Generator[Served]:
     """Serve until the block ends."""
     ready = threading.Event()
@@ -180,6 +182,8 @@ def serving(
             settings=settings or ServerSettings(keys=keys or {}),
             loaded=Loaded(config=Config(), path=None, folder=Path("/")),
             engine=engine,  # type: ignore[arg-type]
+            audit=engine,
+            controls=controls or Controls(),
             models=await models(),
             tasks=tasks,
             authenticator=ConfiguredKeys(keys) if keys else LocalCaller(),

@@ -1,22 +1,35 @@
 """A gateway from a configuration: the engine, the models by name, and who may call."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
+from lockgate.app.billing import Billing
+from lockgate.app.books import load_prices, open_books, spool_root
+from lockgate.app.gateway_access import Keyring, LocalCaller
+from lockgate.app.gateway_controls import (
+    Controls,
+    Switch,
+    breakers,
+    exact_cache,
+    rate_limits,
+)
 from lockgate.app.gateway_engine import EngineRoom
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
-from lockgate.app.gateway_stages import Authenticator
+from lockgate.app.gateway_stages import AuditSink, Authenticator
+from lockgate.app.identity import key_fetcher, list_keys, open_authenticator
 from lockgate.app.models import model_store
+from lockgate.app.state import open_store
 from lockgate.app.tasks import find_task, task_names
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.config.settings import OpenAIBackend, ServerSettings, UpstreamLimits
 from lockgate.domain.call import EngineKind
 from lockgate.domain.digest import Digest
-from lockgate.errors import InvalidConfig
+from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
 from lockgate.upstream.address import Pinned, pin
@@ -24,6 +37,7 @@ from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
 from lockgate.upstream.reply import Client
 
+_LOG = logging.getLogger("lockgate.gateway")
 _USABLE = frozenset({State.PULLED, State.BUILTIN})
 _GENERATING = "llama_cpp"
 _EMBEDDING = "onnx"
@@ -36,11 +50,15 @@ class Gateway:
     settings: ServerSettings
     loaded: Loaded
     engine: EngineRoom
+    audit: AuditSink
+    controls: Controls
     models: Mapping[str, ServedModel]
     tasks: Mapping[str, Task]
     authenticator: Authenticator
     keyless: bool
     """Everyone who reaches the address is the person at this machine."""
+    ready: Callable[[], bool] = lambda: True
+    """Whether what it needs from the database has come."""
 
     def engine_of(self, task: str) -> EngineKind:
         """Return what answers a task unless the caller says otherwise."""
@@ -59,27 +77,75 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
     """
     settings = loaded.config.server
     async with AsyncExitStack() as stack:
+        keyless = await _keyless(loaded, environment)
         room = EngineRoom(loaded, environment)
         stack.push_async_callback(room.stop)
         engine = await room.start()
         backends = engine.answering.inferring.backends
         models: dict[str, ServedModel] = _embedded(loaded, environment, backends)
+        slow_s: dict[str, float] = {}
         for name, backend in loaded.config.backends.items():
             if isinstance(backend, OpenAIBackend) and backend.models:
                 pinned = await _pin(name, backend)
                 client = _client(pinned, backend.limits, environment)
                 stack.push_async_callback(client.close)
+                slow_s[name] = backend.limits.first_byte_s / 2
                 _add(models, _upstream(name, backend, pinned, client, environment))
+        gate, jobs = open_authenticator(
+            loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
+        )
+        switch = Switch()
+        books = stack.enter_context(
+            open_books(
+                lambda: open_store(loaded, environment),
+                spool_root(environment),
+                clock=_now,
+                failed=_failed,
+                jobs=[*jobs, switch.follow(_failed)],
+            )
+        )
+        prices = loaded.config.books.prices
+        billing = (
+            Billing(books.budgets, load_prices(loaded.resolve(prices)), clock=_now)
+            if (prices)
+            else None
+        )
         tasks = {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
         yield Gateway(
             settings=settings,
             loaded=loaded,
             engine=room,
+            audit=books,
+            controls=Controls(
+                limits=rate_limits(settings.limits),
+                switch=switch,
+                billing=billing,
+                breakers=breakers(slow_s),
+                cache=exact_cache(settings),
+            ),
             models=models,
             tasks=tasks,
-            authenticator=ConfiguredKeys(settings.keys) if settings.keys else LocalCaller(),
-            keyless=not settings.keys,
+            authenticator=LocalCaller() if keyless else Keyring(settings.keys, gate),
+            keyless=keyless,
+            ready=lambda: books.is_ready,
         )
+
+
+async def _keyless(loaded: Loaded, environment: Environment) -> bool:
+    """Say whether nobody has a key: neither the configuration, nor an issuer, nor the database."""
+    if loaded.config.server.keys or loaded.config.identity.issuers:
+        return False
+    async with open_store(loaded, environment) as state:
+        keys = await list_keys(state)
+    return all(key.revoked_at is not None for key in keys)
+
+
+def _failed(error: LockgateError) -> None:
+    _LOG.warning("%s: %s", error.code, error.message)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _embedded(

@@ -335,6 +335,41 @@ class ServerKey(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit(_Table):
+    """How much one caller, team or route may ask for."""
+
+    requests_per_minute: Annotated[int, Range(ge=1, le=10_000_000)] | None = None
+    tokens_per_minute: Annotated[int, Range(ge=1, le=10_000_000_000)] | None = None
+    """Of the prompt and the answer: estimated before a call, corrected after it."""
+    burst: Annotated[float, Range(ge=0.01, le=60)] = 1.0
+    """How many minutes' worth may come at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings(_Table):
+    """Kept answers to equal requests of one team. Only whole answers that passed every check."""
+
+    ttl_s: Annotated[float, Range(ge=0, le=86_400)] = 0.0
+    """Seconds that an answer is kept; 0: none is."""
+    megabytes: Annotated[int, Range(ge=1, le=4096)] = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracingSettings(_Table):
+    """OpenTelemetry spans of requests."""
+
+    otlp_url: Annotated[str, Matches(r"https?://[^\s]+"), Passes(_no_credentials)] | None = None
+    """Where they go, such as `http://127.0.0.1:4318/v1/traces`; needs the extra `otlp`."""
+    ratio: Annotated[float, Range(ge=0, le=1)] = 0.1
+    """Share of the requests that is recorded, unless their caller has decided."""
+    content: bool = False
+    """Record prompts and answers, too."""
+
+
+Subject: TypeAlias = Annotated[str, Matches("(key|team|route):([A-Za-z0-9._/:@-]+|[*])")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings(_Table):
     """The gateway, `lockgate serve`."""
 
@@ -349,6 +384,16 @@ class ServerSettings(_Table):
     """Of a request to a model."""
     max_task_bytes: Annotated[int, Range(ge=1024, le=1 << 30)] = 32 << 20
     """Of the input of a task."""
+    max_output_tokens: Annotated[int, Range(ge=1, le=1 << 24)] = 4096
+    """What a request that names no limit of its own may write, where its cost is reserved."""
+    limits: Mapping[Subject, RateLimit] = field(default_factory=dict)
+    """By subject: `key:NAME`, `team:NAME` or `route:NAME`; `key:*` is for each key without a row
+    of its own."""
+    fallbacks: Mapping[Name, tuple[Name, ...]] = field(default_factory=dict)
+    """By model: which ones take its place, in turn, where it cannot answer. Never where the data
+    may not go."""
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,11 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     )
     completions = Completions(
         models=gateway.models,
+        fallbacks=settings.fallbacks,
         embedded=Embedded(timeout_s=_EMBEDDED_S),
-        audit=gateway.engine,
+        audit=gateway.audit,
+        controls=gateway.controls,
+        max_output_tokens=settings.max_output_tokens,
         default_class=default_class,
         max_body_bytes=settings.max_body_bytes,
     )

@@ -1,22 +1,28 @@
 """`/v1/chat/completions`, `/v1/completions` and `/v1/embeddings`, to a model elsewhere or here.
 
-authorise -> decode -> model -> egress -> ask -> check -> answer, noted however it ends
+    decode -> scope -> model -> hold (limits, budget) -> egress -> cache -> ask -> check -> answer
+
+What was held is given back, and the call is noted, however it ends.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
 
-from lockgate.app.gateway_models import EmbeddedModel, ServedModels, UpstreamModel
+from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels, UpstreamModel
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
-from lockgate.errors import InvalidInput, NotFound
+from lockgate.errors import Denied, InvalidInput, NotFound, Unavailable
 from lockgate.server import passing, strict
+from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
+from lockgate.server.holding import Held, hold
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
@@ -28,20 +34,30 @@ from lockgate.server.requests import (
     StreamOptions,
     refuse_addresses,
 )
+from lockgate.upstream.cache import address
+from lockgate.upstream.request import Request
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
 _ORDER = (DataClass.PUBLIC, DataClass.INTERNAL, DataClass.CONFIDENTIAL)
+_OK = 200
 
 
 @dataclass(slots=True)
 class Note:
-    """What the audit log and the books get to know of a call."""
+    """What the audit log and the books get to know of a call. Mutable, private to one call."""
 
-    model: str = ""
+    model: str
+    endpoint: str
+    data_class: DataClass
     upstream: str = ""
     destination: str = ""
+    sent: int = 0
+    made: bool = False
+    """Whether an upstream or a model was asked."""
     usage: Usage | None = None
+    held: Held | None = None
+    passed_over: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +65,13 @@ class Completions:
     """Handles the inference endpoints."""
 
     models: ServedModels
+    fallbacks: Mapping[str, Sequence[str]]
     embedded: Embedded
     audit: AuditSink
+    controls: Controls
     default_class: DataClass
     max_body_bytes: int
+    max_output_tokens: int
 
     async def chat(self, exchange: Exchange) -> None:
         """Answer `POST /v1/chat/completions`."""
@@ -75,58 +94,142 @@ class Completions:
         self, exchange: Exchange, endpoint: str, asked: Asked, encoded: bytes
     ) -> None:
         self.audit.refuse_if_full()
-        note = Note(model=asked.model)
+        note = Note(asked.model, endpoint, self._data_class(exchange))
         try:
-            exchange.require("model", asked.model)
-            model = self.models.get(asked.model)
-            if model is None:
-                raise NotFound(
-                    f"there is no model `{asked.model}` here", hint="see `GET /v1/models`"
-                )
-            exchange.release = model.release
-            data_class = self._data_class(exchange)
-            if isinstance(model, EmbeddedModel):
-                exchange.engine = b"embedded"
-                note.usage = await self.embedded.answer(exchange, model, asked)
-            else:
-                exchange.engine = b"upstream"
-                note.upstream, note.destination = model.upstream, model.destination
-                authorise_egress(data_class, model.upstream, model.data_classes)
-                await self._pass(exchange, endpoint, model, asked, encoded, note)
+            chain = self._chain(exchange, asked.model)
+            exchange.release = chain[0].release
+            note.held = await hold(
+                self.controls,
+                exchange,
+                model=asked.model,
+                sent=len(encoded),
+                output_tokens=self._ceiling(asked),
+            )
+            await self._try(exchange, chain, asked, encoded, note)
         finally:
-            self._note(exchange, endpoint, note)
+            self._close(exchange, note)
 
-    async def _pass(
+    def _chain(self, exchange: Exchange, name: str) -> list[ServedModel]:
+        """Return the model, and those that take its place where it cannot answer."""
+        exchange.require("model", name)
+        model = self.models.get(name)
+        if model is None:
+            raise NotFound(f"there is no model `{name}` here", hint="see `GET /v1/models`")
+        others = (self.models.get(other) for other in self.fallbacks.get(name, ()))
+        return [
+            model,
+            *(o for o in others if o is not None and exchange.caller.may("model", o.name)),
+        ]
+
+    async def _try(
         self,
         exchange: Exchange,
-        endpoint: str,
-        model: UpstreamModel,
+        chain: Sequence[ServedModel],
         asked: Asked,
         encoded: bytes,
         note: Note,
     ) -> None:
+        """Ask the models in turn, until one has answered or begun to."""
+        for model in chain:
+            exchange.release = model.release
+            try:
+                await self._ask(exchange, model, asked, encoded, note)
+            except (Unavailable, Denied) as error:
+                if exchange.status or model is chain[-1]:
+                    raise
+                note.passed_over.append(f"{model.name}: {error.code}")
+                continue
+            return
+
+    async def _ask(
+        self,
+        exchange: Exchange,
+        model: ServedModel,
+        asked: Asked,
+        encoded: bytes,
+        note: Note,
+    ) -> None:
+        if isinstance(model, EmbeddedModel):
+            exchange.engine = b"embedded"
+            note.made = True
+            note.usage = await self.embedded.answer(exchange, model, asked)
+            return
+        exchange.engine = b"upstream"
+        note.upstream, note.destination = model.upstream, model.destination
+        authorise_egress(note.data_class, model.upstream, model.data_classes)
         streams = not isinstance(asked, EmbeddingRequest) and asked.streams
         wants_usage = not isinstance(asked, EmbeddingRequest) and asked.wants_usage
-        renamed = model.served != asked.model
-        if renamed:
-            asked.model = model.served
-        if streams and not wants_usage:
-            # A stream that does not say what it took could not be booked.
-            assert not isinstance(asked, EmbeddingRequest), "embeddings do not stream"
-            asked.stream_options = StreamOptions(include_usage=True)
-        if renamed or (streams and not wants_usage):
-            encoded = _encode(asked)
-        request = model.request(endpoint, encoded)
+        request, note.sent = self._request(model, asked, encoded, note.endpoint)
         if streams:
-            await passing.stream(exchange, model, request, note, wants_usage=wants_usage)
+            await self._stream(exchange, model, request, note, wants_usage=wants_usage)
             return
-        began = time.perf_counter()
-        reply = await model.client.fetch(request)
-        exchange.waited += time.perf_counter() - began
-        if reply.status != 200:  # noqa: PLR2004
+        await self._whole(exchange, model, request, note)
+
+    async def _whole(
+        self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
+    ) -> None:
+        cache = self.controls.cache
+        place = b""
+        if cache is not None:
+            team = exchange.caller.team.encode()
+            place = address(team, model.release, note.endpoint.encode(), request.body)
+            kept = cache.get(place)
+            if kept is not None:
+                exchange.cache = b"hit"
+                await exchange.respond(kept)
+                return
+            exchange.cache = b"miss"
+        note.made = True
+        reply = await Asking(self.controls).fetch(exchange, model, request)
+        if reply.status != _OK:
             raise passing.refused(model.upstream, reply)
         note.usage = passing.usage_of(model.upstream, reply.body)
+        if cache is not None:
+            cache.put(place, reply.body)
         await exchange.respond(reply.body)
+
+    async def _stream(
+        self,
+        exchange: Exchange,
+        model: UpstreamModel,
+        request: Request,
+        note: Note,
+        *,
+        wants_usage: bool,
+    ) -> None:
+        exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
+        note.made = True
+        source = await Asking(self.controls).open(exchange, model, request)
+        try:
+            await passing.stream(exchange, model.upstream, source, note, wants_usage=wants_usage)
+        finally:
+            source.close()
+
+    def _request(
+        self, model: UpstreamModel, asked: Asked, encoded: bytes, endpoint: str
+    ) -> tuple[Request, int]:
+        """Return the request as the upstream gets it, and its size."""
+        changed = model.served != asked.model
+        asked = msgspec.structs.replace(asked, model=model.served)
+        if not isinstance(asked, EmbeddingRequest):
+            if asked.streams and not asked.wants_usage:
+                # A stream that does not say what it took could not be booked.
+                asked.stream_options = StreamOptions(include_usage=True)
+                changed = True
+            if self.controls.billing is not None and not _limit(asked):
+                # What is reserved for an answer is also the most that it may be.
+                asked.max_tokens = self.max_output_tokens
+                changed = True
+        if changed:
+            encoded = _encode(asked)
+        return model.request(endpoint, encoded), len(encoded)
+
+    def _ceiling(self, asked: Asked) -> int:
+        """Return the most tokens that an answer may have."""
+        if isinstance(asked, EmbeddingRequest):
+            return 0
+        count = asked.n if isinstance(asked.n, int) else 1
+        return (_limit(asked) or self.max_output_tokens) * count
 
     def _data_class(self, exchange: Exchange) -> DataClass:
         """Return the class of the request's data: the client may raise it, never lower it."""
@@ -142,22 +245,36 @@ class Completions:
             ) from None
         return max(chosen, self.default_class, key=_ORDER.index)
 
-    def _note(self, exchange: Exchange, endpoint: str, note: Note) -> None:
-        caller = exchange.caller.principal.name
+    def _close(self, exchange: Exchange, note: Note) -> None:
+        """Give back what was held, and note the call."""
+        if note.held is not None:
+            note.held.settle(note.usage, sent=note.sent, made=note.made)
         usage = note.usage or Usage()
         self.audit.note(
             exchange.id,
-            caller,
+            exchange.caller.principal.name,
             f"model:{note.model}",
             {
-                "endpoint": endpoint,
+                "endpoint": note.endpoint,
                 "upstream": note.upstream or None,
                 "destination": note.destination or None,
+                "passed_over": note.passed_over,
+                "data_class": str(note.data_class),
+                "release": exchange.release.decode("ascii"),
+                "cache": exchange.cache.decode("ascii"),
                 "status": exchange.status,
                 "usage": {
                     "input_tokens": usage.prompt_tokens,
                     "output_tokens": usage.completion_tokens,
                 },
+                "cost_nanos": note.held.nanos if note.held is not None else 0,
                 "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
             },
         )
+
+
+def _limit(asked: ChatRequest | CompletionRequest) -> int:
+    """Return the most tokens that the client wants; 0 if it does not say."""
+    if isinstance(asked, ChatRequest) and isinstance(asked.max_completion_tokens, int):
+        return asked.max_completion_tokens
+    return asked.max_tokens if isinstance(asked.max_tokens, int) else 0

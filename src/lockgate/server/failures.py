@@ -1,5 +1,6 @@
 """Errors as HTTP answers, in the shape that OpenAI clients know."""
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +14,9 @@ from lockgate.errors import (
     NoAnswer,
     NotFound,
     OverBudget,
+    Overloaded,
     StorageFailed,
+    Unauthenticated,
     Unavailable,
     UpstreamFailed,
     UpstreamTimeout,
@@ -59,6 +62,7 @@ _STATUS: tuple[tuple[type[LockgateError], int], ...] = (
     (NotFound, 404),
     (Denied, 403),
     (InvalidConfig, 500),
+    (Unauthenticated, 401),
     (UsageError, 400),
     (OverBudget, 429),
     (UpstreamTimeout, 504),
@@ -90,15 +94,17 @@ def failure(error: LockgateError) -> Failure:
     if isinstance(error, HttpFailure):
         body = error_body(error.status, error.stable_code, error.message, error.param)
         return Failure(error.status, error.stable_code, body, error.headers)
-    if error.code == "unauthenticated":
-        return Failure(
-            401,
-            error.code,
-            error_body(401, error.code, error.advice),
-            ((b"www-authenticate", b"Bearer"),),
-        )
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return Failure(status, error.code, error_body(status, error.code, error.advice))
+    body = error_body(status, error.code, error.advice)
+    return Failure(status, error.code, body, _headers(error))
+
+
+def _headers(error: LockgateError) -> tuple[tuple[bytes, bytes], ...]:
+    if isinstance(error, Unauthenticated):
+        return ((b"www-authenticate", b"Bearer"),)
+    if isinstance(error, Overloaded) and error.retry_after_s is not None:
+        return ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),)
+    return ()
 
 
 def error_body(status: int, code: str, message: str, param: str | None = None) -> bytes:

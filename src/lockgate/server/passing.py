@@ -1,19 +1,16 @@
 """Passes an upstream's answer on, checked."""
 
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from lockgate.app.gateway_models import UpstreamModel
 from lockgate.errors import LockgateError, UpstreamFailed
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure
 from lockgate.server.replies import CHUNK, REFUSAL, REPLY, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.upstream.reply import Reply, Stream
-from lockgate.upstream.request import Request
 
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 _OK = 200
@@ -44,26 +41,14 @@ def usage_of(upstream: str, body: bytes) -> Usage | None:
 
 
 async def stream(
-    exchange: Exchange, model: UpstreamModel, request: Request, note: Noted, *, wants_usage: bool
+    exchange: Exchange, upstream: str, source: Stream, note: Noted, *, wants_usage: bool
 ) -> None:
     """Pass a stream on, event by event.
 
     Once it has begun, what goes wrong is said in an event and the stream ends without `[DONE]`.
     """
-    began = time.perf_counter()
-    source = await model.client.open(request)
-    exchange.waited += time.perf_counter() - began
-    try:
-        if source.status != _OK:
-            raise refused(model.upstream, await _whole(source))
-        await _relay(exchange, model.upstream, source, note, wants_usage=wants_usage)
-    finally:
-        source.close()
-
-
-async def _relay(
-    exchange: Exchange, upstream: str, source: Stream, note: Noted, *, wants_usage: bool
-) -> None:
+    if source.status != _OK:
+        raise refused(upstream, await _whole(source))
     events = Events()
     try:
         while data := await source.part():

@@ -64,10 +64,12 @@ class Server:
             LockgateError: what opening the gateway raises.
 
         """
-        refuse_open_door(self._settings)
-        sockets = [_listen(self._settings.listen)]
+        listen = self._settings.listen
+        listening: socket.socket | None = None
         try:
             self._current = await self._open(open_gateway)
+            refuse_open_door(listen, keyless=self._current.gateway.keyless)
+            listening = _listen(listen)
             self._edge.app = self._current.built.application
             self._uvicorn = server = _Uvicorn(
                 uvicorn.Config(
@@ -86,11 +88,13 @@ class Server:
             loop.add_signal_handler(signal.SIGHUP, self._reload, open_gateway)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, server.handle_exit, number, None)
-            started(self._current.gateway, _address(sockets[0]))
-            await server.serve(sockets=sockets)
+            started(self._current.gateway, _address(listening))
+            await server.serve(sockets=[listening])
         finally:
             await self._close()
-            _forget(self._settings.listen)
+            if listening is not None:
+                listening.close()
+                _forget(listen)
 
     async def _open(self, open_gateway: Opener) -> _Open:
         stack = AsyncExitStack()
@@ -102,7 +106,10 @@ class Server:
             raise
 
     def _not_ready(self) -> str:
-        return "draining" if self._uvicorn is not None and self._uvicorn.should_exit else ""
+        if self._uvicorn is not None and self._uvicorn.should_exit:
+            return "draining"
+        current = self._current
+        return "" if current is not None and current.gateway.ready() else "starting"
 
     def _reload(self, open_gateway: Opener) -> None:
         task = asyncio.get_running_loop().create_task(self._swap(open_gateway))
@@ -117,6 +124,7 @@ class Server:
         async with self._swapping:
             try:
                 renewed = await self._open(open_gateway)
+                refuse_open_door(self._settings.listen, keyless=renewed.gateway.keyless)
             except LockgateError as error:
                 _LOG.error("the configuration stays as it was: %s", error.advice)
                 return
@@ -156,18 +164,18 @@ def checked_address(listen: str) -> str:
     )
 
 
-def refuse_open_door(settings: ServerSettings) -> None:
+def refuse_open_door(listen: str, *, keyless: bool) -> None:
     """Refuse to listen where others reach us, unless there are keys.
 
     Raises:
         UsageError: there are none.
 
     """
-    if settings.keys or settings.listen.startswith(_UNIX) or _is_loopback(settings.listen):
+    if not keyless or listen.startswith(_UNIX) or _is_loopback(listen):
         return
     raise UsageError(
-        f"`{settings.listen}` can be reached from other machines, and there are no keys",
-        hint="add `[server.keys.NAME]` to lockgate.toml, or listen on 127.0.0.1",
+        f"`{listen}` can be reached from other machines, and there are no keys",
+        hint="make one with `lockgate token new`, or listen on 127.0.0.1",
     )
 
 

@@ -1,0 +1,102 @@
+"""What stands between a caller and a model: limits, the kill switch, books, breakers, retries."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lockgate.app.background import Job
+from lockgate.app.billing import Billing
+from lockgate.config.settings import RateLimit, ServerSettings
+from lockgate.errors import LockgateError
+from lockgate.ports import GatewayState
+from lockgate.traffic.breaker import Breaker, BreakerSettings
+from lockgate.traffic.bucket import Limit
+from lockgate.traffic.kill_switch import EVERY_S, Kills, KillSwitch
+from lockgate.traffic.rate_limits import Limits, RateLimits
+from lockgate.traffic.retry_budget import RetryBudget
+from lockgate.upstream.cache import ExactCache
+
+_MINUTE_S = 60.0
+
+
+class Switch:
+    """What is turned off, as this replica knows it. Replaced whole by the job that follows."""
+
+    def __init__(self) -> None:
+        self.now = Kills()
+
+    def follow(self, failed: Callable[[LockgateError], None]) -> Job:
+        """Return the job that reads the shared switch."""
+
+        async def work(state: GatewayState, stop: asyncio.Event) -> None:
+            switch = KillSwitch(state)
+            while not stop.is_set():
+                try:
+                    self.now = await switch.refresh()
+                except LockgateError as error:
+                    failed(error)
+                await _until(stop, EVERY_S)
+
+        return work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """The controls of one gateway. What is None is not configured."""
+
+    limits: RateLimits | None = None
+    switch: Switch = field(default_factory=Switch)
+    billing: Billing | None = None
+    breakers: Mapping[str, Breaker] = field(default_factory=dict)
+    """By upstream."""
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    cache: ExactCache | None = None
+
+
+def rate_limits(settings: Mapping[str, RateLimit]) -> RateLimits | None:
+    """Return the limits that the configuration names; None if it names none."""
+    if not settings:
+        return None
+    rows = {subject: _limits(row) for subject, row in settings.items()}
+
+    def limits_of(subject: str) -> Limits | None:
+        return rows.get(subject) or rows.get(f"{subject.partition(':')[0]}:*")
+
+    return RateLimits(limits_of, clock=time.monotonic)
+
+
+def breakers(upstreams: Mapping[str, float]) -> dict[str, Breaker]:
+    """Return a breaker for each upstream; the value is after how many seconds a call is slow."""
+    return {
+        name: Breaker(BreakerSettings(slow_s=slow_s), clock=time.monotonic)
+        for name, slow_s in upstreams.items()
+    }
+
+
+def exact_cache(settings: ServerSettings) -> ExactCache | None:
+    """Return the cache that the configuration asks for."""
+    chosen = settings.cache
+    if not chosen.ttl_s:
+        return None
+    return ExactCache(ttl_s=chosen.ttl_s, most_bytes=chosen.megabytes << 20, clock=time.monotonic)
+
+
+def _limits(row: RateLimit) -> Limits:
+    return Limits(
+        requests=_limit(row.requests_per_minute, row.burst),
+        tokens=_limit(row.tokens_per_minute, row.burst),
+    )
+
+
+def _limit(amount: int | None, burst: float) -> Limit | None:
+    if amount is None:
+        return None
+    return Limit(amount=amount, per_s=_MINUTE_S, burst=max(1, round(amount * burst)))
+
+
+async def _until(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,136 @@
+"""What one call holds while it runs: its place in the limits, and its reservation in the books."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from lockgate.app.billing import Bill, BilledCall
+from lockgate.app.gateway_controls import Controls
+from lockgate.domain.money import TokenCounts
+from lockgate.errors import Overloaded
+from lockgate.server.exchange import Exchange
+from lockgate.server.failures import HttpFailure
+from lockgate.server.replies import Usage
+
+_CHARACTERS_A_TOKEN = 4
+_RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class Held:
+    """Given back once, however the call ends. Mutable, and private to one call."""
+
+    controls: Controls
+    estimate: int
+    taken: Any = None
+    bill: Bill | None = None
+    nanos: int = 0
+    streamed_characters: int = 0
+    began: float = field(default_factory=time.perf_counter)
+
+    def settle(self, usage: Usage | None, *, sent: int, made: bool) -> None:
+        """Book what the call took.
+
+        `usage` None: the upstream did not say, so it is estimated from what went out, `sent`
+        bytes, and what came back. Not `made`: nothing was asked of the upstream.
+        """
+        counts = _counts(usage) if usage is not None else self._estimated(sent, made=made)
+        if self.bill is not None:
+            if made:
+                self.nanos = self.bill.settle(counts, cancelled=usage is None)
+            else:
+                self.bill.cancel()
+        if self.taken is not None and self.controls.limits is not None:
+            self.controls.limits.settle(self.taken, counts.input_tokens + counts.output_tokens)
+
+    def _estimated(self, sent: int, *, made: bool) -> TokenCounts:
+        if not made:
+            return TokenCounts()
+        return TokenCounts(
+            input_tokens=sent // _CHARACTERS_A_TOKEN,
+            output_tokens=-(-self.streamed_characters // _CHARACTERS_A_TOKEN),
+            estimated=True,
+        )
+
+
+async def hold(
+    controls: Controls, exchange: Exchange, *, model: str, sent: int, output_tokens: int
+) -> Held:
+    """Take what the call may need: a place in every limit, and the most that it can cost.
+
+    Raises:
+        HttpFailure: the model is turned off, or a limit is reached; the answer says until when.
+        OverBudget: a budget has not so much left.
+        Denied: the model has no price.
+        Unavailable: the budgets are not known.
+
+    """
+    kills = controls.switch.now
+    if kills.kills:
+        _refuse_if_off(controls, model)
+    caller = exchange.caller
+    estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
+    held = Held(controls, estimate)
+    if controls.limits is not None:
+        route = exchange.route.name
+        taken = controls.limits.take(
+            (f"key:{caller.key}", f"team:{caller.team}", f"route:{route}"), tokens=estimate
+        )
+        exchange.extra += taken.headers()
+        if not taken.allowed:
+            exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
+            raise _limited(taken.retry_after_s)
+        held.taken = taken
+    if controls.billing is not None:
+        call = BilledCall(
+            id=exchange.id,
+            key=caller.key,
+            team=caller.team,
+            route=exchange.route.name,
+            model=model,
+            release=exchange.release.decode("ascii"),
+        )
+        # A token is at least one byte of the request, so this is a ceiling and no estimate.
+        ceiling = TokenCounts(input_tokens=sent, output_tokens=output_tokens)
+        held.bill = await controls.billing.open(call, ceiling)
+    return held
+
+
+def _refuse_if_off(controls: Controls, model: str) -> None:
+    off = controls.switch.now.of_model(model) or controls.switch.now.of_task("")
+    if off is not None:
+        raise HttpFailure(
+            503, "turned-off", f"`{model}` is turned off since {off.at}: {off.reason}"
+        )
+
+
+def _limited(retry_after_s: float) -> HttpFailure:
+    if not math.isfinite(retry_after_s):
+        return HttpFailure(429, "rate-limited", "the request is larger than a limit ever allows")
+    seconds = max(1, math.ceil(retry_after_s))
+    return HttpFailure(
+        429,
+        "rate-limited",
+        f"a limit is reached; try again in {seconds} s",
+        headers=((b"retry-after", b"%d" % seconds),),
+    )
+
+
+def open_circuit(upstream: str, retry_after_s: float) -> Overloaded:
+    """Return the error for an upstream that is given a rest."""
+    return Overloaded(
+        f"the upstream `{upstream}` fails and is left alone for a while",
+        retry_after_s=max(retry_after_s, _RETRY_S),
+    )
+
+
+def _counts(usage: Usage) -> TokenCounts:
+    given = max(0, usage.prompt_tokens)
+    details = usage.prompt_tokens_details
+    cached = 0 if details is None else min(max(0, details.cached_tokens), given)
+    return TokenCounts(
+        input_tokens=given,
+        cached_tokens=cached,
+        output_tokens=max(0, usage.completion_tokens),
+    )
