@@ -36,7 +36,8 @@ def test_a_type_with_a_typo_is_refused_with_its_line_and_the_type_that_was_meant
     ("test", "problem"),
     [
         ("{assert: [{type: javascript, value: 'true'}]}", "needs code"),
-        ("{assert: [{type: llm-rubric, value: good}]}", "needs a judge"),
+        ("{assert: [{type: g-eval, value: good}]}", "needs a judge"),
+        ("{assert: [{type: llm-rubric, x-label: good}]}", "`x-label` is neither"),
         ("{assert: [{type: 'trajectory:tool-used'}]}", "needs a trace"),
         ("{assert: [{type: contains, value: a, transform: 'output.x()'}]}", "`transform`"),
         ("{assert: [{$ref: '#/tests/0'}]}", "goes round in a circle"),

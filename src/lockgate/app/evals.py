@@ -55,6 +55,8 @@ class EvalOptions:
     concurrency: int | None = None
     record: Path | None = None
     playback: Path | None = None
+    judge: str = "smollm2"
+    """The model that judges: one of this machine's."""
     stop_early: bool = False
     """Look after every case, and end as soon as the gates are sure."""
     max_seconds: float | None = None
@@ -87,6 +89,8 @@ async def evaluate(
             respond=answers.respond,
             files=found.files,
             embed=answers.embed,
+            judge=answers.judge,
+            input_schemas={name: task.spec.input_schema for name, task in tasks.items()},
             observe=_observing(suite),
             settled=plan.watch.settled if plan.watch else None,
             may_start=_until(options.max_seconds),
@@ -100,6 +104,10 @@ async def evaluate(
         finally:
             progress.finish()
     summary.rulings = _rulings(plan, summary, results)
+    if summary.labelled:
+        from lockgate.app.evals_judging import agreements
+
+        summary.calibration = agreements(summary.labelled)
     base = options.base or options.baseline
     return Report(
         suite=found.shown,

@@ -16,6 +16,8 @@ class Graded(NamedTuple):
     passed: bool
     score: float
     reason: str
+    method: str = ""
+    """What gave the number, where that is not the type itself: a judge and its model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,14 @@ class Context:
     functions: Sequence[Json] | None = None
     vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Embeddings by text: the runner fetches them before the assertions are asked."""
+    asked: dict[int, Graded] = field(default_factory=dict)
+    """What those said that had to be waited for, by the assertion's identity."""
+    prompt: str = ""
+    """What the provider was sent."""
+    row: Sequence[Json] = ()
+    """Outputs of all providers and prompts for the same case, where an assertion compares them."""
+    place: int = 0
+    """Of this output among them."""
 
 
 class Grade(Protocol):

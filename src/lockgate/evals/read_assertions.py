@@ -13,6 +13,8 @@ from lockgate.evals.template import is_template
 from lockgate.evals.transform import transform_problem
 
 _KNOWN = frozenset({"type", "value", "threshold", "weight", "metric", "assert"})
+LABEL = "x-label"
+"""What a person says of an assertion that a judge decides: `pass` or `fail`."""
 _LISTS = frozenset({"contains-all", "contains-any", "icontains-all", "icontains-any"})
 _THRESHOLDS = frozenset(
     {"cost", "latency", "levenshtein", "perplexity", "perplexity-score", "rouge-n", "similar"}
@@ -36,8 +38,10 @@ def read_assertions(found: Sequence[Json], problems: Problems) -> tuple[Assertio
 def read_cell(cell: str, problems: Problems) -> Assertion | None:
     """Return the assertion of an `__expected` cell: `contains-any:a,b`, or what must be equal."""
     line = problems.base
-    if cell.startswith(_CODE) or cell.startswith(("python:", "grade:", "llm-rubric:", "file://")):
-        kind = {"grade": "llm-rubric"}.get(cell.partition(":")[0], cell.partition(":")[0])
+    if cell.startswith("grade:"):
+        cell = f"llm-rubric:{cell.removeprefix('grade:')}"
+    if cell.startswith(_CODE) or cell.startswith(("python:", "file://")):
+        kind = cell.partition(":")[0]
         kind = "javascript" if cell.startswith(_CODE) else kind
         _refuse({"type": kind}, "python" if kind == "file" else kind, problems)
         return None
@@ -80,6 +84,8 @@ def _assertion(item: Json, problems: Problems, *, nested: bool) -> Assertion | N
     code = item.get("transform")
     if code is not None and (problem := transform_problem(code)):
         problems.add(item, f"`transform`: {problem}")
+    if item.get(LABEL) not in (None, "pass", "fail"):
+        problems.add(item, f"`{LABEL}` is neither `pass` nor `fail`: what a person says of it")
     parts: tuple[Assertion, ...] = ()
     if name == registry.ASSERT_SET:
         if nested:
