@@ -9,10 +9,12 @@ from lockgate.evals.assertions import registry
 from lockgate.evals.assertions.comma_list import comma_list
 from lockgate.evals.fields import Problems, number, text
 from lockgate.evals.javascript import trim
+from lockgate.evals.script.evaluate import problem as problem_of
 from lockgate.evals.template import is_template
 from lockgate.evals.transform import transform_problem
 
 _KNOWN = frozenset({"type", "value", "threshold", "weight", "metric", "assert"})
+SCRIPT = "javascript"
 LABEL = "x-label"
 """What a person says of an assertion that a judge decides: `pass` or `fail`."""
 _LISTS = frozenset({"contains-all", "contains-any", "icontains-all", "icontains-any"})
@@ -40,9 +42,11 @@ def read_cell(cell: str, problems: Problems) -> Assertion | None:
     line = problems.base
     if cell.startswith("grade:"):
         cell = f"llm-rubric:{cell.removeprefix('grade:')}"
-    if cell.startswith(_CODE) or cell.startswith(("python:", "file://")):
+    if cell.startswith(_CODE):
+        script = {"type": "javascript", "value": cell.partition(":")[2]}
+        return _assertion(script, problems, nested=False)
+    if cell.startswith(("python:", "file://")):
         kind = cell.partition(":")[0]
-        kind = "javascript" if cell.startswith(_CODE) else kind
         _refuse({"type": kind}, "python" if kind == "file" else kind, problems)
         return None
     found = _CELL.match(cell)
@@ -86,6 +90,8 @@ def _assertion(item: Json, problems: Problems, *, nested: bool) -> Assertion | N
         problems.add(item, f"`transform`: {problem}")
     if item.get(LABEL) not in (None, "pass", "fail"):
         problems.add(item, f"`{LABEL}` is neither `pass` nor `fail`: what a person says of it")
+    if name == SCRIPT:
+        _check_script(item, problems)
     parts: tuple[Assertion, ...] = ()
     if name == registry.ASSERT_SET:
         if nested:
@@ -109,6 +115,20 @@ def _assertion(item: Json, problems: Problems, *, nested: bool) -> Assertion | N
         parts=parts,
         line=problems.line(item),
     )
+
+
+def _check_script(item: Mapping[str, Json], problems: Problems) -> None:
+    """Refuse what is not translated before anything runs, with the Python that would do it."""
+    code = item.get("value")
+    if isinstance(code, str) and is_template(code):
+        return
+    found = "it is a file of code" if str(code).startswith("file://") else problem_of(code)
+    if found:
+        problems.add(
+            item,
+            f"`javascript` `{str(code)[:80]}` is not translated: {found}. Write it in Python, run "
+            "with --allow-code: `type: python`, `value: 'len(output) < 100 and \"x\" in output'`",
+        )
 
 
 def _made(item: Mapping[str, Json], name: str, **members: object) -> Assertion:

@@ -20,7 +20,7 @@ def regex(assertion: Assertion, output: Json, context: Context) -> Graded:
     if len(pattern) > MAX_PATTERN:
         raise invalid(assertion, f"has a pattern longer than {MAX_PATTERN} characters")
     try:
-        compiled = _compiled(pattern)
+        found = compiled(pattern)
     except NotLinear as error:
         raise invalid(
             assertion, f"needs a backtracking engine: {error} cannot be matched in linear time"
@@ -28,18 +28,20 @@ def regex(assertion: Assertion, output: Json, context: Context) -> Graded:
     except ValueError as error:
         return Graded(False, 0.0, f"invalid pattern: {error}")
     return verdict(
-        (compiled.search(text_output(output)) is not None) is not assertion.inverse,
+        (found.search(text_output(output)) is not None) is not assertion.inverse,
         f'expected output to {"not " if assertion.inverse else ""}match "{pattern}"',
     )
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
+def compiled(pattern: str, *, any_case: bool = False) -> Any:
+    """Return the pattern, compiled. Raises ValueError, NotLinear among them."""
     import re2  # noqa: PLC0415  a suite without patterns never needs it
 
     translated = to_re2(pattern)
     options = re2.Options()
     options.log_errors = False
+    options.case_sensitive = not any_case
     options.max_mem = _MEMORY_BYTES
     try:
         return re2.compile(translated, options)

@@ -27,6 +27,7 @@ _FAMILIES: Mapping[str, str] = {
     "measures": "word-count levenshtein latency cost finish-reason perplexity perplexity-score",
     "overlap": "rouge-n bleu gleu",
     "meteor": "meteor",
+    "script": "javascript",
     "tools": "is-valid-openai-tools-call is-valid-function-call tool-call-f1 guardrails",
 }
 _ASKED: Mapping[str, str] = {
@@ -41,7 +42,6 @@ _ALIASES: Mapping[str, str] = {
     "model-graded-factuality": "factuality",
 }
 _OTHERS: Mapping[str, str] = {
-    "javascript": "code; write it as `regex`, `is-json` with a schema, or a task's check",
     "python": "code; write it as a task's check",
     "ruby": "code; write it as a task's check",
     "webhook": "a request to a server",
