@@ -16,7 +16,7 @@ from lockgate.evals.script.values import (
 
 MAX_LENGTH = 1 << 22
 Call = Callable[..., Any]
-_PLACES = frozenset({"at", "charAt", "indexOf", "lastIndexOf", "slice", "split", "substring"})
+_PLACES = frozenset({"at", "charAt", "indexOf", "lastIndexOf", "slice", "substring"})
 """Methods that count UTF-16 code units."""
 
 
