@@ -4,7 +4,7 @@ import time
 from array import array
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from lockgate.app.evals_judging import judge_of
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
+from lockgate.domain.call import Principal
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.domain.usage import Usage
 from lockgate.errors import InvalidInput
@@ -162,6 +163,9 @@ class _Answers:
         from lockgate.app.calls import new_call
 
         call = new_call(self.loaded, task.spec, _input(task, case), engine=self.kind)
+        if case.acting is not None:
+            someone = Principal(name=case.acting.name, scopes=frozenset(case.acting.scopes))
+            call = replace(call, principal=someone)
         started = time.monotonic_ns()
         answer = await self.engine.answering.answer(call, _Silence())
         taken = (time.monotonic_ns() - started) / 1e6

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import InvalidConfig, InvalidInput
@@ -20,6 +21,14 @@ MAX_CASE_REPEAT = 10_000
 _ID_BYTES = 16
 COMPARING = "select-best"
 """The type that needs the answers of all columns."""
+
+
+class Acting(NamedTuple):
+    """As whom a case is asked, if not as whoever runs the suite."""
+
+    name: str
+    scopes: tuple[str, ...]
+    """The tasks that they may call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,7 @@ class Case:
     """All columns of the same case, this one among them, where an assertion compares them."""
     column: int = 0
     """Its place among them."""
+    acting: Acting | None = None
 
 
 class Expansion:

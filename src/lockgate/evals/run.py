@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import LockgateError, StorageFailed, UsageError
-from lockgate.evals.asking.services import Embed, Judge, JudgeFailed, RunCode, Services
-from lockgate.evals.assertion import Assertion, Context, Response
+from lockgate.evals.asking.services import AskedGrade, Embed, Judge, JudgeFailed, RunCode, Services
+from lockgate.evals.assertion import Assertion, Context, Detectors, Response
 from lockgate.evals.assertions import registry
 from lockgate.evals.assertions.similarity import compared_texts
 from lockgate.evals.case_files import Broken
@@ -50,6 +50,9 @@ class Runner:
     run_code: RunCode | None = None
     input_schemas: Mapping[str, JsonObject] = field(default_factory=dict)
     """JSON Schemas of what providers take, by their ids."""
+    detectors: Detectors = field(default_factory=Detectors)
+    before: Callable[[Case], Sequence[Json]] | None = None
+    """Returns the answer of the baseline to a case, if there is one."""
     observe: Callable[[Case, Response], JsonObject] | None = None
     """Returns what the suite's gates want to know of a case."""
     concurrency: int = DEFAULT_CONCURRENCY
@@ -207,6 +210,8 @@ class Runner:
             tools=_list(case.provider.config, "tools"),
             functions=_list(case.provider.config, "functions"),
             prompt=case.sent,
+            detectors=self.detectors,
+            baseline=self.before(case) if self.before else (),
             row=row,
             place=place,
         )
@@ -250,7 +255,7 @@ class Runner:
                 input_schemas=self.input_schemas,
             )
             asked = filled(assertion, context.variables, self.files)
-            grade = registry.asked_grade(assertion.type)
+            grade: AskedGrade = registry.asked_grade(assertion.type)
             context.asked[id(assertion)] = await grade(
                 asked, seen(asked, context), context, services
             )

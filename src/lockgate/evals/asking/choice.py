@@ -10,7 +10,7 @@ from lockgate.domain.digest import Json
 from lockgate.evals.asking.judging import an_object, ask, member, method, shown
 from lockgate.evals.asking.services import JudgeFailed, Services
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid
-from lockgate.evals.assertions.output import text_output
+from lockgate.evals.javascript import text_output
 
 _LETTERS = "ABCDEFGHIJKLMNOP"
 _ROOM = 4_800

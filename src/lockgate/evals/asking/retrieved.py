@@ -4,20 +4,17 @@ The texts are split into sentences by rules, and the judge says yes or no of eac
 share that anyone can count again, and never a number that the judge made up.
 """
 
-import re
 from collections.abc import Sequence
 
 from lockgate.domain.digest import Json
 from lockgate.evals.asking.judging import by_share, method, shown, yes_or_no
 from lockgate.evals.asking.services import Services
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import text_of
+from lockgate.evals.javascript import text_of, text_output
+from lockgate.evals.sentences import sentences
 from lockgate.evals.transform import transform_problem, transformed
 
 MAX_SENTENCES = 48
-_BREAK = re.compile(r"(?<=[.!?])[ \t]+(?=\S)|\n+")
-_SHORTEST = 3
 
 
 async def context_recall(
@@ -54,12 +51,6 @@ async def context_faithfulness(
     hits = await yes_or_no(services, head, _sentences(assertion, text_output(output)))
     what = "statements of the answer follow from the context"
     return by_share(assertion, hits, what, method(services, "context faithfulness"))
-
-
-def sentences(text: str) -> Sequence[str]:
-    """Split at the ends of sentences and lines; in linear time, whatever the text."""
-    parts = (part.strip() for part in _BREAK.split(text))
-    return [part for part in parts if len(part) >= _SHORTEST]
 
 
 def _sentences(assertion: Assertion, text: str) -> Sequence[str]:

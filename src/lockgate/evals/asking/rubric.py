@@ -16,8 +16,7 @@ from lockgate.evals.asking.judging import (
 )
 from lockgate.evals.asking.services import JudgeFailed, Services, vectors
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import stringify, text_of
+from lockgate.evals.javascript import stringify, text_of, text_output
 
 _STEPS: Sequence[Json] = [0, 0.25, 0.5, 0.75, 1]
 _QUESTIONS = 3

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 from lockgate.evals.assertion import Grade
-
-if TYPE_CHECKING:
-    from lockgate.evals.asking.services import AskedGrade
 
 ASSERT_SET = "assert-set"
 NEGATION = "not-"
@@ -28,12 +25,17 @@ _FAMILIES: Mapping[str, str] = {
     "overlap": "rouge-n bleu gleu",
     "meteor": "meteor",
     "script": "javascript",
+    "leaks": "no-secrets no-pii no-injection egress-allowed",
+    "ranking": "retrieval",
+    "grounding": "grounded",
+    "comparison": "matches-baseline calibrated",
     "tools": "is-valid-openai-tools-call is-valid-function-call tool-call-f1 guardrails",
 }
 _ASKED: Mapping[str, str] = {
     "rubric": "llm-rubric factuality answer-relevance classifier",
     "retrieved": "context-recall context-relevance context-faithfulness",
     "choice": "select-best",
+    "again": "deterministic permission semantic-coverage",
 }
 """Types that wait for a judge or a program, by their module in `asking`."""
 _ALIASES: Mapping[str, str] = {
@@ -100,8 +102,8 @@ def grade(name: str) -> Grade:
 
 
 @cache
-def asked_grade(name: str) -> "AskedGrade":
-    """Return the function of a type that waits.
+def asked_grade(name: str) -> Any:
+    """Return the function of a type that waits, an `AskedGrade`.
 
     Raises:
         KeyError: there is no such type; the loader of suites has looked before.
@@ -109,7 +111,7 @@ def asked_grade(name: str) -> "AskedGrade":
     """
     name = _ALIASES.get(name, name)
     module = import_module(f"lockgate.evals.asking.{_asked()[name]}")
-    return cast("AskedGrade", getattr(module, name.replace("-", "_")))
+    return getattr(module, name.replace("-", "_"))
 
 
 @cache

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lockgate.evals.assertions.pattern import compiled
 from lockgate.evals.javascript import code_units, parse, stringify, trim
+from lockgate.evals.js_pattern import compiled
 from lockgate.evals.script.values import (
     UNDEFINED,
     number_of,
