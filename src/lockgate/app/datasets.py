@@ -106,7 +106,7 @@ def store(environment: Environment, card: Card, rows: Mapping[str, Sequence[Json
         StorageFailed: the disk is full or read-only.
 
     """
-    from lockgate.oci.artifacts import pack_splits
+    from lockgate.oci.kinds.dataset import pack_splits
 
     packed = pack_splits(card.task, rows, card.about)
     layout = layout_of(environment)
