@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, _Entry] = {
     "eval": _Entry("lockgate.cli.eval:eval_", "Run an evaluation suite and report it"),
     "redteam": _Entry("lockgate.cli.redteam:redteam", "Attack a task and report what came through"),
     "drift": _Entry("lockgate.cli.drift:drift", "Say whether a task's calls have drifted"),
+    "dataset": _Entry("lockgate.cli.dataset:dataset", "Import, check, mask and make datasets"),
+    "label": _Entry("lockgate.cli.label:label", "Judge doubtful answers, to make cases of them"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
     "promote": _Entry("lockgate.cli.promote:promote", "Let a release run in an environment"),
