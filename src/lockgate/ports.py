@@ -469,7 +469,7 @@ class GatewayUnit(StateUnit, Protocol):
     def usage(self) -> UsageLedger: ...
 
 
-class GatewayState(Protocol):
+class GatewayState(SharedState, Protocol):
     """All durable state; also a `State` and a `Store`."""
 
     def begin(self) -> AbstractAsyncContextManager[GatewayUnit]:
