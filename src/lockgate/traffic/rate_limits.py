@@ -62,9 +62,9 @@ class Taken:
         """
         found: list[tuple[bytes, bytes]] = []
         if requests := self._tightest(counts_tokens=False):
-            found += _headers(b"requests", requests)
+            found += _headers(_REQUESTS, requests)
         if tokens := self._tightest(counts_tokens=True):
-            found += _headers(b"tokens", tokens)
+            found += _headers(_TOKENS, tokens)
         if not self.allowed and math.isfinite(self.retry_after_s):
             found.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after_s))))
         return found
@@ -75,20 +75,32 @@ class Taken:
         return [bucket for bucket in self._buckets if bucket.counts_tokens]
 
     def _tightest(self, *, counts_tokens: bool) -> Bucket | None:
-        tightest: Bucket | None = None
+        tightest, least = None, math.inf
         for bucket in self._buckets:
-            if bucket.counts_tokens is counts_tokens and (
-                tightest is None or bucket.remaining < tightest.remaining
-            ):
-                tightest = bucket
+            if bucket.counts_tokens is counts_tokens:
+                left = bucket.level + bucket.elsewhere
+                if left < least:
+                    tightest, least = bucket, left
         return tightest
 
 
-def _headers(what: bytes, bucket: Bucket) -> list[tuple[bytes, bytes]]:
+_REQUESTS = (
+    b"x-ratelimit-limit-requests",
+    b"x-ratelimit-remaining-requests",
+    b"x-ratelimit-reset-requests",
+)
+_TOKENS = (
+    b"x-ratelimit-limit-tokens",
+    b"x-ratelimit-remaining-tokens",
+    b"x-ratelimit-reset-tokens",
+)
+
+
+def _headers(names: tuple[bytes, bytes, bytes], bucket: Bucket) -> list[tuple[bytes, bytes]]:
     return [
-        (b"x-ratelimit-limit-" + what, b"%d" % bucket.limit.amount),
-        (b"x-ratelimit-remaining-" + what, b"%d" % bucket.remaining),
-        (b"x-ratelimit-reset-" + what, b"%.3fs" % bucket.reset_s),
+        (names[0], b"%d" % bucket.limit.amount),
+        (names[1], b"%d" % bucket.remaining),
+        (names[2], b"%.3fs" % bucket.reset_s),
     ]
 
 
