@@ -187,6 +187,7 @@ def test_what_was_taken_under_other_limits_changes_nothing_under_the_new_ones() 
 def test_the_figures_of_the_tightest_limit_can_be_read_alone() -> None:
     limits = RateLimits(only(key=SMALL), clock=Clock())
     taken = limits.take(["key:a"], tokens=1)
-    assert (taken.limit, taken.remaining, taken.reset_s) == (60, 4, pytest.approx(1.0))
+    assert (taken.limit, taken.remaining) == (60, 4)
+    assert taken.reset_s == pytest.approx(1.0)
     free = limits.take(["route:r"], tokens=1)
     assert (free.limit, free.remaining, free.reset_s) == (-1, -1, 0.0)
