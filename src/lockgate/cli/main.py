@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "trust": _Entry("lockgate.cli.trust:trust", "Say whose keys count, and in which roles"),
     "policy": _Entry("lockgate.cli.policy:policy", "Write, check, explain and test policies"),
     "config": _Entry("lockgate.cli.config:config", "Check and show the configuration"),
+    "kill": _Entry("lockgate.cli.kill:kill", "Turn a task, a model or everything off"),
     "metrics": _Entry("lockgate.cli.metrics:metrics", "Print metrics, alert rules and a dashboard"),
     "doctor": _Entry("lockgate.cli.doctor:doctor", "Say what is missing and how to get it"),
     "completion": _Entry("lockgate.cli.completion:completion", "Print a shell completion script"),
