@@ -12,10 +12,11 @@ from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest
 from lockgate.errors import Corrupt, Denied, LockgateError, NotFound, UsageError
 from lockgate.oci.catalogue import OciSource
-from lockgate.oci.foreign.pull import SOURCE_MANIFEST, foreign_manifest, pull_foreign
+from lockgate.oci.foreign.pull import foreign_manifest, pull_foreign
 from lockgate.oci.integrity import check
 from lockgate.oci.inventory import PullResult
 from lockgate.oci.layout import Layout
+from lockgate.oci.manifest import SOURCE_MANIFEST
 from lockgate.oci.model_files import stored_model
 from lockgate.oci.registry.repository import Repository
 from oci.doubles import Counter
