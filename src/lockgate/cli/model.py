@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from lockgate.cli.bom import model_bom
 from lockgate.cli.model_quantising import quantise
 from lockgate.cli.model_signing import sign
 from lockgate.cli.output import data, data_json, table, words
@@ -42,6 +43,7 @@ def model() -> None:
 
 model.add_command(sign)
 model.add_command(quantise)
+model.add_command(model_bom)
 
 
 @model.command(
