@@ -29,6 +29,8 @@ _LONGEST_KEPT: Final = 256
 _TEMPLATE: Final = "tokenizer.chat_template"
 _LONGEST_TEMPLATE: Final = 1 << 20
 _DEFAULT_ALIGNMENT: Final = 32
+_LENGTH: Final = struct.Struct("<Q")
+_BLOCK: Final = 1 << 20
 _ALIGNMENT: Final = "general.alignment"
 
 # ggml type id: values a block, bytes a block (ggml `ggml-common.h`).
@@ -294,9 +296,30 @@ class _Reader:
             return None
         if count > self._size:  # each element takes a byte or more
             raise self._cut_off(self._file.tell() + count)
+        if element == _STRING:
+            self._skip_strings(count)
+            return None
         for _ in range(count):
             self._value(element, depth + 1)
         return None
+
+    def _skip_strings(self, count: int) -> None:
+        """Pass over strings, of which a vocabulary has a hundred thousand: block by block."""
+        begin, at = self._file.tell(), 0
+        block = self._file.read(_BLOCK)
+        for _ in range(count):
+            if at + _LENGTH.size > len(block):
+                begin, at = begin + at, 0
+                if begin + _LENGTH.size > self._size:
+                    raise self._cut_off(begin + _LENGTH.size)
+                self._file.seek(begin)
+                block = self._file.read(_BLOCK)
+                if len(block) < _LENGTH.size:  # somebody cut the file meanwhile
+                    raise self._cut_off(begin + _LENGTH.size)
+            at += _LENGTH.size + _LENGTH.unpack_from(block, at)[0]
+        if begin + at > self._size:
+            raise self._cut_off(begin + at)
+        self._file.seek(begin + at)
 
     def require_tensors(self, count: int, alignment: object) -> None:
         """Check that the last tensor's last byte is in the file."""
