@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "redteam": _Entry("lockgate.cli.redteam:redteam", "Attack a task and report what came through"),
     "drift": _Entry("lockgate.cli.drift:drift", "Say whether a task's calls have drifted"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
+    "index": _Entry("lockgate.cli.index:index", "Build search indexes"),
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
     "promote": _Entry("lockgate.cli.promote:promote", "Let a release run in an environment"),
     "rollback": _Entry("lockgate.cli.promote:rollback", "Let an earlier release run again"),

@@ -29,6 +29,11 @@ _FILE_TYPE: Final = "general.file_type"
 _VERSION: Final = "general.quantization_version"
 _KEPT_FINE: Final = ("token_embd.weight", "output.weight")
 """What the words are looked up in: 4 bits there cost more than they save."""
+_KEPT_WHOLE: Final = (
+    *("position_embd", "token_types", "ffn_gate_inp", "attn_rel_b"),
+    *("ssm_conv1d", "shortconv.conv", "time_mix_"),
+)
+"""What llama.cpp only reads as plain numbers, or is too small to gain."""
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -104,6 +109,8 @@ def _type(tensor: Tensor, to: Quantisation) -> int:
 
     As llama.cpp chooses in `llama-quant.cpp`: names end in `weight`, and there are two dimensions.
     """
+    if any(part in tensor.name for part in _KEPT_WHOLE):
+        return tensor.type
     matrix = len(tensor.shape) >= 2 and tensor.shape[0] % _BLOCK == 0  # noqa: PLR2004
     weight = tensor.name.endswith("weight") and "_norm" not in tensor.name
     if not (tensor.type in _PLAIN and matrix and weight):
