@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "dataset": _Entry("lockgate.cli.dataset:dataset", "Import, check, mask and make datasets"),
     "label": _Entry("lockgate.cli.label:label", "Judge doubtful answers, to make cases of them"),
     "model": _Entry("lockgate.cli.model:model", "Pull and look after local models"),
+    "index": _Entry("lockgate.cli.index:index", "Build search indexes"),
     "release": _Entry("lockgate.cli.release:release", "Build, compare and move releases"),
     "promote": _Entry("lockgate.cli.promote:promote", "Let a release run in an environment"),
     "rollback": _Entry("lockgate.cli.promote:rollback", "Let an earlier release run again"),
