@@ -30,8 +30,8 @@ from postgres import running_postgres
 
 ACCOUNTS = ("team:shop", "key:ci", "task:review")
 DETAIL: JsonObject = {
-    "route": "chat", "model": "m", "outcome": "ok", "status": 200, "input": "sha256:" + "0" * 64,
-    "output": "sha256:" + "1" * 64, "release": "sha256:" + "2" * 64, "findings": [],
+    "route": "chat", "model": "m", "outcome": "ok", "status": 200, "input": "sha256:" + "0a" * 32,
+    "output": "sha256:" + "1b" * 32, "release": "sha256:" + "2c" * 32, "findings": [],
     "usage": {"input_tokens": 900, "output_tokens": 120}, "duration_us": 83000,
 }  # fmt: skip
 

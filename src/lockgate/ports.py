@@ -224,10 +224,15 @@ class SchemaValidator(Protocol):
 
 
 class Guard(Protocol):
-    """Takes secrets out of values."""
+    """Takes secrets out of values, and what else is configured."""
 
-    def sanitise(self, value: Json) -> Sanitised:
-        """Return `value` with each secret replaced by its placeholder."""
+    def sanitise(self, value: Json, *, data_class: DataClass = DataClass.INTERNAL) -> Sanitised:
+        """Return `value` with what was found replaced by placeholders.
+
+        Raises:
+            Denied: a rule blocks the value.
+
+        """
         ...
 
 

@@ -27,6 +27,7 @@ from lockgate.domain.inference import (
 )
 from lockgate.errors import Corrupt, Unavailable
 from lockgate.oci.models import ModelStore
+from lockgate.oci.quantise import Quantisation, quantise
 
 COUNT = "Count from one to one thousand, in words, one number a line."
 SCHEMA = {
@@ -223,6 +224,22 @@ def test_a_gguf_embedding_model_agrees_with_a_reference_in_float32(
         assert vector @ reference.embed(text) >= 0.9999, text
     tokens = sum(len(reference.tokenizer.encode(text).ids) for text in TEXTS)
     assert result.usage.input_tokens == tokens
+
+
+@pytest.mark.parametrize(("to", "least"), [("q8_0", 0.999), ("q4_0", 0.95)])
+def test_a_model_that_was_quantised_here_still_says_nearly_the_same(
+    real_models: ModelStore, tmp_path: Path, to: str, least: float
+) -> None:
+    write_gguf(real_models.files("minilm"), tmp_path / "whole.gguf")
+    quantise(tmp_path / "whole.gguf", tmp_path / "small.gguf", Quantisation(to))
+    assert (tmp_path / "small.gguf").stat().st_size < (tmp_path / "whole.gguf").stat().st_size / 3
+    reference = Reference(real_models.files("minilm"))
+    backend = LlamaCppBackend(Elsewhere(tmp_path / "small.gguf"))
+    try:
+        for text, raw in zip(TEXTS, embed(backend, *TEXTS).vectors, strict=True):
+            assert np.frombuffer(raw, "<f4") @ reference.embed(text) >= least, text
+    finally:
+        backend.close()
 
 
 def test_a_gguf_vector_is_the_same_bytes_alone_and_among_others(embedder: LlamaCppBackend) -> None:

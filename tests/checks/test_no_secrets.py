@@ -1,5 +1,5 @@
 from lockgate.checks.no_secrets import NoSecretsCheck
-from lockgate.domain.call import Draft
+from lockgate.domain.call import DataClass, Draft
 from lockgate.domain.digest import Json
 from lockgate.domain.redact import Redaction, Sanitised
 from lockgate.domain.verdict import Outcome
@@ -9,7 +9,7 @@ from lockgate.ports import Check
 class FindsHunter2:
     """Fake guard: the only secret is `hunter2`."""
 
-    def sanitise(self, value: Json) -> Sanitised:
+    def sanitise(self, value: Json, *, data_class: DataClass = DataClass.INTERNAL) -> Sanitised:
         if "hunter2" not in str(value):
             return Sanitised(value=value)
         found = Redaction(placeholder="<secret:x:1>", rule="x", description="password")

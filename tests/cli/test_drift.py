@@ -147,6 +147,7 @@ def test_nights_are_counted_and_a_file_counts_once(
     assert execute(["drift", "triage", "--current", "b.jsonl", *state]) == 2
     assert "counted as a night before" in capsys.readouterr().err
     assert Path("s.json").read_bytes() == kept
+    code, found = 0, dict[str, dict[str, object]]()
     for night in range(3, 7):
         lines("b.jsonl", 100, night, size=150.0)
         code, found = drift("--current", "b.jsonl", *state)
@@ -158,6 +159,7 @@ def test_nights_are_counted_and_a_file_counts_once(
 
 def test_calm_nights_raise_no_alarm(workplace: Path) -> None:
     lines("a.jsonl", 400, 1)
+    code, found = 0, dict[str, dict[str, object]]()
     for night in range(16):
         lines("b.jsonl", 60, 100 + night)
         arguments = ("--reference", "a.jsonl") if not night else ()

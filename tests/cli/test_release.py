@@ -127,3 +127,17 @@ def test_an_alias_must_be_a_plain_name(capsys: pytest.CaptureFixture[str]) -> No
 
     assert status == 2
     assert "`../up` cannot be the name of an alias" in err
+
+
+def test_a_release_prints_its_bill_of_materials(capsys: pytest.CaptureFixture[str]) -> None:
+    digest = build(capsys)
+    status, out, err = run(capsys, "release", "bom", digest)
+    assert status == 0, err
+    document = json.loads(out)
+    assert document["metadata"]["component"]["bom-ref"] == digest
+    names = {component["name"] for component in document["components"]}
+    assert {"tiny", "triage"} <= names
+    status, out, err = run(capsys, "model", "bom", "tiny")
+    assert status == 0, err
+    assert json.loads(out)["components"][0]["name"] == "tiny"
+    assert run(capsys, "model", "bom", "nobody")[0] == 2

@@ -10,9 +10,12 @@ import pytest
 
 from cli.test_promote import Run, run, to_production, workplace
 from lockgate.cli.main import execute
+from oci.conftest import open_folder
+from oci.doubles import NOBODY
+from programs import require
 from registries import Running, running_registry
 
-__all__ = ["run", "workplace"]  # fixtures
+__all__ = ["open_folder", "run", "workplace"]  # fixtures
 SOURCE = Path(__file__).parents[2] / "src"
 
 
@@ -109,26 +112,65 @@ def test_what_is_no_address_is_refused(address: str, run: Run) -> None:
     assert "oci://host[:port]/repository:tag" in shown
 
 
-def build(folder: Path, source: Path, **environment: str) -> str:
-    """Make the releases of the built-in tasks in a process of its own; return their digests."""
+_BUILD = """
+import os
+import time
+from pathlib import Path
+from lockgate.app.models import model_store
+from lockgate.app.releases import release_of
+from lockgate.app.tasks import find_task
+from lockgate.cli.main import execute
+from lockgate.config.environment import Environment
+from lockgate.config.load import load
+
+print(time.gmtime().tm_year, os.getuid())
+loaded = load(None, start=Path.cwd())
+models = model_store(loaded, Environment.read(os.environ))
+for name in ("review", "release-notes"):
+    print(release_of(loaded, models, find_task(loaded, name).spec).digest)
+assert execute(["--quiet", "model", "pull", "tiny"]) == 0
+assert execute(["--quiet", "release", "build", "triage"]) == 0
+"""
+
+
+# Another user, who may read all: the interpreter may lie in the home of the one who runs tests.
+_NOBODY = (
+    *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+)
+
+
+def build(folder: Path, source: Path, *wrapper: str, **environment: str) -> str:
+    """Make releases in a process of its own, of built-in tasks and of one in a folder.
+
+    Return a line with the year and the user, and a line for each digest.
+    """
+    from lockgate.tasks.prompt.folder import create
+    from oci.samples import file_entry, gguf
+
     folder.mkdir()
-    script = (
-        "import os\n"
-        "from lockgate.app.models import model_store\n"
-        "from lockgate.app.releases import release_of\n"
-        "from lockgate.app.tasks import find_task\n"
-        "from lockgate.config.environment import Environment\n"
-        "from lockgate.config.load import load\n"
-        "from pathlib import Path\n"
-        "loaded = load(None, start=Path.cwd())\n"
-        "models = model_store(loaded, Environment.read(os.environ))\n"
-        "for name in ('review', 'release-notes'):\n"
-        "    print(release_of(loaded, models, find_task(loaded, name).spec).digest)\n"
+    create(folder / "tasks" / "triage", "triage")
+    (folder / "w.gguf").write_bytes(gguf(10))
+    listed = "".join(
+        f"{key} = {json.dumps(value)}\n" for key, value in file_entry("w.gguf", gguf(10)).items()
     )
+    (folder / "lockgate.toml").write_text(
+        '[models.tiny]\nsource = "file"\npath = "."\nbackend = "llama_cpp"\n'
+        f'[[models.tiny.files]]\n{listed}[tasks.triage.models]\ntext = {{model = "tiny"}}\n'
+    )
+    if _NOBODY[0] in wrapper:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [*wrapper, sys.executable, "-c", _BUILD],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(source), **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(source),
+            "LOCKGATE_DATA_DIR": str(folder / "data"),
+            "LOCKGATE_STATE_DIR": str(folder / "state"),
+            **environment,
+        },
         check=False,
         capture_output=True,
         text=True,
@@ -137,18 +179,19 @@ def build(folder: Path, source: Path, **environment: str) -> str:
     return done.stdout
 
 
-def test_two_checkouts_build_the_same_releases(tmp_path: Path) -> None:
-    # Another folder, user name, locale, time zone, hash seed and file times. Nothing in the program
-    # reads a clock for it.
-    second = tmp_path / "elsewhere" / "src"
+def test_two_checkouts_build_the_same_releases(tmp_path: Path, open_folder: Path) -> None:
+    # Another folder, user, clock, locale, time zone, hash seed and file times.
+    second = open_folder / "elsewhere" / "src"
     shutil.copytree(SOURCE, second, ignore=shutil.ignore_patterns("__pycache__"))
     for path in second.rglob("*"):
         os.utime(path, (86_400, 86_400))
 
     one = build(tmp_path / "one", SOURCE, HOME=str(tmp_path), USER="ana", TZ="UTC", LC_ALL="C")
     two = build(
-        tmp_path / "two",
+        open_folder / "two",
         second,
+        *(() if os.geteuid() else _NOBODY),
+        *(require("faketime"), "-f", "@2031-02-03 04:05:06"),
         HOME="/nonexistent",
         USER="ben",
         LOGNAME="ben",
@@ -158,5 +201,7 @@ def test_two_checkouts_build_the_same_releases(tmp_path: Path) -> None:
         PYTHONHASHSEED="7",
     )
 
-    assert one == two
-    assert one.count("sha256:") == 2
+    (here, *digests), (there, *others) = one.splitlines(), two.splitlines()
+    assert there.split() == ["2031", str(os.geteuid() or NOBODY)] != here.split()
+    assert digests == others
+    assert len(digests) == 3

@@ -81,7 +81,7 @@ class MemoryStore:
 class NoFindings:
     """Implements ports.Guard, ports.SchemaValidator, ports.Retriever and ports.Progress."""
 
-    def sanitise(self, value: Json) -> Sanitised:
+    def sanitise(self, value: Json, *, data_class: DataClass = DataClass.INTERNAL) -> Sanitised:
         assert isinstance(value, Mapping)
         if "hunter2" not in str(value["text"]):
             return Sanitised(value=value)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lockgate.domain.digest import Json
+from lockgate.evals.asking.services import Embed
 from lockgate.evals.assertion import Assertion, Context, Graded, Response
 from lockgate.evals.assertions import registry
 from lockgate.evals.expand import Case, Expansion
@@ -17,7 +18,7 @@ from lockgate.evals.observe import observe
 from lockgate.evals.order import Order
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Journal, Result, read_results
-from lockgate.evals.run import Embed, Runner
+from lockgate.evals.run import Runner
 from lockgate.evals.suite import Suite
 from lockgate.evals.summary import Summary
 

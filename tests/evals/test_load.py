@@ -35,8 +35,9 @@ def test_a_type_with_a_typo_is_refused_with_its_line_and_the_type_that_was_meant
 @pytest.mark.parametrize(
     ("test", "problem"),
     [
-        ("{assert: [{type: javascript, value: 'true'}]}", "needs code"),
-        ("{assert: [{type: llm-rubric, value: good}]}", "needs a judge"),
+        ("{assert: [{type: javascript, value: 'new X()'}]}", "is not translated"),
+        ("{assert: [{type: g-eval, value: good}]}", "needs a judge"),
+        ("{assert: [{type: llm-rubric, x-label: good}]}", "`x-label` is neither"),
         ("{assert: [{type: 'trajectory:tool-used'}]}", "needs a trace"),
         ("{assert: [{type: contains, value: a, transform: 'output.x()'}]}", "`transform`"),
         ("{assert: [{$ref: '#/tests/0'}]}", "goes round in a circle"),
@@ -162,7 +163,7 @@ def test_a_csv_file_gives_variables_and_expectations(tmp_path: Path) -> None:
         "__config:__expected2:threshold\n"
         "a,equals:a,not-levenshtein(1):abc,m,,first,0\n"
         '"b, c",b,"contains-any:""b, c"",z",m,0.5,,1\n'
-        "too,few\nd,javascript:1,,,,,1\n"
+        "too,few\nd,javascript:new X(),,,,,1\n"
     )
     summary, results, _ = run(load(tmp_path, f"{HEAD}tests: cases.csv", cases_csv=rows))
 

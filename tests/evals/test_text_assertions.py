@@ -112,4 +112,4 @@ def test_refusals_are_recognised_by_whole_words(text: str, *, refuses: bool) -> 
 
 
 def test_an_empty_output_counts_as_a_refusal_without_a_score() -> None:
-    assert ask("is-refusal", " ") == (True, 0.0, "an empty output counts as a refusal")
+    assert ask("is-refusal", " ")[:3] == (True, 0.0, "an empty output counts as a refusal")

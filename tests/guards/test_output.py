@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category
 from lockgate.errors import InvalidConfig
-from lockgate.guards.pipeline import Pipeline, Policy, Scanned
+from lockgate.guards.pipeline import Pipeline, Scanned
+from lockgate.guards.policy import Policy
 
 TOKEN = "q7Zp3VtX9LmK2w"
 PIPELINE = Pipeline(

@@ -6,7 +6,8 @@ from lockgate.errors import InvalidConfig
 from lockgate.guards.compiled import CompiledRule, self_test
 from lockgate.guards.crypto import keccak256
 from lockgate.guards.links import link_validator
-from lockgate.guards.pipeline import Pipeline, Policy
+from lockgate.guards.pipeline import Pipeline
+from lockgate.guards.policy import Policy
 from lockgate.guards.rules import CATALOGUES, Rule, expand, load_rules
 from lockgate.guards.validators import VALIDATORS
 

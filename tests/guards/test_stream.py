@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category, GuardFinding
-from lockgate.guards.pipeline import Pipeline, Policy, Scanned
+from lockgate.guards.pipeline import Pipeline, Scanned
+from lockgate.guards.policy import Policy
 from lockgate.guards.rules import CATALOGUES, expand, load_rules
 from lockgate.guards.stream import GRID, MAX_MATCH
 

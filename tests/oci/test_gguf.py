@@ -1,3 +1,4 @@
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,3 +68,21 @@ def test_counts_beyond_reason_are_refused_at_once(tmp_path: Path, place: int) ->
 def test_a_file_that_cannot_be_read_is_a_matter_of_storage(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="no such file"):
         read_header(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "sizes", [[(1 << 20) - 8, 3], [(1 << 20) - 11, 3, 0], [3 << 20, 1], [0] * 9]
+)
+def test_a_vocabulary_is_passed_over_whatever_the_lengths_of_its_words(
+    tmp_path: Path, sizes: list[int]
+) -> None:
+    words = b"".join(struct.pack("<Q", size) + bytes(size) for size in sizes)
+    name, last = b"tokenizer.ggml.tokens", b"general.name"
+    vocabulary = struct.pack("<Q", len(name)) + name + struct.pack("<IIQ", 9, 8, len(sizes)) + words
+    title = struct.pack("<Q", len(last)) + last + struct.pack("<IQ", 8, 3) + b"End"
+    data = struct.pack("<4sIQQ", b"GGUF", 3, 0, 2) + vocabulary + title
+    whole = data + bytes(-len(data) % 32)
+    assert read_header(write(tmp_path, whole)).title == "End"
+    for length in (len(data) - 1, len(data) - len(title) - 1, 24 + 40):
+        with pytest.raises(Corrupt, match="is cut off"):
+            read_header(write(tmp_path, whole[:length]))

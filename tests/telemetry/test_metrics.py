@@ -151,7 +151,7 @@ def test_the_five_updates_of_a_request_cost_less_than_fifteen_microseconds() -> 
         metrics.counter("lockgate_tokens_total").labels("input", *variant).inc(900)
         metrics.counter("lockgate_tokens_total").labels("output", *variant).inc(90)
 
-    best = min(timeit.repeat(updates, number=2000, repeat=7)) / 2000
+    best = min(timeit.repeat(updates, number=2000, repeat=7, timer=time.process_time)) / 2000
     assert best < 15e-6
 
 

@@ -141,7 +141,7 @@ def test_a_receiver_that_is_away_costs_no_latency_and_bounded_memory(endpoint: o
             assert len(queue) <= 500
         times.sort()
         assert times[len(times) // 2] < 50e-6
-        assert times[int(len(times) * 0.999)] < 0.02
+        assert times[int(len(times) * 0.99)] < 0.02
         assert queue.dropped >= 15_000
         assert sum(dropped) == queue.dropped
         began = time.perf_counter()

@@ -170,7 +170,7 @@ def test_a_request_that_is_not_recorded_costs_less_than_five_microseconds() -> N
         with trace.root, trace.span("chat m") as span:
             span.set(conventions.INPUT_TOKENS, 1)
 
-    best = min(timeit.repeat(request, number=2000, repeat=7)) / 2000
+    best = min(timeit.repeat(request, number=2000, repeat=7, timer=time.process_time)) / 2000
     assert best < 5e-6
 
 

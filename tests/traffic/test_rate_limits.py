@@ -166,3 +166,28 @@ def test_negative_amounts_are_a_programming_mistake() -> None:
 def test_a_limit_of_nothing_is_no_limit(values: tuple[int, float, int]) -> None:
     with pytest.raises(ValueError, match="not a limit"):
         Limit(amount=values[0], per_s=values[1], burst=values[2])
+
+
+def test_what_a_long_request_used_counts_though_its_subject_was_forgotten_meanwhile() -> None:
+    limits = RateLimits(only(key=SMALL), clock=Clock())
+    taken = limits.take(["key:a"], tokens=100)
+    limits.forget(["key:a"])
+    limits.settle(taken, 1100)
+    assert limits.take(["key:a"], tokens=1).retry_after_s == pytest.approx(0.01)
+
+
+def test_what_was_taken_under_other_limits_changes_nothing_under_the_new_ones() -> None:
+    limits = RateLimits(only(key=SMALL), clock=Clock())
+    taken = limits.take(["key:a"], tokens=100)
+    limits.reload(only(key=Limits(tokens=Limit(amount=10, burst=10))))
+    limits.settle(taken, 1100)
+    assert limits.take(["key:a"], tokens=10).allowed
+
+
+def test_the_figures_of_the_tightest_limit_can_be_read_alone() -> None:
+    limits = RateLimits(only(key=SMALL), clock=Clock())
+    taken = limits.take(["key:a"], tokens=1)
+    assert (taken.limit, taken.remaining) == (60, 4)
+    assert taken.reset_s == pytest.approx(1.0)
+    free = limits.take(["route:r"], tokens=1)
+    assert (free.limit, free.remaining, free.reset_s) == (-1, -1, 0.0)

@@ -121,6 +121,55 @@ def test_subjects_that_nobody_asks_for_leave_the_shared_state(start: Start) -> N
     assert not replicas.limits[0].buckets
 
 
+def test_what_a_long_request_used_reaches_the_other_replicas() -> None:
+    async def work() -> None:
+        state, clock = MemoryState(), Clock()
+        limits = [RateLimits(lambda _: TOKENS, clock=clock) for _ in range(2)]
+        shared = [
+            SharedLimits(lim, state, replica=name, clock=clock, wall_clock=clock)
+            for lim, name in zip(limits, "ab", strict=True)
+        ]
+
+        async def pass_time(seconds: float) -> None:
+            for _ in range(int(seconds * 4)):
+                clock.now += 0.25
+                for replica in shared:
+                    await replica.exchange()
+
+        await pass_time(1)
+        taken = limits[0].take(["k"], tokens=100)
+        await pass_time(60)
+        assert not limits[0].buckets
+        limits[0].settle(taken, 20_100)
+        await pass_time(0.25)
+        limits[1].take(["k"], tokens=1)
+        await pass_time(0.25)
+        assert limits[1].take(["k"], tokens=1).remaining < 3000
+
+    asyncio.run(work())
+
+
+def test_a_subject_that_comes_back_while_the_database_is_asked_loses_nothing() -> None:
+    async def work() -> None:
+        clock = Clock()
+        limits = RateLimits(lambda _: REQUESTS, clock=clock)
+
+        class Interrupted(MemoryState):
+            async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+                await super().change(name, change)
+                if clock.now > 1003.5:
+                    limits.take(["k"], tokens=0)
+
+        shared = SharedLimits(limits, Interrupted(), replica="a", clock=clock, wall_clock=clock)
+        limits.take(["k"], tokens=0)
+        for _ in range(16):
+            await shared.exchange()
+            clock.now += 0.25
+        assert limits.buckets["k"][0].spent + limits.buckets["k"][0].wanted > 0
+
+    asyncio.run(work())
+
+
 def _document(replicas: Replicas) -> str:
     return asyncio.run(replicas.state.read(STATE)) or ""
 

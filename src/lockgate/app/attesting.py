@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lockgate import __version__
+from lockgate.app.making import making_of
 from lockgate.config.environment import Environment
-from lockgate.domain.artifact import Kind, Manifest
+from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.predicates import approval, bom, provenance, test_result
 from lockgate.domain.predicates.resource import Resource
@@ -105,28 +106,28 @@ def release_provenance(digest: Digest, release: Release, at: datetime | None) ->
 
 
 def artifact_provenance(layout: "Layout", pin: Pin, at: datetime | None) -> Statement:
-    """Return where a pinned artifact came from: its source and its files.
+    """Return how a pinned artifact was made: its source, or what it was converted from.
 
     Raises:
         Corrupt: it is not here, or damaged.
 
     """
-    manifest = Manifest.parse(layout.read(pin.digest))
+    return making_provenance(layout, pin.name, pin.digest, at)
+
+
+def making_provenance(
+    layout: "Layout", name: str, digest: Digest, at: datetime | None
+) -> Statement:
+    """Return how any artifact of the store was made. Raises Corrupt as above."""
+    found = making_of(layout, digest)
     made = provenance.Provenance(
-        build_type=provenance.BuildType.IMPORT,
+        build_type=found.build_type,
         builder=BUILDER,
-        parameters={
-            "source": _source(layout, manifest),
-            "revision": manifest.annotations.get("org.opencontainers.image.version", ""),
-            "files": [layer.annotations.get(_TITLE, "") for layer in manifest.layers],
-        },
-        materials=tuple(
-            Resource(name=layer.annotations.get(_TITLE, ""), digest=layer.digest)
-            for layer in manifest.layers
-        ),
+        parameters=found.parameters,
+        materials=found.materials,
         finished=at,
     )
-    return _statement(pin.name, pin.digest, provenance.PREDICATE_TYPE, made.document)
+    return _statement(name, digest, provenance.PREDICATE_TYPE, made.document)
 
 
 def model_bom(layout: "Layout", pin: Pin) -> Statement:
@@ -164,18 +165,9 @@ def release_approval(release: Release, digest: Digest, said: approval.Approval) 
 
 
 _SHORT = 12
-_TITLE = "org.opencontainers.image.title"
 
 
 def _statement(name: str, digest: Digest, kind: str, predicate: JsonObject) -> Statement:
     return Statement(
         subjects=(Subject(name=name, digest=digest),), predicate_type=kind, predicate=predicate
     )
-
-
-def _source(layout: "Layout", manifest: Manifest) -> str:
-    import json
-
-    config = json.loads(layout.read(manifest.config.digest))
-    described = config.get("descriptor") if isinstance(config, dict) else None
-    return str(described.get("sourceURL", "")) if isinstance(described, dict) else ""

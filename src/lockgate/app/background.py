@@ -59,7 +59,7 @@ class Background:
                     await asyncio.gather(*(job(state, self._stop) for job in self._jobs))
             except LockgateError as error:
                 self._failed(error)
-            await _until(self._stop, _RETRY_S)
+            await until(self._stop, _RETRY_S)
 
 
 @contextmanager
@@ -72,7 +72,8 @@ def running(background: Background) -> Generator[None]:
         background.stop()
 
 
-async def _until(stop: asyncio.Event, seconds: float) -> None:
+async def until(stop: asyncio.Event, seconds: float) -> None:
+    """Wait some seconds, or less if `stop` is set."""
     try:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from lockgate.app.admission import admission_of
 from lockgate.app.backends import Backends, Cassettes
+from lockgate.app.guards import guard_of
 from lockgate.app.models import model_store
 from lockgate.app.releases import Plans, promoted_releases
 from lockgate.app.state import open_store
@@ -44,13 +45,12 @@ async def open_engine(
         models = model_store(loaded, environment)
         backends = Backends(loaded, environment, models, cassettes or Cassettes())
         stack.callback(backends.close)
-        guard = SecretGuard()
         admission = admission_of(loaded, environment, _now)
         promoted = await promoted_releases(admission, environment, store)
         answering = Answering(
-            plans=Plans(loaded, models, checks=(NoSecretsCheck(guard),), promoted=promoted),
+            plans=Plans(loaded, models, checks=(NoSecretsCheck(SecretGuard()),), promoted=promoted),
             admission=admission,
-            guard=guard,
+            guard=guard_of(loaded.config.guards),
             validator=JsonSchemaValidator(),
             retriever=LexicalRetriever(),
             inferring=Inferring(backends=backends, stopwatch=_stopwatch),

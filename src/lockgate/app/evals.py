@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from lockgate import __version__
 from lockgate.app.evals_answering import answering
+from lockgate.app.evals_detectors import detectors
 from lockgate.app.evals_evaluated import RELEASE
 from lockgate.app.evals_suites import ECHO, TASK_PREFIX, Found, find_suite, tasks_of
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
-from lockgate.domain.digest import Digest, JsonObject
+from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.errors import UsageError
 from lockgate.evals.assertion import Response
 from lockgate.evals.case_files import Broken
@@ -55,6 +56,8 @@ class EvalOptions:
     concurrency: int | None = None
     record: Path | None = None
     playback: Path | None = None
+    judge: str = "smollm2"
+    """The model that judges: one of this machine's."""
     stop_early: bool = False
     """Look after every case, and end as soon as the gates are sure."""
     max_seconds: float | None = None
@@ -87,6 +90,10 @@ async def evaluate(
             respond=answers.respond,
             files=found.files,
             embed=answers.embed,
+            judge=answers.judge,
+            detectors=detectors(),
+            before=_before(options.baseline, suite),
+            input_schemas={name: task.spec.input_schema for name, task in tasks.items()},
             observe=_observing(suite),
             settled=plan.watch.settled if plan.watch else None,
             may_start=_until(options.max_seconds),
@@ -100,6 +107,10 @@ async def evaluate(
         finally:
             progress.finish()
     summary.rulings = _rulings(plan, summary, results)
+    if summary.labelled:
+        from lockgate.app.evals_judging import agreements
+
+        summary.calibration = agreements(summary.labelled)
     base = options.base or options.baseline
     return Report(
         suite=found.shown,
@@ -148,6 +159,24 @@ def _plan(expansion: Expansion, suite: Suite, options: EvalOptions) -> _Plan:
     from lockgate.app.evals_sequential import watch
 
     return _Plan(cases=order.items, baseline=baseline, watch=watch(suite.gate, order, baseline))
+
+
+def _before(path: Path | None, suite: Suite) -> Callable[[Case], Sequence[Json]] | None:
+    """Return what finds the baseline's answer to a case, if an assertion may ask for it."""
+    if path is None:
+        return None
+    single = len(suite.providers) * len(suite.prompts) == 1
+    found: dict[tuple[str, str, str], Json] = {}
+    for result in read_baseline(path):
+        column = ("", "") if single else (result.provider, result.prompt)
+        found.setdefault((*column, result.case), result.output)
+
+    def before(case: Case) -> Sequence[Json]:
+        column = ("", "") if single else (case.provider.name, case.prompt.label)
+        key = (*column, case.asked)
+        return (found[key],) if found.get(key) is not None else ()
+
+    return before
 
 
 def _until(seconds: float | None) -> Callable[[], bool] | None:

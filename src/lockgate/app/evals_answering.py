@@ -4,20 +4,24 @@ import time
 from array import array
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lockgate.app.evals_judging import judge_of
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
+from lockgate.domain.call import Principal
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.domain.usage import Usage
 from lockgate.errors import InvalidInput
+from lockgate.evals.asking.services import Embed, Judge
 from lockgate.evals.assertion import Response
 from lockgate.evals.expand import Case
 from lockgate.evals.javascript import parse
 from lockgate.evals.measured import Measurements
-from lockgate.evals.run import Embed, Respond
+from lockgate.evals.run import Respond
 from lockgate.ports import Task
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ class Wanted(Protocol):
     @property
     def engine(self) -> str | None: ...
     @property
+    def judge(self) -> str: ...
+    @property
     def record(self) -> Path | None: ...
     @property
     def playback(self) -> Path | None: ...
@@ -44,6 +50,7 @@ class Answering:
 
     respond: Respond
     embed: Embed
+    judge: Judge
 
 
 @asynccontextmanager
@@ -57,23 +64,28 @@ async def answering(
     cassettes = Cassettes(record=options.record, playback=options.playback)
     backends: list[Backends] = []
 
-    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    def opened() -> Backends:
         if not backends:
             models = model_store(loaded, environment)
             backends.append(Backends(loaded, environment, models, cassettes))
-        return await _embedded(loaded, environment, backends[0], texts)
+        return backends[0]
+
+    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return await _embedded(loaded, environment, opened(), texts)
+
+    judge = judge_of(options.judge, partial(model_store, loaded, environment), opened)
 
     try:
         if not tasks:
-            yield Answering(respond=_echo, embed=embed)
+            yield Answering(respond=_echo, embed=embed, judge=judge)
             return
         async with _engine(loaded, environment, cassettes) as engine:
             answers = _Answers(loaded, engine, tasks, options.engine)
             with _measuring(answers.respond, options) as respond:
-                yield Answering(respond=respond, embed=embed)
+                yield Answering(respond=respond, embed=embed, judge=judge)
     finally:
-        for opened in backends:
-            opened.close()
+        for used in backends:
+            used.close()
 
 
 @contextmanager
@@ -151,6 +163,9 @@ class _Answers:
         from lockgate.app.calls import new_call
 
         call = new_call(self.loaded, task.spec, _input(task, case), engine=self.kind)
+        if case.acting is not None:
+            someone = Principal(name=case.acting.name, scopes=frozenset(case.acting.scopes))
+            call = replace(call, principal=someone)
         started = time.monotonic_ns()
         answer = await self.engine.answering.answer(call, _Silence())
         taken = (time.monotonic_ns() - started) / 1e6

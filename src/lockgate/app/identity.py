@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from lockgate.app.background import Job
+from lockgate.app.background import Job, until
 from lockgate.app.calls import new_id
 from lockgate.config.environment import Environment
 from lockgate.config.settings import IdentitySettings, TokenIssuer
@@ -168,7 +168,7 @@ def _follow_keys(gate: Authenticator, failed: Failed) -> Job:
                 known = await _load(state, gate, known)
             except LockgateError as error:
                 failed(error)
-            await _until(stop, POLL_S)
+            await until(stop, POLL_S)
 
     return follow
 
@@ -220,7 +220,7 @@ def _tokens(
         while not stop.is_set():
             for error in await asyncio.to_thread(tokens.refresh):
                 failed(error)
-            await _until(stop, _TOKENS_S)
+            await until(stop, _TOKENS_S)
 
     return tokens, follow
 
@@ -235,10 +235,3 @@ async def _note(
     await unit.append(
         Entry(id=new_id(), at=now, actor=actor, action=action, subject=key, detail=detail)
     )
-
-
-async def _until(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -93,7 +93,7 @@ class _Backends(Mapping[str, Backend]):
 class _NoGuard:
     """Implements `ports.Guard` by taking nothing out."""
 
-    def sanitise(self, value: Json) -> Sanitised:
+    def sanitise(self, value: Json, *, data_class: DataClass = DataClass.INTERNAL) -> Sanitised:
         return Sanitised(value=value)
 
 

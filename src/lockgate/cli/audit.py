@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -11,13 +11,16 @@ import click
 
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
+from lockgate.cli.signer import passphrase_file_option, signer
 from lockgate.domain.audit import AuditEvent, Head, end, follow
+from lockgate.domain.checkpoint import Watch
 from lockgate.domain.digest import Digest, Json
 from lockgate.errors import Corrupt, NotFound, StorageFailed
 
 EXIT_BROKEN = 1
 PAGE = 500
 SHOWN = 160
+MAX_CHECKPOINT_BYTES = 64 << 10
 _PAYLOADS = ("input", "output", "record")
 
 
@@ -91,13 +94,35 @@ def show_event(session: Session, call_id: str, *, as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="An export to verify, with no database.",
 )
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A signed checkpoint that the log must agree with.",
+)
+@click.option(
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A key that checkpoints count by, beside those of the trust root.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def verify_log(session: Session, path: Path | None, *, as_json: bool) -> int:
+def verify_log(
+    session: Session,
+    path: Path | None,
+    checkpoints: tuple[Path, ...],
+    public_keys: tuple[Path, ...],
+    *,
+    as_json: bool,
+) -> int:
     """Check that no event was edited, removed, reordered, added or cut off."""
     where = str(path) if path else "the audit log"
     try:
-        count = _verify_file(path) if path else session.run(partial(_verify, session))
+        watch = _watch(session, checkpoints, public_keys)
+        count = _verify_file(path, watch) if path else session.run(partial(_verify, session, watch))
     except Corrupt as error:
         if as_json:
             data_json({"whole": False, "problem": error.message, "hint": error.hint})
@@ -162,27 +187,91 @@ async def _event(session: Session, call_id: str) -> tuple[AuditEvent, dict[str, 
     return event, payloads
 
 
-async def _verify(session: Session) -> int:
+async def _verify(session: Session, watch: Watch) -> int:
     async with session.store() as store, store.begin() as unit:
         at = Head()
         while events := await unit.events(after=at.seq, limit=PAGE):
             for event in events:
                 at = follow(at, event)
+                watch.follow(event)
         end(at, await unit.head())
+        watch.end(at)
         return at.seq
 
 
-def _verify_file(path: Path) -> int:
+def _watch(session: Session, checkpoints: Sequence[Path], public_keys: Sequence[Path]) -> Watch:
+    if not checkpoints:
+        return Watch(())
+    from lockgate.app.audit_log import read_checkpoints
+    from lockgate.cli.files import read_file
+
+    files = [read_file(path, MAX_CHECKPOINT_BYTES) for path in checkpoints]
+    keys = [read_file(path, MAX_CHECKPOINT_BYTES) for path in public_keys]
+    return Watch(read_checkpoints(files, keys, session.environment))
+
+
+def _verify_file(path: Path, watch: Watch) -> int:
     from lockgate.domain.audit_export import verify_export
 
     try:
         with path.open("rb") as file:
-            return verify_export(_lines(file))
+            count = verify_export(_lines(file))
+        with path.open("rb") as file:
+            _verify_checkpoints(file, watch)
     except OSError as error:
         raise NotFound(
             f"`{path}` cannot be read: {error.strerror}",
             hint="write one with `lockgate audit export -o FILE`",
         ) from error
+    return count
+
+
+def _verify_checkpoints(file: BinaryIO, watch: Watch) -> None:
+    """Hold an export that is whole against checkpoints."""
+    from lockgate.domain.audit_export import decode_event
+
+    at = Head()
+    for line in _lines(file):
+        if line.startswith(b'{"head":'):
+            break
+        event = decode_event(line.removesuffix(b"\n"))
+        watch.follow(event)
+        at = Head(seq=event.seq, digest=event.digest)
+    watch.end(at)
+
+
+@audit.command(
+    "checkpoint",
+    epilog=_examples(
+        "lockgate audit checkpoint --sign build -o 2026-11-21.checkpoint",
+        "lockgate audit verify --checkpoint 2026-11-21.checkpoint --public-key build.pub",
+    ),
+)
+@click.option("--sign", "key", required=True, metavar="KEY", help="The key that signs.")
+@passphrase_file_option
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to; keep it where the database's administrators cannot write.",
+)
+@click.pass_obj
+def checkpoint(session: Session, key: str, passphrase_file: Path | None, output: Path) -> None:
+    """Sign what the log is now, so that a log that was rewritten as a whole shows."""
+    from datetime import UTC, datetime
+
+    from lockgate.app.audit_log import make_checkpoint
+    from lockgate.cli.files import write_file
+
+    with_key = signer(session, key, passphrase_file)
+
+    async def act() -> bytes:
+        async with session.store() as state:
+            return await make_checkpoint(state, with_key, datetime.now(UTC))
+
+    write_file(output, session.run(act))
+    words(f"next: lockgate audit verify --checkpoint {output}")
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

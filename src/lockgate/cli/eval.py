@@ -90,6 +90,13 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
     help="Take each inference's result from this folder; no model is needed.",
 )
 @click.option(
+    "--judge",
+    default="smollm2",
+    show_default=True,
+    metavar="MODEL",
+    help="The local model that answers llm-rubric and its kin.",
+)
+@click.option(
     "--stop-early",
     is_flag=True,
     help="Run cases in random order, and end as soon as the gates of quality are sure.",
@@ -204,6 +211,9 @@ def _show(report: "Report") -> None:
     for ruling in summary.rulings:
         data(f"{ruling.verdict.upper():<12} {ruling.title}")
         data(f"             {ruling.reason}")
+    for name, stated in summary.calibration.items():
+        shown = stated["kappa"] if stated["kappa"] is not None else stated["problem"]
+        data(f"judge {name}: agrees with {stated['agreed']} of {stated['labelled']}, kappa {shown}")
     for name, value in summary.metrics().items():
         data(f"{name}: {value:.4f}")
     resumed = f", {summary.resumed} from before" if summary.resumed else ""

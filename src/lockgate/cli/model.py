@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from lockgate.cli.bom import model_bom
+from lockgate.cli.model_quantising import quantise
 from lockgate.cli.model_signing import sign
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
@@ -40,6 +42,8 @@ def model() -> None:
 
 
 model.add_command(sign)
+model.add_command(quantise)
+model.add_command(model_bom)
 
 
 @model.command(

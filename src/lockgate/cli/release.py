@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lockgate.cli.bom import release_bom
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.release_moving import copy_release, export_release, import_release, pull, push
 from lockgate.cli.release_signing import approve, attest, decision, evaluate, verify
@@ -169,6 +170,7 @@ def untag_release(session: Session, task: str, alias: str) -> None:
     session.run(partial(_untag, session, task, alias))
 
 
+release.add_command(release_bom)
 for _command in (
     *(attest, attest_tests, evaluate, approve, verify, decision),
     *(push, pull, copy_release, export_release, import_release),

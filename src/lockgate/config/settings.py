@@ -8,11 +8,12 @@ JSON Schema from them and their docstrings.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, assert_never
 
 from lockgate.config.constraint import Matches, NotEmpty, Passes, Range, TaggedBy
 from lockgate.config.table import Table as _Table
 from lockgate.domain.call import DataClass, EngineKind
+from lockgate.domain.guard import Action, OnFailure
 from lockgate.domain.identity import Role
 from lockgate.domain.task import OnUnavailable
 
@@ -98,6 +99,58 @@ class DataSettings(_Table):
 
     default_class: DataClass = DataClass.INTERNAL
     """The class of an input that says nothing else. A backend takes only the classes it names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardClassSettings(_Table):
+    """What is done about what guards find in texts of one data class.
+
+    `off`, `shadow` (recorded as what would have been acted on), `flag` (recorded), `redact` (a
+    placeholder takes its place) or `block`.
+    """
+
+    secrets: Action = Action.REDACT
+    """Tasks take secrets out of their inputs whatever this says; `block` refuses them."""
+    personal: Action = Action.OFF
+    """E-mail addresses, phone and card numbers, national ids and the like."""
+    injection: Action = Action.OFF
+    """Orders to a model, in inputs and in what was retrieved."""
+    links: Action = Action.OFF
+    """Links and images of an answer that lead to a host outside `allowed_hosts`."""
+    profanity: Action = Action.OFF
+    canary: Action = Action.BLOCK
+    """Tokens of `canaries` in an answer."""
+    on_failure: OnFailure = OnFailure.CLOSED
+    """`closed` blocks a text that a guard could not judge; `open` lets it pass."""
+    restore_personal: bool = False
+    """Give an answer the personal data of its input back in place of the placeholders."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings(_Table):
+    """What guards look for, by data class."""
+
+    public: GuardClassSettings = field(default_factory=GuardClassSettings)
+    internal: GuardClassSettings = field(default_factory=GuardClassSettings)
+    confidential: GuardClassSettings = field(default_factory=GuardClassSettings)
+    rules: Mapping[Name, Action] = field(default_factory=dict)
+    """Rules that are handled otherwise than their kind, by id. A kind that is off stays off."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts that links of an answer may lead to; `*.HOST` for those below one."""
+    canaries: tuple[str, ...] = ()
+    """Tokens that are planted in system prompts: 12 to 64 letters and digits each."""
+
+    def of(self, data_class: DataClass) -> GuardClassSettings:
+        """Return what holds for texts of a data class."""
+        match data_class:
+            case DataClass.PUBLIC:
+                return self.public
+            case DataClass.INTERNAL:
+                return self.internal
+            case DataClass.CONFIDENTIAL:
+                return self.confidential
+            case _:
+                assert_never(data_class)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -397,6 +450,7 @@ class Config(_Table):
     store: StoreSettings = field(default_factory=StoreSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     data: DataSettings = field(default_factory=DataSettings)
+    guards: GuardSettings = field(default_factory=GuardSettings)
     keys: KeySettings = field(default_factory=KeySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     registries: RegistriesSettings = field(default_factory=RegistriesSettings)

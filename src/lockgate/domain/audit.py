@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lockgate.domain.digest import Digest, Json, JsonObject
+from lockgate.domain.digest import Digest, Json, JsonObject, canonical
 from lockgate.errors import Corrupt
 
 GENESIS = Digest("0" * 64)
@@ -72,6 +72,22 @@ def seal(head: Head, entry: Entry) -> AuditEvent:
     seq = head.seq + 1
     digest = Digest.of_json(_body(seq, entry, head.digest))
     return AuditEvent(seq=seq, entry=entry, previous=head.digest, digest=digest)
+
+
+def seal_encoded(head: Head, entry: Entry) -> tuple[AuditEvent, bytes]:
+    """Return what `seal` does, and the event's canonical JSON, for the work of one of them.
+
+    The digest's own member stands between `detail` and `id` (RFC 8785 sorts them): what comes
+    before and after it is what the digest is taken over.
+    """
+    seq = head.seq + 1
+    whole = canonical(_body(seq, entry, head.digest))
+    digest = Digest.of(whole)
+    tail = canonical({"id": entry.id, "previous": str(head.digest), "seq": seq})[1:-1]
+    tail += b"," + canonical({"subject": entry.subject})[1:]
+    before = whole[: -len(tail) - 1]
+    encoded = before + b',"digest":"' + str(digest).encode("ascii") + b'",' + tail
+    return AuditEvent(seq=seq, entry=entry, previous=head.digest, digest=digest), encoded
 
 
 def verify(events: Iterable[AuditEvent], head: Head) -> int:

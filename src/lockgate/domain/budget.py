@@ -76,7 +76,7 @@ class UsageEvent:
 
     id: str
     at: datetime
-    """When it was settled."""
+    """When it was reserved: the period that it counts in."""
     key: str
     team: str
     task: str = ""

@@ -87,7 +87,7 @@ def _encode(value: Json, out: list[str]) -> None:
         out.append(_number(value))
     elif isinstance(value, Mapping):
         separator = "{"
-        for key in sorted(value, key=_utf16):
+        for key in _sorted(value):
             out.append(separator)
             out.append(json.encoder.encode_basestring(key))
             out.append(":")
@@ -108,8 +108,14 @@ def _is_written_double(value: int) -> bool:
     return abs(value) < 10**_FIXED_BELOW and _number(float(value)) == str(value)
 
 
-def _utf16(key: str) -> bytes | str:
+def _sorted(keys: Mapping[str, Json]) -> Sequence[str]:
     # RFC 8785 3.2.3 sorts by UTF-16 code units; for ASCII keys code points give the same order.
+    if "".join(keys).isascii():
+        return sorted(keys)
+    return sorted(keys, key=_utf16)
+
+
+def _utf16(key: str) -> bytes:
     return key.encode("utf-16-be")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-_NUMBERED = re.compile(r"(<secret:[a-z0-9-]+):[0-9]+>")
+_NUMBERED = re.compile(r"(<(?:secret|personal|injection):[a-z0-9-]+):[0-9]+>")
 
 
 class Severity(IntEnum):

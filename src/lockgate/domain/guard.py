@@ -17,6 +17,8 @@ class Category(StrEnum):
     LINKS = "links"
     PROFANITY = "profanity"
     CANARY = "canary"
+    FAILURE = "failure"
+    """A guard could not judge the text."""
 
 
 class Action(StrEnum):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lockgate.domain.digest import Json
+from lockgate.domain.guard import GuardFinding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Sanitised:
 
     value: Json
     redactions: tuple[Redaction, ...] = ()
+    findings: tuple[GuardFinding, ...] = ()
+    """What guards found beside secrets, acted on or not. Places are in single strings."""
 
 
 def placeholder(rule: str, number: int) -> str:

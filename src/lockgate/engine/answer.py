@@ -108,10 +108,10 @@ class Answering:
 
     def _sanitise(self, call: Call, entry: Entry) -> tuple[JsonObject, tuple[Redaction, ...]]:
         try:
-            sanitised = self.guard.sanitise(call.input)
+            sanitised = self.guard.sanitise(call.input, data_class=call.data_class)
             assert isinstance(sanitised.value, Mapping)
             redactions = (*call.redactions, *sanitised.redactions)
-            entry.received(sanitised.value, redactions)
+            entry.received(sanitised.value, redactions, sanitised.findings)
         except RecursionError:
             raise InvalidInput(f"the input of `{call.task}` is nested too deeply") from None
         except ValueError as error:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from lockgate.domain import audit
 from lockgate.domain.call import Answer, Call, Draft
 from lockgate.domain.digest import Digest, Json, JsonObject, canonical
+from lockgate.domain.guard import GuardFinding
 from lockgate.domain.inference import Completion, Dispatch, Result
 from lockgate.domain.recording import dispatch_digest, result_digest
 from lockgate.domain.redact import Redaction
@@ -44,13 +45,24 @@ class Entry:
     outcome: str = INTERNAL
     error: LockgateError | None = None
 
-    def received(self, given: JsonObject, redactions: Sequence[Redaction]) -> None:
-        """Note the input, after its secrets were taken out."""
+    def received(
+        self,
+        given: JsonObject,
+        redactions: Sequence[Redaction],
+        findings: Sequence[GuardFinding] = (),
+    ) -> None:
+        """Note the input after the guards, and what they found beside secrets."""
         taken_out: list[Json] = [
             {"placeholder": r.placeholder, "rule": r.rule, "description": r.description}
             for r in redactions
         ]
-        self.given = canonical({"input": given, "redactions": taken_out})
+        noted: dict[str, Json] = {"input": given, "redactions": taken_out}
+        if findings:
+            noted["findings"] = [
+                {"rule": f.rule, "category": str(f.category), "action": str(f.action)}
+                for f in findings
+            ]
+        self.given = canonical(noted)
 
     def chose(self, release: Release) -> None:
         """Note the release that is to answer."""

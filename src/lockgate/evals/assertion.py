@@ -1,6 +1,6 @@
 """What is asked of an output, and the answer: the words that every family shares."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -16,6 +16,8 @@ class Graded(NamedTuple):
     passed: bool
     score: float
     reason: str
+    method: str = ""
+    """What gave the number, where that is not the type itself: a judge and its model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,30 @@ class Response:
     """Why the answer is less than was asked for, such as rules in place of a model."""
 
 
+class Found(NamedTuple):
+    """One place of a text that a detector found; never the text itself."""
+
+    rule: str
+    start: int
+    end: int
+
+
+Find: TypeAlias = Callable[[str], Sequence[Found]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detectors:
+    """What other rooms lend to assertions; None: there is none here."""
+
+    secrets: Find | None = None
+    personal: Find | None = None
+    injection: Find | None = None
+    links: Callable[[str, Sequence[str]], Sequence[Found]] | None = None
+    """Finds links to other hosts than those that are allowed."""
+    ranking: Callable[[str, Sequence[str], Mapping[str, float], int], float] | None = None
+    """Returns a measure (`recall`, `mrr`, `ndcg`) of ranked ids, by grades of what is relevant."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Context:
     """What an assertion may look at beside the output."""
@@ -76,6 +102,17 @@ class Context:
     functions: Sequence[Json] | None = None
     vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Embeddings by text: the runner fetches them before the assertions are asked."""
+    asked: dict[int, Graded] = field(default_factory=dict)
+    """What those said that had to be waited for, by the assertion's identity."""
+    prompt: str = ""
+    """What the provider was sent."""
+    detectors: Detectors = field(default_factory=Detectors)
+    baseline: Sequence[Json] = ()
+    """The answer of the baseline to the case, if there is one."""
+    row: Sequence[Json] = ()
+    """Outputs of all providers and prompts for the same case, where an assertion compares them."""
+    place: int = 0
+    """Of this output among them."""
 
 
 class Grade(Protocol):

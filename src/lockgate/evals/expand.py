@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import InvalidConfig, InvalidInput
@@ -18,6 +19,16 @@ MAX_COMBINATIONS = 100_000
 """Combinations of one case's variables."""
 MAX_CASE_REPEAT = 10_000
 _ID_BYTES = 16
+COMPARING = "select-best"
+"""The type that needs the answers of all columns."""
+
+
+class Acting(NamedTuple):
+    """As whom a case is asked, if not as whoever runs the suite."""
+
+    name: str
+    scopes: tuple[str, ...]
+    """The tasks that they may call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +55,11 @@ class Case:
     asked: str = ""
     """Hex. Digest of the variables and of what must hold, whoever answers."""
     metadata: JsonObject = field(default_factory=dict)
+    peers: "Sequence[Case]" = field(default=(), compare=False, repr=False)
+    """All columns of the same case, this one among them, where an assertion compares them."""
+    column: int = 0
+    """Its place among them."""
+    acting: Acting | None = None
 
 
 class Expansion:
@@ -110,12 +126,14 @@ class Expansion:
         prompts = test.prompts if test.prompts is not None else default.prompts
         transform = options.get("transform") or options.get("postprocess") or ""
         prefix, suffix = str(options.get("prefix") or ""), str(options.get("suffix") or "")
+        compared = any(each.type == COMPARING for each in assertions)
         metadata = {**default.metadata, **test.metadata} if default.metadata else test.metadata
         for number in range(repeat):
             for values in combinations:
                 sent_variables, problem = self._resolved(values)
                 question = _key(sent_variables, asked, threshold, transform, test.description)
                 case = question.hex()[: 2 * _ID_BYTES]
+                row: list[Case] = []
                 for provider, column, prompt in self._columns:
                     if not _named(providers, provider) or not _allows(prompts, prompt):
                         continue
@@ -123,7 +141,7 @@ class Expansion:
                     if not problem:
                         sent, problem = _sent(f"{prefix}{prompt.raw}{suffix}", sent_variables)
                     id_ = self._id(provider.name, column, number, values, test.description)
-                    yield Case(
+                    made = Case(
                         id=id_,
                         input=_key(
                             self._fixed,
@@ -148,7 +166,12 @@ class Expansion:
                         problem=problem,
                         asked=case,
                         metadata=metadata,
+                        peers=row if compared else (),
+                        column=len(row),
                     )
+                    row.append(made)
+                # A row is whole before its first case is asked: the others may be asked with it.
+                yield from row
 
     def _id(
         self, provider: str, column: str, number: int, values: Mapping[str, Json], description: str

@@ -100,14 +100,20 @@ def grade_case(
 
 def ask(assertion: Assertion, context: Context, files: Files) -> tuple[Graded, Assertion]:
     """Return the verdict, and the assertion with its value filled in."""
+    if registry.is_asked(assertion.type):
+        return _weighed(context.asked[id(assertion)], assertion), assertion
     if assertion.templated:
         assertion = filled(assertion, context.variables, files)
     graded = registry.grade(assertion.type)(assertion, seen(assertion, context), context)
+    return _weighed(graded, assertion), assertion
+
+
+def _weighed(graded: Graded, assertion: Assertion) -> Graded:
     if not -_INFINITE < graded.score < _INFINITE:
         raise InvalidInput(f"the assertion `{assertion.name}` gave the score {graded.score}")
     if assertion.weight == 0 and not graded.passed:
-        graded = Graded(True, graded.score, graded.reason)
-    return graded, assertion
+        return graded._replace(passed=True)
+    return graded
 
 
 def seen(assertion: Assertion, context: Context) -> Json:
@@ -140,6 +146,15 @@ def similar_assertions(assertions: Iterable[Assertion]) -> Iterator[Assertion]:
             yield assertion
         elif assertion.parts:
             yield from similar_assertions(assertion.parts)
+
+
+def asked_assertions(assertions: Iterable[Assertion]) -> Iterator[Assertion]:
+    """Yield the assertions that wait for somebody."""
+    for assertion in assertions:
+        if registry.is_asked(assertion.type):
+            yield assertion
+        elif assertion.parts:
+            yield from asked_assertions(assertion.parts)
 
 
 def _add_set(assertion: Assertion, total: _Total, context: Context, files: Files) -> None:

@@ -92,6 +92,11 @@ def stringify(value: Json, indent: int | None = None) -> str:
     )
 
 
+def text_output(output: Json) -> str:
+    """Return an output as text: a structured one as compact JSON."""
+    return output if isinstance(output, str) else stringify(output)
+
+
 def _whole(value: Json) -> Json:
     """Return `value` with the floats that JavaScript writes without a fraction as integers."""
     match value:

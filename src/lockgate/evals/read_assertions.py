@@ -9,10 +9,14 @@ from lockgate.evals.assertions import registry
 from lockgate.evals.assertions.comma_list import comma_list
 from lockgate.evals.fields import Problems, number, text
 from lockgate.evals.javascript import trim
+from lockgate.evals.script.evaluate import problem as problem_of
 from lockgate.evals.template import is_template
 from lockgate.evals.transform import transform_problem
 
 _KNOWN = frozenset({"type", "value", "threshold", "weight", "metric", "assert"})
+SCRIPT = "javascript"
+LABEL = "x-label"
+"""What a person says of an assertion that a judge decides: `pass` or `fail`."""
 _LISTS = frozenset({"contains-all", "contains-any", "icontains-all", "icontains-any"})
 _THRESHOLDS = frozenset(
     {"cost", "latency", "levenshtein", "perplexity", "perplexity-score", "rouge-n", "similar"}
@@ -36,9 +40,13 @@ def read_assertions(found: Sequence[Json], problems: Problems) -> tuple[Assertio
 def read_cell(cell: str, problems: Problems) -> Assertion | None:
     """Return the assertion of an `__expected` cell: `contains-any:a,b`, or what must be equal."""
     line = problems.base
-    if cell.startswith(_CODE) or cell.startswith(("python:", "grade:", "llm-rubric:", "file://")):
-        kind = {"grade": "llm-rubric"}.get(cell.partition(":")[0], cell.partition(":")[0])
-        kind = "javascript" if cell.startswith(_CODE) else kind
+    if cell.startswith("grade:"):
+        cell = f"llm-rubric:{cell.removeprefix('grade:')}"
+    if cell.startswith(_CODE):
+        script = {"type": "javascript", "value": cell.partition(":")[2]}
+        return _assertion(script, problems, nested=False)
+    if cell.startswith(("python:", "file://")):
+        kind = cell.partition(":")[0]
         _refuse({"type": kind}, "python" if kind == "file" else kind, problems)
         return None
     found = _CELL.match(cell)
@@ -80,6 +88,10 @@ def _assertion(item: Json, problems: Problems, *, nested: bool) -> Assertion | N
     code = item.get("transform")
     if code is not None and (problem := transform_problem(code)):
         problems.add(item, f"`transform`: {problem}")
+    if item.get(LABEL) not in (None, "pass", "fail"):
+        problems.add(item, f"`{LABEL}` is neither `pass` nor `fail`: what a person says of it")
+    if name == SCRIPT:
+        _check_script(item, problems)
     parts: tuple[Assertion, ...] = ()
     if name == registry.ASSERT_SET:
         if nested:
@@ -103,6 +115,20 @@ def _assertion(item: Json, problems: Problems, *, nested: bool) -> Assertion | N
         parts=parts,
         line=problems.line(item),
     )
+
+
+def _check_script(item: Mapping[str, Json], problems: Problems) -> None:
+    """Refuse what is not translated before anything runs, with the Python that would do it."""
+    code = item.get("value")
+    if isinstance(code, str) and is_template(code):
+        return
+    found = "it is a file of code" if str(code).startswith("file://") else problem_of(code)
+    if found:
+        problems.add(
+            item,
+            f"`javascript` `{str(code)[:80]}` is not translated: {found}. Write it in Python, run "
+            "with --allow-code: `type: python`, `value: 'len(output) < 100 and \"x\" in output'`",
+        )
 
 
 def _made(item: Mapping[str, Json], name: str, **members: object) -> Assertion:

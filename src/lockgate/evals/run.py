@@ -7,31 +7,34 @@ from typing import TypeAlias
 
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import LockgateError, StorageFailed, UsageError
-from lockgate.evals.assertion import Assertion, Context, Response
+from lockgate.evals.asking.services import AskedGrade, Embed, Judge, JudgeFailed, RunCode, Services
+from lockgate.evals.assertion import Assertion, Context, Detectors, Response
+from lockgate.evals.assertions import registry
 from lockgate.evals.assertions.similarity import compared_texts
 from lockgate.evals.case_files import Broken
 from lockgate.evals.expand import Case
 from lockgate.evals.files import Files
-from lockgate.evals.grading import Grading, filled, grade_case, seen, similar_assertions
+from lockgate.evals.grading import (
+    Grading,
+    asked_assertions,
+    filled,
+    grade_case,
+    seen,
+    similar_assertions,
+)
+from lockgate.evals.read_assertions import LABEL
 from lockgate.evals.results import Fault, Journal, Outcome, Result
 from lockgate.evals.summary import Summary
 from lockgate.evals.transform import transformed
 from lockgate.ports import Progress
 
 Respond: TypeAlias = Callable[[Case], Awaitable[Response]]
-Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 
 DEFAULT_CONCURRENCY = 4
 _AHEAD = 16
 """Finished cases for each running one that may wait for an earlier one."""
 _BREATH = 64
 """Cases between two looks at the event loop: answers that are there at once would starve it."""
-
-
-class JudgeFailed(LockgateError):
-    """What an assertion asks beside the provider did not answer."""
-
-    code = "unavailable"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +46,13 @@ class Runner:
     files: Files
     embed: Embed | None = None
     """Returns a vector a text, for `similar`."""
+    judge: Judge | None = None
+    run_code: RunCode | None = None
+    input_schemas: Mapping[str, JsonObject] = field(default_factory=dict)
+    """JSON Schemas of what providers take, by their ids."""
+    detectors: Detectors = field(default_factory=Detectors)
+    before: Callable[[Case], Sequence[Json]] | None = None
+    """Returns the answer of the baseline to a case, if there is one."""
     observe: Callable[[Case, Response], JsonObject] | None = None
     """Returns what the suite's gates want to know of a case."""
     concurrency: int = DEFAULT_CONCURRENCY
@@ -55,6 +65,9 @@ class Runner:
     _finished: dict[int, Result | Broken] = field(default_factory=dict, init=False)
     _started: int = field(default=0, init=False)
     _written: int = field(default=0, init=False)
+    _rows: dict[str, "asyncio.Future[list[Response | LockgateError]]"] = field(
+        default_factory=dict, init=False
+    )
     _stopped: bool = field(default=False, init=False)
 
     async def run(
@@ -145,17 +158,37 @@ class Runner:
             return known
         if case.problem:
             return _error(case, Fault.CASE, case.problem)
-        try:
-            response = await self._response(case)
-        except StorageFailed:
-            raise
-        except UsageError as error:
-            return _error(case, Fault.CASE, error.advice)
-        except LockgateError as error:
-            return _error(case, Fault.PROVIDER, f"{error.code}: {error.advice}")
+        row = await self._row(case) if case.peers else (await self._answer(case),)
+        place = case.column if case.peers else 0
+        response = row[place]
+        if isinstance(response, UsageError):
+            return _error(case, Fault.CASE, response.advice)
+        if isinstance(response, LockgateError):
+            return _error(case, Fault.PROVIDER, f"{response.code}: {response.advice}")
         if response.output is None:
             return _error(case, Fault.PROVIDER, "the provider gave no output")
-        return await self._graded(case, response)
+        outputs = [r.output if isinstance(r, Response) else None for r in row]
+        return await self._graded(case, response, outputs, place)
+
+    async def _answer(self, case: Case) -> Response | LockgateError:
+        """Return the answer, or the error in place of one. Raises StorageFailed."""
+        try:
+            return await self._response(case)
+        except StorageFailed:
+            raise
+        except LockgateError as error:
+            return error
+
+    async def _row(self, case: Case) -> Sequence[Response | LockgateError]:
+        """Return the answers of all providers and prompts; asked once for all of them."""
+        key = case.peers[0].id
+        held = self._rows.get(key)
+        if held is None:
+            while len(self._rows) > self.concurrency * _AHEAD:
+                del self._rows[next(iter(self._rows))]
+            asking = asyncio.gather(*(self._answer(peer) for peer in case.peers))
+            held = self._rows[key] = asyncio.ensure_future(asking)
+        return await held
 
     async def _response(self, case: Case) -> Response:
         response = (
@@ -168,15 +201,23 @@ class Runner:
                 response = replace(response, output=transformed(code, response.output))
         return response
 
-    async def _graded(self, case: Case, response: Response) -> Result:
+    async def _graded(
+        self, case: Case, response: Response, row: Sequence[Json], place: int
+    ) -> Result:
         context = Context(
             response=response,
             variables=case.variables,
             tools=_list(case.provider.config, "tools"),
             functions=_list(case.provider.config, "functions"),
+            prompt=case.sent,
+            detectors=self.detectors,
+            baseline=self.before(case) if self.before else (),
+            row=row,
+            place=place,
         )
         try:
             await self._embedded(case.assertions, context)
+            await self._asked(case, context)
             grading = grade_case(case.assertions, case.threshold, context, self.files)
         except UsageError as error:
             return _error(case, Fault.CASE, error.advice, response.output)
@@ -201,6 +242,24 @@ class Runner:
             observed=self.observe(case, response) if self.observe else {},
         )
 
+    async def _asked(self, case: Case, context: Context) -> None:
+        """Ask whom the case's assertions wait for, one after another."""
+        services: Services | None = None
+        for assertion in asked_assertions(case.assertions):
+            services = services or Services(
+                case=case,
+                respond=self._response,
+                judge=self.judge,
+                embed=self._vectors if self.embed else None,
+                run_code=self.run_code,
+                input_schemas=self.input_schemas,
+            )
+            asked = filled(assertion, context.variables, self.files)
+            grade: AskedGrade = registry.asked_grade(assertion.type)
+            context.asked[id(assertion)] = await grade(
+                asked, seen(asked, context), context, services
+            )
+
     async def _embedded(self, assertions: Sequence[Assertion], context: Context) -> None:
         """Fetch the vectors that the case's assertions compare, in one call."""
         wanted: dict[str, None] = {}
@@ -210,13 +269,16 @@ class Runner:
         if not wanted or self.embed is None:
             return
         texts = list(wanted)
+        context.vectors = dict(zip(texts, await self._vectors(texts), strict=True))
+
+    async def _vectors(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        assert self.embed is not None
         try:
-            vectors = await self.embed(texts)
+            return await self.embed(texts)
         except (StorageFailed, UsageError):
             raise
         except LockgateError as error:
             raise JudgeFailed(f"embeddings: {error.message}", hint=error.hint) from error
-        context.vectors = dict(zip(texts, vectors, strict=True))
 
 
 def _error(case: Case, fault: Fault, reason: str, output: Json = None) -> Result:
@@ -249,6 +311,10 @@ def _parts(grading: Grading) -> Iterator[JsonObject]:
             found["metric"] = assertion.metric
         if not part.graded.passed:
             found["reason"] = part.graded.reason
+        if part.graded.method:
+            found["method"] = part.graded.method
+        if LABEL in assertion.options:
+            found["label"] = assertion.options[LABEL]
         if assertion.line:
             found["line"] = assertion.line
         yield found

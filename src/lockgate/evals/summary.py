@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lockgate.domain.digest import Digest, Json
+from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.domain.verdict import Outcome as Ruled
 from lockgate.evals import formula
 from lockgate.evals.case_files import Broken
@@ -66,6 +66,10 @@ class Summary:
     skipped: int = 0
     """Cases that were left out on purpose: the run is a sample."""
     cases: set[bytes] = field(default_factory=set)
+    labelled: dict[str, dict[tuple[bool, bool], int]] = field(default_factory=dict)
+    """By type of judge: how often a person and the judge said pass, in this order."""
+    calibration: Mapping[str, JsonObject] = field(default_factory=dict)
+    """How far each judge agrees with people, where cases are labelled."""
 
     def add(self, result: Result) -> None:
         """Count a result."""
@@ -80,6 +84,9 @@ class Summary:
         self.score += result.score
         if result.case:
             self.cases.add(bytes.fromhex(result.case))
+        for part in result.assertions:
+            if "label" in part:
+                self._agree(part)
         for name, value in result.named.items():
             assert isinstance(value, Sequence)
             score, weight = _number(value[0]), _number(value[1])
@@ -88,6 +95,11 @@ class Summary:
         for reason in result.degraded:
             if reason in self.degraded or len(self.degraded) < MAX_KEPT:
                 self.degraded[reason] = self.degraded.get(reason, 0) + 1
+
+    def _agree(self, part: JsonObject) -> None:
+        pair = part["label"] == "pass", part["passed"] is True
+        counts = self.labelled.setdefault(str(part["type"]), {})
+        counts[pair] = counts.get(pair, 0) + 1
 
     def add_broken(self, broken: Broken) -> None:
         """Count an entry that could not be read."""
@@ -172,6 +184,7 @@ class Summary:
             "verdicts": [ruling.document for ruling in self.rulings],
             "dataset": str(self.dataset),
             "skipped": self.skipped,
+            "judges": dict(self.calibration),
         }
 
     def _missed(self) -> bool:

@@ -10,8 +10,7 @@ from functools import lru_cache
 
 from lockgate.domain.digest import Json
 from lockgate.errors import InvalidInput
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import parse, trim
+from lockgate.evals.javascript import parse, text_output, trim
 
 _START = re.compile(r"\s*(?:return\s+)?(output|JSON\.parse\(\s*output\s*\))")
 _STEP = re.compile(

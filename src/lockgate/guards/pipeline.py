@@ -1,19 +1,32 @@
 """The guards of one configuration, for whole texts and for streams."""
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category, GuardFinding, OnFailure
-from lockgate.errors import InvalidConfig
+from lockgate.errors import LockgateError
 from lockgate.guards.canary import canary_rules
-from lockgate.guards.compiled import PLACEHOLDER, RESTORE, RuleSet, self_test
-from lockgate.guards.links import link_validator
-from lockgate.guards.rules import CATALOGUES, Rule, load_rules
-from lockgate.guards.stream import Handling, StreamGuard, encode
-from lockgate.guards.validators import VALIDATORS, Validator
+from lockgate.guards.compiled import PLACEHOLDER, self_test
+from lockgate.guards.injection import InjectionGuard, Suspect, apart
+from lockgate.guards.policy import (
+    INJECTION_RULES,
+    SECOND_PASS,
+    Policy,
+    Side,
+    check_names,
+    validators,
+)
+from lockgate.guards.quarantine import quarantine
+from lockgate.guards.rules import CATALOGUES, load_rules
+from lockgate.guards.stream import StreamGuard, encode
 from lockgate.guards.vault import Vault
+
+MOST_CHARS = 16_000_000
+"""A longer text is not judged."""
+TOO_LONG = "too-long"
+NO_SECOND_PASS = "no-second-pass"  # noqa: S105
 
 _INPUT = (Category.SECRETS, Category.PERSONAL)
 _OUTPUT = (
@@ -27,20 +40,17 @@ _TESTED_HOSTS = ("allowed.example",)
 """The allow-list that the examples of the rules for links are written for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What is done about the findings of one data class."""
+class SecondPass(Protocol):
+    """Judges a text after the rules, by a model for instance. It can only add findings."""
 
-    input: Mapping[Category, Action] = field(default_factory=dict)
-    """A category that is not here is off."""
-    output: Mapping[Category, Action] = field(default_factory=dict)
-    rules: Mapping[str, Action] = field(default_factory=dict)
-    """Rules that are handled otherwise than their category, by id."""
-    on_failure: OnFailure = OnFailure.CLOSED
-    allowed_hosts: tuple[str, ...] = ()
-    """Hosts that links of an output may lead to; `*.HOST` for those below one."""
-    restored: frozenset[Category] = frozenset()
-    """Categories whose values an output gets back in place of their placeholders."""
+    def suspects(self, text: str, *, retrieved: bool) -> Iterable[Suspect]:
+        """Return the parts of the text, which holds placeholders by now, that give orders.
+
+        Raises:
+            LockgateError: it cannot judge; the policy says what happens to the text.
+
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +59,7 @@ class Scanned:
 
     text: str
     findings: tuple[GuardFinding, ...] = ()
+    """In order of place. Those of a second pass come last; their places are in what it saw."""
     blocked: GuardFinding | None = None
     """The finding that stops the text; `text` ends before it."""
     data_class: DataClass = DataClass.INTERNAL
@@ -56,24 +67,15 @@ class Scanned:
     """What the placeholders stand for. Give it to the next scan of the same call."""
 
 
-_RESTORING = Rule(
-    id=RESTORE,
-    description="placeholder",
-    regex=PLACEHOLDER.pattern.decode(),
-    keywords=(),
-    entropy=0,
-    group=0,
-    allowed="",
-    positives=("<personal:email:1>",),
-    negatives=("<a:b>",),
-)
-
-
 class Pipeline:
     """All guards, built once and shared: it keeps no state between calls."""
 
     def __init__(
-        self, policies: Mapping[DataClass, Policy], *, canaries: tuple[str, ...] = ()
+        self,
+        policies: Mapping[DataClass, Policy],
+        *,
+        canaries: tuple[str, ...] = (),
+        second_pass: SecondPass | None = None,
     ) -> None:
         """Load and test the rules.
 
@@ -87,80 +89,105 @@ class Pipeline:
         loaded = {category: load_rules(category) for category in CATALOGUES}
         loaded[Category.CANARY] = canary_rules(canaries)
         every = [rule for rules in loaded.values() for rule in rules]
-        self_test(every, _validators(_TESTED_HOSTS))
-        _check_names(policies.values(), {rule.id for rule in every})
+        self_test(every, validators(_TESTED_HOSTS))
+        check_names(policies.values(), {rule.id for rule in every} | set(INJECTION_RULES))
+        self._policies = policies
+        self._descriptions = {rule.id: rule.description for rule in every}
+        self._second_pass = second_pass
         self._sides = {
             data_class: (
-                _Side(policy, policy.input, [r for c in _INPUT for r in loaded[c]]),
-                _Side(policy, policy.output, [r for c in _OUTPUT for r in loaded[c]]),
+                Side(policy, policy.input, [r for c in _INPUT for r in loaded[c]]),
+                Side(policy, policy.output, [r for c in _OUTPUT for r in loaded[c]]),
             )
             for data_class, policy in policies.items()
         }
+        self._injection = InjectionGuard()
 
     def scan_input(
-        self, text: str, *, data_class: DataClass = DataClass.INTERNAL, vault: Vault | None = None
+        self,
+        text: str,
+        *,
+        data_class: DataClass = DataClass.INTERNAL,
+        vault: Vault | None = None,
+        retrieved: bool = False,
     ) -> Scanned:
         """Return the text as it may go to a model.
 
         `vault` comes from the scan of an earlier text of the same call, so that equal values keep
-        their placeholder.
+        their placeholder. `retrieved` says that no user wrote the text: it may give no orders.
         """
         side = self._sides[data_class][0]
         vault = Vault() if vault is None else vault
+        if len(text) > MOST_CHARS:
+            return self._unjudged(Scanned(text=text, data_class=data_class, vault=vault), TOO_LONG)
         if "<" in text:
             vault.reserve(m[0].decode() for m in PLACEHOLDER.finditer(encode(text)))
+        suspects = self._injection.suspects(text, retrieved=retrieved) if side.injection else ()
+        safe = quarantine(text, suspects, side.action_of, vault)
         stream = side.stream(vault)
-        clean = stream.feed(text) + stream.finish()
-        return Scanned(
+        clean = stream.feed(safe.text) + stream.finish()
+        findings = [*safe.findings, *map(safe.located, stream.findings)]
+        blocked = safe.blocked
+        if stream.blocked is not None:
+            blocked = safe.located(stream.blocked)
+            findings = [f for f in findings if f.start <= blocked.start]
+        scanned = Scanned(
             text=clean,
-            findings=stream.findings,
-            blocked=stream.blocked,
+            findings=tuple(sorted(findings, key=lambda finding: finding.start)),
+            blocked=blocked,
             data_class=data_class,
             vault=vault,
         )
+        return (
+            scanned if self._second_pass is None else self._reviewed(scanned, retrieved=retrieved)
+        )
+
+    def input_action(self, data_class: DataClass, category: Category) -> Action:
+        """Return what is done about a category in inputs of a data class."""
+        return self._policies[data_class].input.get(category, Action.OFF)
+
+    def description(self, rule: str) -> str:
+        """Return what a rule finds, for a person."""
+        return self._descriptions.get(rule, "order to a model")
 
     def output_stream(self, scanned: Scanned) -> StreamGuard:
         """Return the guard of the answer to an input."""
         scanned.vault.end_of_input()
         return self._sides[scanned.data_class][1].stream(scanned.vault, restore=True)
 
+    def _reviewed(self, scanned: Scanned, *, retrieved: bool) -> Scanned:
+        """Let the second pass add to what was found. It sees no secret, and takes nothing back."""
+        assert self._second_pass is not None
+        side = self._sides[scanned.data_class][0]
+        try:
+            given = list(self._second_pass.suspects(scanned.text, retrieved=retrieved))
+        except LockgateError:
+            return self._unjudged(scanned, NO_SECOND_PASS)
+        inside = [
+            replace(suspect, rule=SECOND_PASS)
+            for suspect in given
+            if 0 <= suspect.start < suspect.end <= len(scanned.text)
+        ]
+        safe = quarantine(scanned.text, apart(inside), side.action_of, scanned.vault)
+        return replace(
+            scanned,
+            text=safe.text,
+            findings=(*scanned.findings, *safe.findings),
+            blocked=scanned.blocked or safe.blocked,
+        )
 
-class _Side:
-    """The rules of one direction of one data class."""
-
-    def __init__(
-        self, policy: Policy, actions: Mapping[Category, Action], rules: Sequence[Rule]
-    ) -> None:
-        self._actions = {
-            rule.id: policy.rules.get(rule.id, actions.get(rule.category, Action.OFF))
-            for rule in rules
-        }
-        self._restored = policy.restored
-        run = [rule for rule in rules if self._actions[rule.id] is not Action.OFF]
-        if policy.restored:
-            run.append(_RESTORING)
-            self._actions[RESTORE] = Action.REDACT
-        self._rules = RuleSet(run, _validators(policy.allowed_hosts))
-
-    def stream(self, vault: Vault, *, restore: bool = False) -> StreamGuard:
-        restored = self._restored if restore else frozenset()
-        return StreamGuard(self._rules, Handling(self._action_of, vault, restored))
-
-    def _action_of(self, rule: Rule) -> Action:
-        return self._actions[rule.id]
-
-
-def _validators(hosts: tuple[str, ...]) -> Mapping[str, Validator]:
-    return {**VALIDATORS, "link": link_validator(hosts)}
-
-
-def _check_names(policies: Iterable[Policy], known: set[str]) -> None:
-    named = {name for policy in policies for name in policy.rules}
-    for name in sorted(named - known):
-        near = difflib.get_close_matches(name, known, n=1)
-        raise InvalidConfig(
-            f"there is no guard rule `{name}`",
-            hint=f"did you mean `{near[0]}`?"
-            if near
-            else "docs/concepts/guards.md lists the rules",
+    def _unjudged(self, scanned: Scanned, rule: str) -> Scanned:
+        closed = self._policies[scanned.data_class].on_failure is OnFailure.CLOSED
+        failure = GuardFinding(
+            rule=rule,
+            category=Category.FAILURE,
+            action=Action.BLOCK if closed else Action.FLAG,
+            start=0,
+            end=0,
+        )
+        return replace(
+            scanned,
+            text="" if closed else scanned.text,
+            findings=(*scanned.findings, failure),
+            blocked=scanned.blocked or (failure if closed else None),
         )

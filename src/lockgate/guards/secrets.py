@@ -7,6 +7,7 @@ from functools import cached_property
 
 import re2
 
+from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Json
 from lockgate.domain.redact import Redaction, Sanitised, map_strings, placeholder
 from lockgate.guards.rules import Rule, entropy, load_rules
@@ -69,10 +70,10 @@ class SecretGuard:
     def _placeholders(self) -> "re2._Regexp[str]":
         return _compile(_PLACEHOLDER)
 
-    def sanitise(self, value: Json) -> Sanitised:
+    def sanitise(self, value: Json, *, data_class: DataClass = DataClass.INTERNAL) -> Sanitised:
         """Return `value` with each secret replaced by its placeholder."""
         texts: dict[str, None] = {}
-        _collect(value, texts)
+        collect(value, texts)
         joined = _legible(_BOUNDARY.join(texts))
         # Two filters, since most inputs hold no secret: a rule needs one of its keywords, and what
         # it finds in one text it finds in all of them joined.
@@ -176,17 +177,17 @@ def _merged(spans: Sequence[_Span]) -> Iterator[_Span]:
         yield current
 
 
-def _collect(value: Json, into: dict[str, None]) -> None:
+def collect(value: Json, into: dict[str, None]) -> None:
     """Add every string of a value, keys too, in order of appearance."""
     if isinstance(value, str):
         into[value] = None
     elif isinstance(value, Mapping):
         for key, item in value.items():
             into[key] = None
-            _collect(item, into)
+            collect(item, into)
     elif isinstance(value, list | tuple):
         for item in value:
-            _collect(item, into)
+            collect(item, into)
 
 
 def _quiet() -> "re2.Options":

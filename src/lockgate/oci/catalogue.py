@@ -75,10 +75,10 @@ class BuiltinSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OciSource:
-    """A manifest that another tool packed. Never in a catalogue: it is pulled by its address."""
+    """The manifest that a model was made of: one of another tool, or that of a larger model."""
 
     name: str
-    """Last part of the repository's name. The host is no part of what the model is."""
+    """Of that model. The host that it came from is no part of what the model is."""
     digest: Digest
 
 

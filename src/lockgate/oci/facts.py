@@ -25,6 +25,8 @@ from lockgate.oci.layout import Layout
 
 _LICENCES = "org.opencontainers.image.licenses"
 _SMALL = 1 << 20
+_ROLE = "io.lockgate.role"
+_TEMPLATE = "chat-template"
 _TITLE = "org.opencontainers.image.title"
 
 
@@ -143,10 +145,27 @@ class Inspector:
             )
 
     def _header(self, manifest: Manifest) -> tuple[TemplateVerdict | None, int | None] | None:
+        beside = self._template_beside(manifest)
         for layer in manifest.layers:
             if _is_gguf(self._layout.blob(layer.digest)):
-                return self._gguf(layer)
-        return None
+                inside, context = self._gguf(layer)
+                unsafe = beside is not None and not beside.safe
+                return (beside if unsafe or inside is None else inside), context
+        return None if beside is None else (beside, None)
+
+    def _template_beside(self, manifest: Manifest) -> TemplateVerdict | None:
+        """Look at templates in files of their own; the first that is not safe counts."""
+        found = None
+        for layer in manifest.layers:
+            if layer.annotations.get(_ROLE, "").startswith(_TEMPLATE):
+                from lockgate.oci.chat_template import danger  # noqa: PLC0415  few models bring one
+
+                text = self._layout.read(layer.digest).decode("utf-8", "replace")
+                reason = danger(text)
+                found = TemplateVerdict(safe=not reason, reason=reason)
+                if reason:
+                    return found
+        return found
 
     def _gguf(self, layer: Descriptor) -> tuple[TemplateVerdict | None, int | None]:
         path = self._layout.blob(layer.digest)

@@ -29,6 +29,9 @@ _LONGEST_KEPT: Final = 256
 _TEMPLATE: Final = "tokenizer.chat_template"
 _LONGEST_TEMPLATE: Final = 1 << 20
 _DEFAULT_ALIGNMENT: Final = 32
+_LENGTH: Final = struct.Struct("<Q")
+_BLOCK: Final = 1 << 20
+_ALIGNMENT: Final = "general.alignment"
 
 # ggml type id: values a block, bytes a block (ggml `ggml-common.h`).
 _BLOCKS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
@@ -119,23 +122,10 @@ def read_header(path: Path, *, shown: str | None = None) -> Header:
 
     """
     with storage(path), path.open("rb") as file:
-        size = path.stat().st_size
-        reader = _Reader(shown or str(path), file, size)
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise Corrupt(
-                f"`{shown or path}` is not a GGUF file: it does not begin with `GGUF`",
-                hint="models of other formats come from a catalogue entry in `lockgate.toml`",
-            )
-        version, tensors, count = reader.values("<IQQ")
-        if version not in _VERSIONS:
-            raise Corrupt(
-                f"`{shown or path}` has GGUF version {version}; versions 2 and 3 can be read",
-                hint="convert it with a newer llama.cpp",
-            )
-        if tensors > _MOST_TENSORS or count > _MOST_KEYS:
-            raise reader.implausible()
+        reader = _Reader(shown or str(path), file, path.stat().st_size)
+        tensors, count = reader.begin()
         keys = dict(reader.pair() for _ in range(count))
-        reader.require_tensors(tensors, keys.get("general.alignment"))
+        reader.require_tensors(tensors, keys.get(_ALIGNMENT))
     architecture = _text(keys.get("general.architecture"))
     context = keys.get(f"{architecture}.context_length")
     file_type = keys.get("general.file_type")
@@ -152,6 +142,67 @@ def read_header(path: Path, *, shown: str | None = None) -> Header:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A tensor of a GGUF file, and where its bytes are."""
+
+    name: str
+    shape: tuple[int, ...]
+    """As GGUF has it: the first dimension is contiguous."""
+    type: int
+    """The ggml type's number."""
+    offset: int
+    """Bytes from the beginning of the tensors' part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """A GGUF file's parts, to be written again with other tensors."""
+
+    version: int
+    pairs: Mapping[str, bytes]
+    """Keys in their order, each with its bytes: name, type and value."""
+    tensors: tuple[Tensor, ...]
+    start: int
+    """Byte where the tensors' part begins."""
+    alignment: int
+
+
+def read_contents(path: Path) -> Contents:
+    """Read a file's parts. Raises as `read_header`."""
+    with storage(path), path.open("rb") as file:
+        reader = _Reader(str(path), file, path.stat().st_size)
+        tensors, count = reader.begin()
+        pairs: dict[str, bytes] = {}
+        alignment: object = None
+        for _ in range(count):
+            at = file.tell()
+            name, value = reader.pair()
+            alignment = value if name == _ALIGNMENT else alignment
+            end = file.tell()
+            file.seek(at)
+            pairs[name] = file.read(end - at)
+        read = tuple(reader.tensor() for _ in range(tensors))
+        step = _step(alignment)
+        start = -(-file.tell() // step) * step
+        reader.require(start + max((_end(at) for at in read), default=0))
+    return Contents(version=reader.version, pairs=pairs, tensors=read, start=start, alignment=step)
+
+
+def tensor_bytes(shape: tuple[int, ...], kind: int) -> int:
+    """Return the bytes of a tensor. Of a type that is new to us: 0."""
+    per_block, width = _BLOCKS.get(kind, (1, 0))
+    return prod(shape) // per_block * width
+
+
+def _end(tensor: Tensor) -> int:
+    return tensor.offset + tensor_bytes(tensor.shape, tensor.type)
+
+
+def _step(alignment: object) -> int:
+    return alignment if isinstance(alignment, int) and alignment > 0 else _DEFAULT_ALIGNMENT
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) and value.isprintable() else ""
 
@@ -162,6 +213,24 @@ class _Reader:
         self._file = file
         self._size = size
         self._longest = _LONGEST_KEPT
+        self.version = 0
+
+    def begin(self) -> tuple[int, int]:
+        """Read the fixed part: how many tensors and keys there are."""
+        if self._file.read(len(_MAGIC)) != _MAGIC:
+            raise Corrupt(
+                f"`{self._shown}` is not a GGUF file: it does not begin with `GGUF`",
+                hint="models of other formats come from a catalogue entry in `lockgate.toml`",
+            )
+        self.version, tensors, count = self.values("<IQQ")
+        if self.version not in _VERSIONS:
+            raise Corrupt(
+                f"`{self._shown}` has GGUF version {self.version}; versions 2 and 3 can be read",
+                hint="convert it with a newer llama.cpp",
+            )
+        if tensors > _MOST_TENSORS or count > _MOST_KEYS:
+            raise self.implausible()
+        return tensors, count
 
     def implausible(self) -> Corrupt:
         return Corrupt(
@@ -227,25 +296,48 @@ class _Reader:
             return None
         if count > self._size:  # each element takes a byte or more
             raise self._cut_off(self._file.tell() + count)
+        if element == _STRING:
+            self._skip_strings(count)
+            return None
         for _ in range(count):
             self._value(element, depth + 1)
         return None
 
+    def _skip_strings(self, count: int) -> None:
+        """Pass over strings, of which a vocabulary has a hundred thousand: block by block."""
+        begin, at = self._file.tell(), 0
+        block = self._file.read(_BLOCK)
+        for _ in range(count):
+            if at + _LENGTH.size > len(block):
+                begin, at = begin + at, 0
+                if begin + _LENGTH.size > self._size:
+                    raise self._cut_off(begin + _LENGTH.size)
+                self._file.seek(begin)
+                block = self._file.read(_BLOCK)
+                if len(block) < _LENGTH.size:  # somebody cut the file meanwhile
+                    raise self._cut_off(begin + _LENGTH.size)
+            at += _LENGTH.size + _LENGTH.unpack_from(block, at)[0]
+        if begin + at > self._size:
+            raise self._cut_off(begin + at)
+        self._file.seek(begin + at)
+
     def require_tensors(self, count: int, alignment: object) -> None:
         """Check that the last tensor's last byte is in the file."""
-        ends = [self._tensor_end() for _ in range(count)]
-        step = alignment if isinstance(alignment, int) and alignment > 0 else _DEFAULT_ALIGNMENT
-        start = -(-self._file.tell() // step) * step
-        needed = start + max(ends, default=0)
+        ends = [_end(self.tensor()) for _ in range(count)]
+        step = _step(alignment)
+        self.require(-(-self._file.tell() // step) * step + max(ends, default=0))
+
+    def require(self, needed: int) -> None:
+        """Check that the file has so many bytes."""
         if needed > self._size:
             raise self._cut_off(needed)
 
-    def _tensor_end(self) -> int:
-        self.string()
+    def tensor(self) -> Tensor:
+        """Read where a tensor is."""
+        name = self.string()
         (dimensions,) = self.values("<I")
         if dimensions > _MOST_DIMENSIONS:
             raise self.implausible()
         shape = self.values(f"<{dimensions}Q")
         kind, offset = self.values("<IQ")
-        per_block, width = _BLOCKS.get(kind, (1, 0))  # a type that is new to us: at least its start
-        return offset + prod(shape) // per_block * width
+        return Tensor(name=name, shape=shape, type=kind, offset=offset)

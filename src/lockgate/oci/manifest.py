@@ -23,7 +23,9 @@ _WEIGHT = "application/vnd.cncf.model.weight.v1.raw"
 _WEIGHT_CONFIG = "application/vnd.cncf.model.weight.config.v1.raw"
 _DOC = "application/vnd.cncf.model.doc.v1.raw"
 _WEIGHT_ROLES = frozenset({"weights", "mmproj", "lora"})
-_DOC_ROLES = frozenset({"license", "model-card", "source-manifest"})
+SOURCE_MANIFEST = "source-manifest"
+"""Role of the file that is the manifest of another tool, of which a model was repacked."""
+_DOC_ROLES = frozenset({"license", "model-card", SOURCE_MANIFEST})
 _OCI = re.compile(r"pkg:oci/([a-z0-9._-]{1,128})@sha256%3A([0-9a-f]{64})")
 CHUNKS = "io.lockgate.chunks.digest"  # as in chunks.py, which needs the hash library
 _ROLE = "io.lockgate.role"

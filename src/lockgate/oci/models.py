@@ -18,7 +18,7 @@ from lockgate.oci.catalogue import (
 )
 from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification, require_name
 from lockgate.oci.layout import Layout
-from lockgate.oci.manifest import config_digest, pack, unpack
+from lockgate.oci.manifest import SOURCE_MANIFEST, config_digest, pack, unpack
 from lockgate.oci.model_files import listed, problem, problems, stored_model
 from lockgate.oci.settings import ModelSettings
 from lockgate.ports import Progress
@@ -280,11 +280,14 @@ class ModelStore:
         """Return the command that brings a model back."""
         if self.in_catalogue(name):
             return f"lockgate model pull {name}"
-        origin = "PATH"
         with suppress(NotFound, Corrupt):
-            if isinstance(self._find(name)[0].source, OciSource):
-                origin = "oci://…"
-        return f"lockgate model pull {origin} --name {name}"
+            model = self._find(name)[0]
+            if isinstance(model.source, OciSource):
+                repacked = any(file.role == SOURCE_MANIFEST for file in model.files)
+                if not repacked:
+                    return f"lockgate model quantise {model.source.name} --name {name}"
+                return f"lockgate model pull oci://… --name {name}"
+        return f"lockgate model pull PATH --name {name}"
 
     def _bring(self, model: Model, progress: Progress, *, trust_sizes: bool) -> PullResult:
         packed = pack(model)

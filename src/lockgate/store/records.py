@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from lockgate.domain.audit import AuditEvent, Entry, Head, seal
-from lockgate.domain.audit_export import MAX_EVENT_BYTES, decode_event, encode_event
+from lockgate.domain.audit import AuditEvent, Entry, Head, seal_encoded
+from lockgate.domain.audit_export import MAX_EVENT_BYTES, decode_event
 from lockgate.domain.digest import Digest
 from lockgate.domain.promotion import Alias, Promotion
 from lockgate.errors import Corrupt, StorageFailed, UsageError
@@ -45,10 +45,10 @@ class SqlUnit:
         rows: list[dict[str, Value]] = []
         for entry in entries:
             assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
-            event = seal(head, entry)
+            event, encoded = seal_encoded(head, entry)
             head = Head(seq=event.seq, digest=event.digest)
             events.append(event)
-            rows.append({"seq": event.seq, "body": _body(event), **_columns(entry)})
+            rows.append({"seq": event.seq, "body": _body(entry, encoded), **_columns(entry)})
         await self._db.run_many("append_event", rows)
         if events:
             await self._db.run("put_head", seq=head.seq, digest=str(head.digest))
@@ -153,14 +153,13 @@ class SqlStore:
             await shared_state.change(connection, name, change)
 
 
-def _body(event: AuditEvent) -> str:
-    body = encode_event(event)
-    if len(body) > MAX_EVENT_BYTES:
+def _body(entry: Entry, encoded: bytes) -> str:
+    if len(encoded) > MAX_EVENT_BYTES:
         raise StorageFailed(
-            f"the audit event of `{event.entry.id[:80]}` has {len(body)} bytes, "
+            f"the audit event of `{entry.id[:80]}` has {len(encoded)} bytes, "
             f"the most is {MAX_EVENT_BYTES}"
         )
-    return body.decode("utf-8")
+    return encoded.decode("utf-8")
 
 
 def _columns(entry: Entry) -> dict[str, str]:

@@ -11,6 +11,8 @@ SAMPLED = 0x01
 RANDOM = 0x02
 MAX_MEMBERS = 32
 MAX_STATE_BYTES = 512
+_MAX_READ_BYTES = 4 * MAX_STATE_BYTES
+"""With the space around commas that may be there."""
 _PARENT = re.compile(
     rb"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})"
     rb"-(?P<flags>[0-9a-f]{2})(?P<rest>-.{0,200})?",
@@ -64,6 +66,8 @@ def read_tracestate(headers: list[bytes]) -> bytes:
 
     What exceeds 512 bytes is nothing, too: that is what everybody has to pass on (section 3.3.1.5).
     """
+    if sum(map(len, headers)) > _MAX_READ_BYTES:
+        return b""
     members = [member.strip(b" \t") for header in headers for member in header.split(b",")]
     members = [member for member in members if member]
     keys = [_key(member) for member in members]

@@ -44,6 +44,7 @@ class Bucket:
         "burst",
         "counts_tokens",
         "elsewhere",
+        "forgotten",
         "granted_at",
         "largest",
         "level",
@@ -52,10 +53,14 @@ class Bucket:
         "shared",
         "spare",
         "spent",
+        "subject",
         "wanted",
     )
 
-    def __init__(self, limit: Limit, *, counts_tokens: bool, now: float) -> None:
+    def __init__(self, subject: str, limit: Limit, *, counts_tokens: bool, now: float) -> None:
+        self.subject = subject
+        self.forgotten = False
+        """Whether another one counts in its place now."""
         self.limit = limit
         self.counts_tokens = counts_tokens
         self.rate = limit.rate

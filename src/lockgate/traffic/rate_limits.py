@@ -27,11 +27,12 @@ class Taken:
     The figures are those of the tightest limit at the moment they are read; -1 without a limit.
     """
 
-    __slots__ = ("_buckets", "_charged", "allowed", "retry_after_s")
+    __slots__ = ("_buckets", "allowed", "charged", "retry_after_s")
 
     def __init__(self, buckets: Sequence[Bucket], charged: int, retry_after_s: float) -> None:
         self._buckets = buckets
-        self._charged = charged
+        self.charged = charged
+        """Tokens."""
         self.allowed = retry_after_s == 0.0
         self.retry_after_s = retry_after_s
         """Seconds until the same request may pass; inf: it is larger than a limit."""
@@ -61,37 +62,45 @@ class Taken:
         """
         found: list[tuple[bytes, bytes]] = []
         if requests := self._tightest(counts_tokens=False):
-            found += _headers(b"requests", requests)
+            found += _headers(_REQUESTS, requests)
         if tokens := self._tightest(counts_tokens=True):
-            found += _headers(b"tokens", tokens)
+            found += _headers(_TOKENS, tokens)
         if not self.allowed and math.isfinite(self.retry_after_s):
             found.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after_s))))
         return found
 
-    def settle(self, tokens: int) -> None:
-        """See `RateLimits.settle`."""
-        if not self.allowed or tokens == self._charged:
-            return
-        for bucket in self._buckets:
-            if bucket.counts_tokens:
-                bucket.charge(tokens - self._charged)
-        self._charged = tokens
+    @property
+    def of_tokens(self) -> list[Bucket]:
+        """The buckets that count tokens."""
+        return [bucket for bucket in self._buckets if bucket.counts_tokens]
 
     def _tightest(self, *, counts_tokens: bool) -> Bucket | None:
-        tightest: Bucket | None = None
+        tightest, least = None, math.inf
         for bucket in self._buckets:
-            if bucket.counts_tokens is counts_tokens and (
-                tightest is None or bucket.remaining < tightest.remaining
-            ):
-                tightest = bucket
+            if bucket.counts_tokens is counts_tokens:
+                left = bucket.level + bucket.elsewhere
+                if left < least:
+                    tightest, least = bucket, left
         return tightest
 
 
-def _headers(what: bytes, bucket: Bucket) -> list[tuple[bytes, bytes]]:
+_REQUESTS = (
+    b"x-ratelimit-limit-requests",
+    b"x-ratelimit-remaining-requests",
+    b"x-ratelimit-reset-requests",
+)
+_TOKENS = (
+    b"x-ratelimit-limit-tokens",
+    b"x-ratelimit-remaining-tokens",
+    b"x-ratelimit-reset-tokens",
+)
+
+
+def _headers(names: tuple[bytes, bytes, bytes], bucket: Bucket) -> list[tuple[bytes, bytes]]:
     return [
-        (b"x-ratelimit-limit-" + what, b"%d" % bucket.limit.amount),
-        (b"x-ratelimit-remaining-" + what, b"%d" % bucket.remaining),
-        (b"x-ratelimit-reset-" + what, b"%.3fs" % bucket.reset_s),
+        (names[0], b"%d" % bucket.limit.amount),
+        (names[1], b"%d" % bucket.remaining),
+        (names[2], b"%.3fs" % bucket.reset_s),
     ]
 
 
@@ -111,6 +120,8 @@ class RateLimits:
         self._buckets: dict[str, tuple[Bucket, ...]] = {}
         self._replicas = 1
         self._due: float | None = None
+        self.touched: set[str] = set()
+        """Subjects since it was emptied last, for the exchange with other replicas."""
 
     def take(self, subjects: Sequence[str], *, requests: int = 1, tokens: int) -> Taken:
         """Take from every limit of every subject, or from none if one of them has too little.
@@ -128,6 +139,7 @@ class RateLimits:
             buckets = self._buckets.get(subject)
             if buckets is None:
                 buckets = self._open(subject, now)
+            self.touched.add(subject)
             for bucket in buckets:
                 found.append(bucket)
                 needs = bucket.wait_s(tokens if bucket.counts_tokens else requests, now)
@@ -143,14 +155,25 @@ class RateLimits:
 
         More than was taken puts the limits in debt: later requests wait for it.
         """
-        taken.settle(tokens)
+        more = tokens - taken.charged
+        if not taken.allowed or more == 0:
+            return
+        for bucket in taken.of_tokens:
+            # A request may last longer than its subject is kept in mind.
+            charged = self._successor(bucket) if bucket.forgotten else bucket
+            if charged is not None:
+                charged.charge(more)
+                self.touched.add(charged.subject)
+        taken.charged = tokens
 
     def reload(self, limits_of: LimitsOf) -> None:
         """Use other limits from now on. A subject whose limits stay keeps what it has used."""
         self._limits_of = limits_of
-        for subject, buckets in list(self._buckets.items()):
-            if [(b.limit, b.counts_tokens) for b in buckets] != _wanted(limits_of(subject)):
-                del self._buckets[subject]
+        self.forget(
+            subject
+            for subject, buckets in list(self._buckets.items())
+            if [(b.limit, b.counts_tokens) for b in buckets] != _wanted(limits_of(subject))
+        )
 
     def share(self, replicas: int, *, due: float) -> None:
         """From now on a subject that is new here starts with one part of `replicas`.
@@ -175,13 +198,21 @@ class RateLimits:
     def forget(self, subjects: Iterable[str]) -> None:
         """Drop subjects; seen again, they start anew."""
         for subject in subjects:
-            self._buckets.pop(subject, None)
+            self.touched.discard(subject)
+            for bucket in self._buckets.pop(subject, ()):
+                bucket.forgotten = True
+
+    def _successor(self, bucket: Bucket) -> Bucket | None:
+        """Return what counts now where `bucket` did; None if the limit has changed since."""
+        buckets = self._buckets.get(bucket.subject) or self._open(bucket.subject, self._clock())
+        same = (b for b in buckets if b.counts_tokens and b.limit == bucket.limit)
+        return next(same, None)
 
     def _open(self, subject: str, now: float) -> tuple[Bucket, ...]:
         if len(self._buckets) >= self._max_subjects:
             self._evict(now)
         found = tuple(
-            Bucket(limit, counts_tokens=counts_tokens, now=now)
+            Bucket(subject, limit, counts_tokens=counts_tokens, now=now)
             for limit, counts_tokens in _wanted(self._limits_of(subject))
         )
         for bucket in found:

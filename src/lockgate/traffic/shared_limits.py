@@ -47,6 +47,7 @@ class SharedLimits:
         self.pause_s = every_s
         """Seconds to wait before the next exchange."""
         self._parted = False
+        self._leaving: list[str] = []
 
     async def exchange(self) -> LockgateError | None:
         """Report what was spent and take over what is granted; return why it failed if it did."""
@@ -72,41 +73,37 @@ class SharedLimits:
         self._take_over(outcomes[-1], spoken_for)
         return None
 
-    def _reports(self) -> tuple[list[Report], dict[str, tuple[str, Bucket, float]]]:
+    def _reports(self) -> tuple[list[Report], dict[str, tuple[Bucket, float]]]:
         now = self._clock()
+        touched, self._limits.touched = self._limits.touched, set()
+        self._active.update(dict.fromkeys(touched, now))
         reports: list[Report] = []
-        spoken_for: dict[str, tuple[str, Bucket, float]] = {}
-        for subject, buckets in self._limits.buckets.items():
-            if any(bucket.wanted or bucket.spent for bucket in buckets):
-                self._active[subject] = now
-            elif subject not in self._active:
-                continue
-            leaving = now - self._active[subject] >= IDLE_S
-            for bucket in buckets:
+        spoken_for: dict[str, tuple[Bucket, float]] = {}
+        self._leaving = [s for s, at in self._active.items() if now - at >= IDLE_S]
+        for subject, at in self._active.items():
+            for bucket in self._limits.buckets.get(subject, ()):
                 if not bucket.shared and self._parted:
                     # What passed while the store was away was this replica's part: no debt.
                     bucket.spent = 0.0
                 name = f"{subject} {'tokens' if bucket.counts_tokens else 'requests'}"
-                spoken_for[name] = (subject, bucket, bucket.spent)
-                reports.append(_report(name, bucket, leaving=leaving))
+                spoken_for[name] = (bucket, bucket.spent)
+                reports.append(_report(name, bucket, leaving=now - at >= IDLE_S))
                 bucket.wanted = bucket.largest = 0.0
         return reports, spoken_for
 
-    def _take_over(
-        self, outcome: Outcome, spoken_for: dict[str, tuple[str, Bucket, float]]
-    ) -> None:
-        now = self._clock()
-        due = now + self.pause_s
+    def _take_over(self, outcome: Outcome, spoken_for: dict[str, tuple[Bucket, float]]) -> None:
+        due = self._clock() + self.pause_s
         self.connected, self._parted = True, False
         self._limits.share(outcome.replicas, due=due)
         for grant in outcome.grants:
-            _, bucket, reported = spoken_for[grant.bucket]
+            bucket, reported = spoken_for[grant.bucket]
             bucket.spent -= reported
             bucket.grant(grant.held, spare=grant.spare, elsewhere=grant.elsewhere, due=due)
-        gone = [subject for subject, at in self._active.items() if now - at >= IDLE_S]
+        # One that came back while the store was asked stays.
+        gone = [subject for subject in self._leaving if subject not in self._limits.touched]
+        self._limits.forget(gone)
         for subject in gone:
             del self._active[subject]
-        self._limits.forget(gone)
 
     def _part(self) -> None:
         if self.connected:

@@ -10,12 +10,15 @@ import pytest
 
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest
+from lockgate.domain.release import Pin
 from lockgate.errors import Corrupt, Denied, LockgateError, NotFound, UsageError
 from lockgate.oci.catalogue import OciSource
-from lockgate.oci.foreign.pull import SOURCE_MANIFEST, foreign_manifest, pull_foreign
+from lockgate.oci.facts import Inspector
+from lockgate.oci.foreign.pull import foreign_manifest, pull_foreign
 from lockgate.oci.integrity import check
 from lockgate.oci.inventory import PullResult
 from lockgate.oci.layout import Layout
+from lockgate.oci.manifest import SOURCE_MANIFEST
 from lockgate.oci.model_files import stored_model
 from lockgate.oci.registry.repository import Repository
 from oci.doubles import Counter
@@ -254,3 +257,19 @@ def test_a_layer_that_the_registry_lost_is_said(
     with pytest.raises(NotFound, match="404"):
         again(repository, target)
     assert target.manifests() == {}
+
+
+@pytest.mark.parametrize(
+    ("template", "safe"), [("{{ messages }}", True), ("{{ messages.__class__ }}", False)]
+)
+def test_a_chat_template_in_a_file_of_its_own_is_judged_too(
+    repository: Repository, target: Layout, template: str, *, safe: bool
+) -> None:
+    made = modelpack({"model.gguf": GGUF, "template.jinja": template.encode()})
+    # `modctl` takes what it does not know for documentation.
+    result = pull(repository, made, target)
+    size = target.blob(result.digest).stat().st_size
+    pin = Pin(role="text", name="m", digest=result.digest, kind=Kind.MODEL, size=size)
+    verdict = Inspector(target).pin(pin).chat_template
+    assert verdict is not None
+    assert verdict.safe is safe

@@ -6,8 +6,7 @@ from typing import Any
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, verdict
 from lockgate.evals.assertions.html_scan import read_page
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import trim
+from lockgate.evals.javascript import text_output, trim
 
 MAX_TEXT = 10 << 20
 _WRAPPERS = frozenset({"html", "head", "body"})

@@ -6,8 +6,7 @@ from lockgate.domain.digest import Json
 from lockgate.errors import InvalidConfig
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, verdict
 from lockgate.evals.assertions.json_schema import SchemaRefused, violations
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import parse
+from lockgate.evals.javascript import parse, text_output
 from lockgate.evals.yaml_document import plain
 
 MAX_EMBEDDED = 100_000

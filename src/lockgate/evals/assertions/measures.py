@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, number, verdict
 from lockgate.evals.assertions.edit_distance import edit_distance
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import number_text, split_spaces, trim
+from lockgate.evals.javascript import number_text, split_spaces, text_output, trim
 
 MAX_COMPARED = 100_000
 """Characters of a text whose edit distance is worth its quadratic time."""

@@ -10,10 +10,9 @@ from itertools import pairwise
 
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, number
-from lockgate.evals.assertions.output import text_output
 from lockgate.evals.assertions.overlap import graded, texts
 from lockgate.evals.assertions.porter import stem
-from lockgate.evals.javascript import split_spaces
+from lockgate.evals.javascript import split_spaces, text_output
 
 MAX_WORDS = 20_000
 _THRESHOLD = 0.5

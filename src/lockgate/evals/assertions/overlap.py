@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, number
-from lockgate.evals.assertions.output import text_output
 from lockgate.evals.assertions.treebank import treebank_words
-from lockgate.evals.javascript import number_text, split_spaces, trim
+from lockgate.evals.javascript import number_text, split_spaces, text_output, trim
 
 _ROUGE = 0.75
 _BLEU = _GLEU = 0.5
@@ -27,14 +26,18 @@ def rouge_n(assertion: Assertion, output: Json, context: Context) -> Graded:
     """Ask for the F1 of single words with the reference, lower case."""
     if not isinstance(assertion.value, str):
         raise invalid(assertion, "must have a text as its value")
-    candidate = treebank_words(text_output(output).lower())
-    reference = treebank_words(assertion.value.lower())
-    shared = (Counter(candidate) & Counter(reference)).total()
-    score = 0.0
-    if shared:
-        precision, recall = shared / len(candidate), shared / len(reference)
-        score = precision if precision == recall else _f1(precision, recall)
+    score = rouge_share(assertion.value, text_output(output))
     return graded(assertion, "ROUGE-N", score, number(assertion, _ROUGE))
+
+
+def rouge_share(reference: str, candidate: str) -> float:
+    """Return the F1 of single words, lower case."""
+    ours, theirs = treebank_words(candidate.lower()), treebank_words(reference.lower())
+    shared = (Counter(ours) & Counter(theirs)).total()
+    if not shared:
+        return 0.0
+    precision, recall = shared / len(ours), shared / len(theirs)
+    return precision if precision == recall else _f1(precision, recall)
 
 
 def bleu(assertion: Assertion, output: Json, context: Context) -> Graded:

@@ -1,15 +1,11 @@
 """`regex`: a pattern in JavaScript's syntax, matched by RE2 in linear time."""
 
-from functools import lru_cache
-from typing import Any
-
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, verdict
-from lockgate.evals.assertions.js_pattern import NotLinear, to_re2
-from lockgate.evals.assertions.output import text_output
+from lockgate.evals.javascript import text_output
+from lockgate.evals.js_pattern import NotLinear, compiled
 
 MAX_PATTERN = 10_000
-_MEMORY_BYTES = 64 << 20
 
 
 def regex(assertion: Assertion, output: Json, context: Context) -> Graded:
@@ -20,7 +16,7 @@ def regex(assertion: Assertion, output: Json, context: Context) -> Graded:
     if len(pattern) > MAX_PATTERN:
         raise invalid(assertion, f"has a pattern longer than {MAX_PATTERN} characters")
     try:
-        compiled = _compiled(pattern)
+        found = compiled(pattern)
     except NotLinear as error:
         raise invalid(
             assertion, f"needs a backtracking engine: {error} cannot be matched in linear time"
@@ -28,21 +24,6 @@ def regex(assertion: Assertion, output: Json, context: Context) -> Graded:
     except ValueError as error:
         return Graded(False, 0.0, f"invalid pattern: {error}")
     return verdict(
-        (compiled.search(text_output(output)) is not None) is not assertion.inverse,
+        (found.search(text_output(output)) is not None) is not assertion.inverse,
         f'expected output to {"not " if assertion.inverse else ""}match "{pattern}"',
     )
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
-    import re2  # noqa: PLC0415  a suite without patterns never needs it
-
-    translated = to_re2(pattern)
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY_BYTES
-    try:
-        return re2.compile(translated, options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else error
-        raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 from lockgate.evals.assertion import Grade
 
@@ -24,20 +24,33 @@ _FAMILIES: Mapping[str, str] = {
     "measures": "word-count levenshtein latency cost finish-reason perplexity perplexity-score",
     "overlap": "rouge-n bleu gleu",
     "meteor": "meteor",
+    "script": "javascript",
+    "leaks": "no-secrets no-pii no-injection egress-allowed",
+    "ranking": "retrieval",
+    "grounding": "grounded",
+    "comparison": "matches-baseline calibrated",
     "tools": "is-valid-openai-tools-call is-valid-function-call tool-call-f1 guardrails",
 }
-_ALIASES: Mapping[str, str] = {"is-valid-openai-function-call": "is-valid-function-call"}
+_ASKED: Mapping[str, str] = {
+    "rubric": "llm-rubric factuality answer-relevance classifier",
+    "retrieved": "context-recall context-relevance context-faithfulness",
+    "choice": "select-best",
+    "again": "deterministic permission semantic-coverage",
+}
+"""Types that wait for a judge or a program, by their module in `asking`."""
+_ALIASES: Mapping[str, str] = {
+    "is-valid-openai-function-call": "is-valid-function-call",
+    "model-graded-closedqa": "llm-rubric",
+    "model-graded-factuality": "factuality",
+}
 _OTHERS: Mapping[str, str] = {
-    "javascript": "code; write it as `regex`, `is-json` with a schema, or a task's check",
     "python": "code; write it as a task's check",
     "ruby": "code; write it as a task's check",
     "webhook": "a request to a server",
     **dict.fromkeys(
-        "llm-rubric g-eval factuality answer-relevance context-recall context-relevance "
-        "context-faithfulness conversation-relevance model-graded-closedqa "
-        "model-graded-factuality classifier moderation pi agent-rubric search-rubric select-best "
-        "max-score human".split(),
-        "a judge",
+        "g-eval conversation-relevance moderation pi agent-rubric search-rubric max-score "
+        "human".split(),
+        "a judge of its own; write it as `llm-rubric`",
     ),
     **dict.fromkeys(
         "trace-error-spans trace-span-count trace-span-duration skill-used "
@@ -50,7 +63,12 @@ _OTHERS: Mapping[str, str] = {
 
 def names() -> frozenset[str]:
     """Return the types that are graded here, without `not-`."""
-    return frozenset({*_where(), *_ALIASES, *SIMILAR, ASSERT_SET})
+    return frozenset({*_where(), *_asked(), *_ALIASES, *SIMILAR, ASSERT_SET})
+
+
+def is_asked(name: str) -> bool:
+    """Say whether a type waits for somebody: its grade comes from `asked_grade`."""
+    return _ALIASES.get(name, name) in _asked()
 
 
 def unsupported(name: str) -> str | None:
@@ -81,6 +99,24 @@ def grade(name: str) -> Grade:
     # Each name comes from the table above.
     found = getattr(import_module(f"lockgate.evals.assertions.{module}"), function)
     return cast("Grade", found)
+
+
+@cache
+def asked_grade(name: str) -> Any:
+    """Return the function of a type that waits, an `AskedGrade`.
+
+    Raises:
+        KeyError: there is no such type; the loader of suites has looked before.
+
+    """
+    name = _ALIASES.get(name, name)
+    module = import_module(f"lockgate.evals.asking.{_asked()[name]}")
+    return getattr(module, name.replace("-", "_"))
+
+
+@cache
+def _asked() -> Mapping[str, str]:
+    return {name: module for module, names in _ASKED.items() for name in names.split()}
 
 
 @cache

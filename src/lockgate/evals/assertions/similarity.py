@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, number
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import number_text
+from lockgate.evals.javascript import number_text, text_output
 
 _THRESHOLD = 0.75
 _EPSILON = 2.0**-52

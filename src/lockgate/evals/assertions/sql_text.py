@@ -10,10 +10,9 @@ from functools import lru_cache
 
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, verdict
-from lockgate.evals.assertions.output import text_output
 from lockgate.evals.assertions.sql_statement import parse_sql
 from lockgate.evals.assertions.sql_tokens import SqlError, Token, tokens
-from lockgate.evals.javascript import trim
+from lockgate.evals.javascript import text_output, trim
 
 _MODIFIERS = frozenset({"ALL", "DISTINCT"})
 _MYSQL = frozenset({"mysql", "mariadb"})

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, verdict
 from lockgate.evals.assertions.comma_list import comma_list
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import parse, same, stringify, text_of
+from lockgate.evals.javascript import parse, same, stringify, text_of, text_output
 
 
 def equals(assertion: Assertion, output: Json, context: Context) -> Graded:

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, number, verdict
 from lockgate.evals.assertions.json_schema import SchemaRefused, violations
-from lockgate.evals.assertions.output import text_output
-from lockgate.evals.javascript import number_text, parse, trim
+from lockgate.evals.javascript import number_text, parse, text_output, trim
 
 _RESULT, _ERROR = "MCP Tool Result", "MCP Tool Error"
 _MAX_SHOWN = 500

@@ -10,9 +10,8 @@ from xml.parsers import expat
 from lockgate.domain.digest import Json
 from lockgate.evals.assertion import Assertion, Context, Graded, invalid, verdict
 from lockgate.evals.assertions.element_tree import TooDeep, Tree, Value, has_path
-from lockgate.evals.assertions.output import text_output
 from lockgate.evals.assertions.xml_scan import elements_in, lenient_tree
-from lockgate.evals.javascript import text_of, trim
+from lockgate.evals.javascript import text_of, text_output, trim
 
 _SEPARATOR = "\x1f"
 

@@ -29,6 +29,7 @@ def markdown(report: Report) -> Iterator[str]:
     if report.base is not None:
         yield from _against(report)
     yield from _metrics(report)
+    yield from _judges(report)
     failed = list(islice(_not_passed(report), _SHOWN))
     if failed:
         more = summary.failed + summary.errors - len(failed)
@@ -111,6 +112,17 @@ def _metrics(report: Report) -> Iterator[str]:
     yield "\n| metric | value |\n|---|---:|\n"
     for name, value in metrics.items():
         yield f"| {_cell(name)} | {value:.4f} |\n"
+
+
+def _judges(report: Report) -> Iterator[str]:
+    found = report.summary.calibration
+    if not found:
+        return
+    yield "\n| judge | labelled | agrees | κ |\n|---|---:|---:|---:|\n"
+    for name, stated in sorted(found.items()):
+        share, kappa = stated["agreement"], stated["kappa"]
+        shown = f"{kappa:.2f}" if isinstance(kappa, float) else "none"
+        yield f"| {_cell(name)} | {stated['labelled']} | {share:.1%} | {shown} |\n"
 
 
 def _not_passed(report: Report) -> Iterator[Result]:

@@ -23,14 +23,13 @@ from lockgate.oci.headers.weights import Weights, read_weights, require_harmless
 from lockgate.oci.ingest import TABLED_ABOVE
 from lockgate.oci.inventory import PullResult
 from lockgate.oci.layout import Layout
-from lockgate.oci.manifest import base_role, pack
+from lockgate.oci.manifest import SOURCE_MANIFEST, base_role, pack
 from lockgate.oci.model_files import problem, stored_model
 from lockgate.oci.packing import GGUF_BACKEND, publish
 from lockgate.oci.registry.manifests import Fetched
 from lockgate.oci.registry.repository import Repository
 from lockgate.ports import Progress
 
-SOURCE_MANIFEST: Final = "source-manifest"
 _TRIES: Final = 3
 
 

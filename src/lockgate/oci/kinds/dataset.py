@@ -1,11 +1,11 @@
 """Evaluation data sets: JSON Lines, with a root over the rows of each split."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from lockgate.domain.artifact import Descriptor, Kind
-from lockgate.domain.digest import JsonObject, canonical
+from lockgate.domain.digest import Json, JsonObject, canonical
 from lockgate.domain.predicates.fields import Fields
 from lockgate.errors import Corrupt
 from lockgate.oci.kinds.artifact import API_VERSION, Artifact, title
@@ -17,24 +17,31 @@ _MOST_ROWS: Final = 1_000_000
 
 def pack_dataset(task: str, split: str, rows: Sequence[JsonObject]) -> PackedArtifact:
     """Pack evaluation cases as JSON Lines, with the Merkle root over the rows."""
-    lines = [canonical(row) for row in rows]
-    file = File(
-        name=f"{split}.jsonl",
-        media_type=DATASET,
-        role=f"split:{split}",
-        data=b"".join(line + b"\n" for line in lines),
-    )
-    described: JsonObject = {
-        "layer": str(file.digest),
-        "rows": len(lines),
-        "root": f"sha256:{merkle_root(lines).hex()}",
-    }
-    config: JsonObject = {
-        "apiVersion": API_VERSION,
-        "task": task,
-        "splits": {split: described},
-    }
-    return pack(Kind.DATASET, task, config, [file])
+    return pack_splits(task, {split: rows}, {})
+
+
+def pack_splits(
+    task: str, splits: Mapping[str, Sequence[JsonObject]], about: JsonObject
+) -> PackedArtifact:
+    """Pack a data set: a file of JSON Lines a split; `about` joins the config, so the digest."""
+    described: dict[str, Json] = {}
+    files = []
+    for split in sorted(splits):
+        lines = [canonical(row) for row in splits[split]]
+        file = File(
+            name=f"{split}.jsonl",
+            media_type=DATASET,
+            role=f"split:{split}",
+            data=b"".join(line + b"\n" for line in lines),
+        )
+        files.append(file)
+        described[split] = {
+            "layer": str(file.digest),
+            "rows": len(lines),
+            "root": f"sha256:{merkle_root(lines).hex()}",
+        }
+    config: JsonObject = {**about, "apiVersion": API_VERSION, "task": task, "splits": described}
+    return pack(Kind.DATASET, task, config, files)
 
 
 def require(artifact: Artifact) -> None:

@@ -149,6 +149,20 @@ def embedder(artifact: Artifact) -> Digest | None:
     return digest_of(made, "digest")
 
 
+def sources(artifact: Artifact, *, most: int) -> Iterator[tuple[str, Digest]]:
+    """Yield the documents that the index was made of, or nothing if there are more than `most`.
+
+    Raises Corrupt as `require`.
+    """
+    corpus = artifact.config("index").inside("corpus")
+    layer = artifact.named(corpus, "manifestLayer")
+    if corpus.integer("documents") > most:
+        return
+    for at, row in _rows(artifact, layer):
+        said = f"sha256:{_text(row, 'sha256', layer, at)}"
+        yield _text(row, "id", layer, at), Digest.parse(said)
+
+
 def _require_chunks(artifact: Artifact, config: Fields, known: set[str]) -> None:
     layer = artifact.named(config.inside("chunks"), "layer")
     seen: set[str] = set()

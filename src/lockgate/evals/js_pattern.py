@@ -6,6 +6,8 @@ references back.
 """
 
 import re
+from functools import lru_cache
+from typing import Any
 
 _SPACE = (
     r"\t\n\x0b\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
@@ -21,6 +23,7 @@ _GROUP = re.compile(r"\?<([A-Za-z_$][A-Za-z0-9_$]{0,100})>")
 _OCTAL = re.compile(r"[0-3][0-7]{0,2}|[4-7][0-7]?")
 _NAMED = re.compile(r"\(\?<[A-Za-z_$]")
 _LETTER_BITS = 31
+_MEMORY_BYTES = 64 << 20
 
 
 class NotLinear(ValueError):
@@ -181,3 +184,20 @@ def _count_groups(pattern: str) -> int:
             count += pattern[at + 1 : at + 2] != "?" or _GROUP.match(pattern, at + 1) is not None
         at += 1
     return count
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str, *, any_case: bool = False) -> Any:
+    """Return the pattern, compiled. Raises ValueError, NotLinear among them."""
+    import re2  # noqa: PLC0415  a suite without patterns never needs it
+
+    translated = to_re2(pattern)
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not any_case
+    options.max_mem = _MEMORY_BYTES
+    try:
+        return re2.compile(translated, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None

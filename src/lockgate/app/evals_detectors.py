@@ -1,0 +1,75 @@
+"""What assertions borrow from the guards and the statistics; opened when one first asks."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from lockgate.domain.call import DataClass
+from lockgate.domain.guard import Action, Category
+from lockgate.evals.assertion import Detectors, Find, Found
+
+if TYPE_CHECKING:
+    from lockgate.guards.pipeline import Pipeline
+
+_INJECTION = "lockgate.guards.injection"
+
+
+def detectors() -> Detectors:
+    """Return the detectors of this installation."""
+    return Detectors(
+        secrets=_in(Category.SECRETS),
+        personal=_in(Category.PERSONAL),
+        injection=_orders if find_spec(_INJECTION) else None,
+        links=_links,
+        ranking=_ranking,
+    )
+
+
+def _in(category: Category) -> Find:
+    def find(text: str) -> Sequence[Found]:
+        return _scanned(text, category, ())
+
+    return find
+
+
+def _links(text: str, hosts: Sequence[str]) -> Sequence[Found]:
+    return _scanned(text, Category.LINKS, tuple(hosts))
+
+
+def _scanned(text: str, category: Category, hosts: tuple[str, ...]) -> Sequence[Found]:
+    from lockgate.guards.pipeline import Scanned
+
+    stream = _pipeline(category, hosts).output_stream(Scanned(text=""))
+    stream.feed(text)
+    stream.finish()
+    return [Found(each.rule, each.start, each.end) for each in stream.findings]
+
+
+@cache
+def _pipeline(category: Category, hosts: tuple[str, ...]) -> "Pipeline":
+    from lockgate.guards.pipeline import Pipeline, Policy
+
+    policy = Policy(output={category: Action.FLAG}, allowed_hosts=hosts)
+    return Pipeline({DataClass.INTERNAL: policy})
+
+
+@cache
+def _injection_guard() -> object:
+    return import_module(_INJECTION).InjectionGuard()
+
+
+def _orders(text: str) -> Sequence[Found]:
+    guard = _injection_guard()
+    suspects = guard.suspects(text, retrieved=True)  # type: ignore[attr-defined]
+    return [Found(each.rule, each.start, each.end) for each in suspects]
+
+
+def _ranking(measure: str, ranked: Sequence[str], grades: Mapping[str, float], k: int) -> float:
+    from lockgate.statistics.retrieval import mrr_at_k, ndcg_at_k, recall_at_k
+
+    if measure == "ndcg":
+        return ndcg_at_k(ranked, grades, k)
+    relevant = {name for name, grade in grades.items() if grade > 0}
+    return {"recall": recall_at_k, "mrr": mrr_at_k}[measure](ranked, relevant, k)

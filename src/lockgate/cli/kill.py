@@ -1,0 +1,124 @@
+"""`lockgate kill`: turn a task, a model or everything off, on every replica."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from lockgate.cli.output import data, data_json, table, words
+from lockgate.cli.session import Session
+from lockgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from lockgate.traffic.kill_switch import Kills, Scope
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+_WHAT = click.argument("scope", type=click.Choice(["all", "task", "model"]))
+_NAME = click.argument("name", default="")
+
+
+@click.group()
+def kill() -> None:
+    """Turn a task, a model or everything off, on every replica within a second."""
+
+
+@kill.command(
+    epilog=_examples(
+        "lockgate kill off model smollm2 --reason 'wrong answers since noon'",
+        "lockgate kill off task review --leave nothing --reason 'leaks names'",
+        "lockgate kill off all --reason incident-12",
+    )
+)
+@_WHAT
+@_NAME
+@click.option(
+    "--leave",
+    type=click.Choice(["rules", "nothing"]),
+    default="rules",
+    show_default=True,
+    help="What still answers. A model leaves the rest of its fallback chains.",
+)
+@click.option("--reason", required=True, help="For the audit log.")
+@click.pass_obj
+def off(session: Session, scope: str, name: str, leave: str, reason: str) -> None:
+    """Turn something off. A second time replaces the reason."""
+    from lockgate.app.kills import is_known
+
+    wanted = _checked(scope, name)
+    if not is_known(session.loaded, session.environment, wanted, name):
+        words(f"warning: no {scope} `{name}` is known here; it is turned off all the same")
+    session.run(partial(_off, session, wanted, name, leave, reason))
+    data(f"off: {scope} {name}".rstrip())
+
+
+@kill.command(epilog=_examples("lockgate kill on model smollm2 --reason 'new release'"))
+@_WHAT
+@_NAME
+@click.option("--reason", required=True, help="For the audit log.")
+@click.pass_obj
+def on(session: Session, scope: str, name: str, reason: str) -> None:
+    """Turn something on again."""
+    session.run(partial(_on, session, _checked(scope, name), name, reason))
+    data(f"on: {scope} {name}".rstrip())
+
+
+@kill.command("list", epilog=_examples("lockgate kill list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def list_(session: Session, *, as_json: bool) -> None:
+    """List what is off, by whom, since when and why."""
+    found = session.run(partial(_list, session)).kills
+    if as_json:
+        data_json(
+            [
+                {
+                    "scope": str(kill.scope),
+                    "name": kill.name,
+                    "leaves": str(kill.leaves),
+                    "actor": kill.actor,
+                    "at": kill.at,
+                    "reason": kill.reason,
+                }
+                for kill in found
+            ]
+        )
+        return
+    rows = [(str(k.scope), k.name or "-", str(k.leaves), k.at, k.actor, k.reason) for k in found]
+    table(("SCOPE", "NAME", "LEAVES", "SINCE", "ACTOR", "REASON"), rows)
+
+
+def _checked(scope: str, name: str) -> "Scope":
+    from lockgate.traffic.kill_switch import Scope
+
+    if (scope == "all") != (name == ""):
+        raise UsageError(
+            f"`{scope}` takes {'no name' if scope == 'all' else 'a name'}",
+            hint="see `lockgate kill off --help`",
+        )
+    return Scope(scope)
+
+
+async def _off(session: Session, scope: "Scope", name: str, leave: str, reason: str) -> None:
+    from lockgate.app.kills import turn_off
+    from lockgate.traffic.kill_switch import Leaves
+
+    async with session.store() as state:
+        await turn_off(state, scope, name, leaves=Leaves(leave), reason=reason)
+
+
+async def _on(session: Session, scope: "Scope", name: str, reason: str) -> None:
+    from lockgate.app.kills import turn_on
+
+    async with session.store() as state:
+        await turn_on(state, scope, name, reason=reason)
+
+
+async def _list(session: Session) -> "Kills":
+    from lockgate.app.kills import kills
+
+    async with session.store() as state:
+        return await kills(state)

@@ -1,0 +1,1 @@
+"""Rows of cases: read, compare, label, mask and make."""

@@ -1,0 +1,87 @@
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from conftest import Opener
+from lockgate.app.audit_log import checkpoints_job, retention_job
+from lockgate.app.background import Job
+from lockgate.domain.audit import Entry, verify
+from lockgate.domain.digest import Digest
+from lockgate.errors import LockgateError
+from lockgate.ports import GatewayState, Payload
+from lockgate.signing.checkpoint import verified
+from lockgate.signing.keys import PrivateKey
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def refused(error: LockgateError) -> None:
+    raise AssertionError(error)
+
+
+def entry(name: str) -> Entry:
+    return Entry(id=name, at=NOON, actor="a", action="call", subject="s", detail={})
+
+
+async def until(state: GatewayState, job: Job, done: Callable[[], bool]) -> None:
+    """Run a job until something is so."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(job(state, stop))
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110  nothing to wait on: the job says nothing
+            await asyncio.sleep(0.005)
+    stop.set()
+    await task
+
+
+def test_a_checkpoint_is_written_whenever_the_log_has_grown(opener: Opener, tmp_path: Path) -> None:
+    key, folder = PrivateKey.new(), tmp_path / "checkpoints"
+    job = checkpoints_job(key, folder, every_s=0.01, clock=lambda: NOON, failed=refused)
+
+    def names() -> list[str]:
+        return sorted(path.name for path in folder.glob("*.checkpoint"))
+
+    async def work() -> None:
+        async with opener() as store:
+            for count in (1, 2):
+                async with store.begin() as unit:
+                    await unit.append(entry(f"{count}"))
+                await until(store, job, lambda count=count: len(names()) == count)  # type: ignore[misc]
+            async with store.begin() as unit:
+                head = await unit.head()
+        newest = (folder / names()[-1]).read_bytes()
+        assert verified(newest, {key.fingerprint: key.pem.decode()}).head == head
+
+    asyncio.run(work())
+
+
+def test_contents_past_their_time_go_and_the_chain_stays_whole(opener: Opener) -> None:
+    count = 2500
+
+    async def work() -> None:
+        async with opener() as store:
+            async with store.begin() as unit:
+                await unit.append(entry("a"))
+                for n in range(count):
+                    data = b"%d" % n
+                    await unit.put_payload(Digest.of(data), Payload(data=data, expires_at=NOON))
+                kept = Payload(data=b"kept", expires_at=NOON + timedelta(days=9))
+                await unit.put_payload(Digest.of(b"kept"), kept)
+            later, stop = NOON + timedelta(days=1), asyncio.Event()
+            task = asyncio.create_task(retention_job(lambda: later, refused)(store, stop))
+            async with asyncio.timeout(10):
+                while await left(store):  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            stop.set()
+            await task
+            async with store.begin() as unit:
+                assert await unit.payload(Digest.of(b"kept")) == b"kept"
+                assert verify(await unit.events(), await unit.head()) == 1
+
+    async def left(state: GatewayState) -> bool:
+        async with state.begin() as unit:
+            found = [await unit.payload(Digest.of(b"%d" % n)) for n in range(0, count, 100)]
+        return any(found)
+
+    asyncio.run(work())
