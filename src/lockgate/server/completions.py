@@ -23,6 +23,7 @@ from lockgate.server import passing, strict
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
+from lockgate.server.guarding import Guarding
 from lockgate.server.holding import Held, hold
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
@@ -60,6 +61,8 @@ class Note:
     """Whether an upstream or a model was asked."""
     usage: Usage | None = None
     held: Held | None = None
+    guarding: Guarding | None = None
+    streamed: int = 0
     passed_over: list[str] = field(default_factory=list[str])
 
 
@@ -99,9 +102,12 @@ class Completions:
     ) -> None:
         self.audit.refuse_if_full()
         note = Note(asked.model, endpoint, self._data_class(exchange))
+        note.guarding = Guarding(self.controls, self.meter, note.data_class)
         try:
             chain = self._chain(exchange, asked.model)
             exchange.release = chain[0].release
+            if note.guarding.clean(asked):
+                encoded = _encode(asked)
             note.held = await hold(
                 self.controls,
                 exchange,
@@ -188,7 +194,8 @@ class Completions:
             if kept is not None:
                 exchange.cache = b"hit"
                 self.meter.looked_up("hit")
-                await exchange.respond(kept)
+                assert note.guarding is not None, "made with the note"
+                await exchange.respond(note.guarding.whole(kept))
                 return
             exchange.cache = b"miss"
             self.meter.looked_up("miss")
@@ -197,9 +204,12 @@ class Completions:
         if reply.status != _OK:
             raise passing.refused(model.upstream, reply)
         note.usage = passing.usage_of(model.upstream, reply.body)
+        assert note.guarding is not None, "made with the note"
+        body = note.guarding.whole(reply.body)
         if cache is not None:
+            # As it came: what placeholders stand for is another thing in another call.
             cache.put(place, reply.body)
-        await exchange.respond(reply.body)
+        await exchange.respond(body)
 
     async def _stream(
         self,
@@ -214,7 +224,9 @@ class Completions:
         note.made = True
         source = await Asking(self.controls, self.meter).open(exchange, model, request)
         try:
-            await passing.stream(exchange, model.upstream, source, note, wants_usage=wants_usage)
+            assert note.guarding is not None, "made with the note"
+            relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+            await relay.run(source)
         finally:
             source.close()
 
@@ -261,6 +273,7 @@ class Completions:
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.held is not None:
+            note.held.streamed_characters = note.streamed
             note.held.settle(note.usage, sent=note.sent, made=note.made)
         usage = note.usage or Usage()
         self.meter.inferred(
@@ -289,6 +302,7 @@ class Completions:
                     "input_tokens": usage.prompt_tokens,
                     "output_tokens": usage.completion_tokens,
                 },
+                "findings": dict(note.guarding.findings) if note.guarding is not None else {},
                 "cost_nanos": note.held.nanos if note.held is not None else 0,
                 "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
             },
