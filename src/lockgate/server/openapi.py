@@ -60,7 +60,8 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
             components.update(schema["components"])
             schema = schema["schema"]
         operation["requestBody"] = {
-            "required": True,
+            # No text is a text, too: an empty diff is no change.
+            "required": route.media_type != "text/plain",
             "content": {route.media_type: {"schema": schema}},
         }
     return operation

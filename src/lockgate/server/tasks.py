@@ -31,6 +31,7 @@ MAX_KEPT = 2_000
 KEPT_S = 24 * 3600.0
 _SHOWN = 80
 _KEY_CHARACTERS = 255
+_MOST_FIELDS = 16
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ class Tasks:
         return task
 
     def _form(self, exchange: Exchange, task: Task) -> str:
-        query = parse_qs(exchange.scope["query_string"].decode("latin-1"), max_num_fields=16)
+        query = _query(exchange)
         unknown = sorted(query.keys() - {"format", "engine"})
         if unknown:
             raise InvalidInput(
@@ -154,8 +155,7 @@ class Tasks:
         return form
 
     def _engine(self, exchange: Exchange, task: Task) -> EngineKind:
-        query = parse_qs(exchange.scope["query_string"].decode("latin-1"), max_num_fields=16)
-        wanted = query.get("engine")
+        wanted = _query(exchange).get("engine")
         if wanted is None:
             return self.engine_of(task.spec.name)
         try:
@@ -241,6 +241,14 @@ class Tasks:
         text = task.render(answer, form) + "\n"
         kind = (b"content-type", b"text/plain; charset=utf-8")
         await exchange.respond(text.encode("utf-8"), kind=kind)
+
+
+def _query(exchange: Exchange) -> dict[str, list[str]]:
+    text = exchange.scope["query_string"].decode("latin-1")
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise InvalidInput(f"the query has more than {_MOST_FIELDS} fields") from None
 
 
 async def _input(exchange: Exchange, task: Task, body: bytes) -> JsonObject:
