@@ -62,7 +62,7 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/release_verify.py
 	$(BIN)/python bench/gate_simulation.py
-	$(BIN)/python bench/suites.py
+	$(BIN)/python bench/model_against_rules.py
 	$(BIN)/python bench/overload.py
 
 lock: ## Renew the lock files (needs uv)
