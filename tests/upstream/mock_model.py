@@ -101,6 +101,7 @@ class MockModel:
         gone = leaving.done()
         leaving.cancel()
         going_on.cancel()
+        await asyncio.wait((leaving, going_on))
         if gone:
             raise ConnectionError
 

@@ -37,8 +37,12 @@ def os_user() -> Principal:
 
 def new_id() -> str:
     """Return a UUID version 7 (RFC 9562 section 5.7): sorts by time, to the millisecond."""
+    return uuid7(int.from_bytes(os.urandom(10)))
+
+
+def uuid7(random: int) -> str:
+    """Return the id of this moment with 80 random bits."""
     milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10))
     value = (milliseconds & (1 << 48) - 1) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76  # version
     value = value & ~(0x3 << 62) | 0x2 << 62  # variant

@@ -15,6 +15,7 @@ from lockgate.app.gateway_controls import (
     Switch,
     breakers,
     exact_cache,
+    guards,
     rate_limits,
 )
 from lockgate.app.gateway_engine import EngineRoom
@@ -122,6 +123,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 billing=billing,
                 breakers=breakers(slow_s),
                 cache=exact_cache(settings),
+                guards=guards(loaded.config.guards),
             ),
             models=models,
             tasks=tasks,

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 
 from lockgate.app.background import Job
 from lockgate.app.billing import Billing
-from lockgate.config.settings import RateLimit, ServerSettings
+from lockgate.app.guards import pipeline_of
+from lockgate.config.settings import GuardSettings, RateLimit, ServerSettings
+from lockgate.domain.call import DataClass
+from lockgate.domain.guard import Action
 from lockgate.errors import LockgateError
+from lockgate.guards.pipeline import Pipeline
 from lockgate.ports import GatewayState
 from lockgate.traffic.breaker import Breaker, BreakerSettings
 from lockgate.traffic.bucket import Limit
@@ -42,6 +46,41 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """The guards, and which data classes they have something to look for in."""
+
+    pipeline: Pipeline
+    inputs: frozenset[DataClass]
+    outputs: frozenset[DataClass]
+
+
+def guards(settings: GuardSettings) -> Guards:
+    """Return the guards that the configuration asks for.
+
+    Raises:
+        InvalidConfig: a rule fails one of its own examples, or the settings name none that is.
+
+    """
+
+    def on(*actions: Action) -> bool:
+        return any(action is not Action.OFF for action in actions)
+
+    rows = {data_class: settings.of(data_class) for data_class in DataClass}
+    return Guards(
+        pipeline=pipeline_of(settings),
+        inputs=frozenset(
+            c for c, row in rows.items() if on(row.secrets, row.personal, row.injection)
+        ),
+        outputs=frozenset(
+            c
+            for c, row in rows.items()
+            if on(row.secrets, row.personal, row.links, row.profanity)
+            or (settings.canaries and on(row.canary))
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
     """The controls of one gateway. What is None is not configured."""
 
@@ -52,6 +91,7 @@ class Controls:
     """By upstream."""
     retries: RetryBudget = field(default_factory=RetryBudget)
     cache: ExactCache | None = None
+    guards: Guards | None = None
 
 
 def rate_limits(settings: Mapping[str, RateLimit]) -> RateLimits | None:

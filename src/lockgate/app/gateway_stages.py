@@ -60,13 +60,3 @@ class AuditSink(Protocol):
     def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None:
         """Queue the event of one call, by its id."""
         ...
-
-
-class Meter(Protocol):
-    """Counts requests."""
-
-    def answered(self, route: str, status: int, seconds: float) -> None: ...
-
-    def expose(self) -> tuple[bytes, str]:
-        """Return the metrics page and its content type."""
-        ...

@@ -8,17 +8,18 @@ FILE_ENDINGS = frozenset(
 )
 """`logo@2x.png` is no mail address."""
 
-_PRIVATE = (
-    (0, 0, 255),
-    (10, 0, 255),
-    (127, 0, 255),
-    (100, 64, 127),
-    (169, 254, 254),
-    (172, 16, 31),
-    (192, 168, 168),
-    (198, 18, 19),
-)
+_PRIVATE = {
+    0: (0, 255),
+    10: (0, 255),
+    127: (0, 255),
+    100: (64, 127),
+    169: (254, 254),
+    172: (16, 31),
+    192: (168, 168),
+    198: (18, 19),
+}
 """First octet, and the range of the second: RFC 1918, 1122, 6598, 3927, 2544."""
+_NONE = (1, 0)
 _DOCUMENTATION = (b"192.0.2.", b"198.51.100.", b"203.0.113.", b"192.0.0.")
 _MULTICAST = 224
 _GROUPS = 8
@@ -29,13 +30,14 @@ _MOST_LONGITUDE = 180
 
 def public_ipv4(value: bytes) -> bool:
     """Say whether a dotted address is one that is routed on the internet (IANA, RFC 6890)."""
-    octets = [int(part) for part in value.split(b".")]
-    if any(octet > 255 for octet in octets) or re.search(rb"(?:^|\.)0[0-9]", value):
+    parts = value.split(b".")
+    if any(len(part) > 1 and part[:1] == b"0" for part in parts):
         return False
-    first, second = octets[:2]
-    if first >= _MULTICAST or octets[3] == 0 or value.startswith(_DOCUMENTATION):
+    first, second, third, fourth = map(int, parts)
+    if first >= _MULTICAST or not 0 < fourth <= 255 or second > 255 or third > 255:
         return False
-    return not any(first == a and low <= second <= high for a, low, high in _PRIVATE)
+    low, high = _PRIVATE.get(first, _NONE)
+    return not low <= second <= high and not value.startswith(_DOCUMENTATION)
 
 
 def public_ipv6(value: bytes) -> bool:

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import re2
 
 from lockgate.errors import InvalidConfig
-from lockgate.guards.pattern import beginnings, loosened, parse
+from lockgate.guards.pattern import beginnings, is_one_group, loosened, parse, write
 from lockgate.guards.rules import Rule, entropy, expand
 from lockgate.guards.validators import VALIDATORS, Validator
 
@@ -20,8 +20,7 @@ _MEMORY = 64 << 20
 """Bytes that RE2 may use for the states of one automaton."""
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """A match of a rule's pattern, and the parts of it that the rule takes."""
 
     start: int
@@ -44,17 +43,23 @@ class CompiledRule:
 
     def __init__(self, rule: Rule, validators: Mapping[str, Validator] = VALIDATORS) -> None:
         self.rule = rule
-        self._pattern = re2.compile(rule.regex, quiet())
+        # Captures make RE2 run a slower machine over every match.
+        plain = rule.group == 0 or is_one_group(rule.regex)
+        self._group = 0 if plain else rule.group
+        regex = write(parse(rule.regex)) if plain else rule.regex
+        self._pattern = re2.compile(regex, quiet(captures=not plain))
         self._allowed = re2.compile(rule.allowed, quiet()) if rule.allowed else None
         self._validate: Validator | None = validators[rule.validator] if rule.validator else None
 
     def matches(self, data: bytes, start: int) -> Iterator[Raw]:
         """Yield the matches from byte `start` on, taken or not, from left to right."""
-        rule = self.rule
+        rule, group = self.rule, self._group
         for match in self._pattern.finditer(data, start):
-            first, last = match.span(rule.group)
+            first, last = begin, end = match.span()
+            if group:
+                first, last = match.span(group)
             taken = self._taken(data, first, last) if first >= 0 else ()
-            yield Raw(match.start(), match.end(), rule, taken)
+            yield Raw(begin, end, rule, taken)
 
     def _taken(self, data: bytes, start: int, end: int) -> tuple[tuple[int, int], ...]:
         rule = self.rule
@@ -81,7 +86,7 @@ class CompiledRule:
         rest = self._pattern.search(self._allowed.sub(b"", value))
         if rest is None:
             return False
-        return entropy(rest.group(self.rule.group).decode("utf-8", "replace")) >= self.rule.entropy
+        return entropy(rest.group(self._group).decode("utf-8", "replace")) >= self.rule.entropy
 
 
 class RuleSet:

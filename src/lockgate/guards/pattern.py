@@ -59,6 +59,7 @@ Node: TypeAlias = Atom | Edge | Sequence | Choice | Repeat | Flagged
 
 _MOST_COUNTED = 12
 _COUNT = re.compile(r"\{(\d+)(,(\d*))?\}")
+_LEADING = re.compile(r"(?:\(\?[a-z]+\))?(?:\\b)?")
 _GROUP = re.compile(r"\(\?([a-zA-Z]*)([:)])|\(\?P?<\w+>")
 _POSIX = re.compile(r"\[:\^?[a-z]+:\]")
 _LONG_ESCAPE = re.compile(r"\\(?:x\{[0-9a-fA-F]+\}|x[0-9a-fA-F]{2}|[pP]\{\^?\w+\}|[pP]\w)")
@@ -110,7 +111,7 @@ class _Reader:
         character = self._peek()
         match character:
             case "(":
-                return self._group()
+                return self.group()
             case "[":
                 return self._class()
             case "\\":
@@ -124,7 +125,7 @@ class _Reader:
                 self.at += 1
                 return Atom(re.escape(character) if character == "{" else character)
 
-    def _group(self) -> Node:
+    def group(self) -> Node:
         opened = _GROUP.match(self.pattern, self.at)
         self.at = opened.end() if opened else self.at + 1
         node = self.choice()
@@ -170,6 +171,18 @@ class _Reader:
             if self._peek() == "?":
                 raise ValueError(f"lazy repetition at {self.at} of `{self.pattern}`")
             node = Repeat(node, least, most)
+
+
+def is_one_group(pattern: str) -> bool:
+    """Say whether the first group is all of what matches, so that no captures are needed."""
+    opened = _LEADING.match(pattern)
+    at = opened.end() if opened else 0
+    if pattern[at : at + 1] != "(" or pattern[at + 1 : at + 2] == "?":
+        return False
+    reader = _Reader(pattern)
+    reader.at = at
+    reader.group()
+    return pattern[reader.at :] in ("", r"\b")
 
 
 def write(node: Node) -> str:

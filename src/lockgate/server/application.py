@@ -8,15 +8,19 @@ import logging
 import time
 from collections.abc import Sequence
 
-from lockgate.app.gateway_stages import Authenticator, Meter
+from lockgate.app.gateway_meter import GatewayMeter
+from lockgate.app.gateway_stages import Authenticator
 from lockgate.errors import Denied, LockgateError
 from lockgate.server.cycle import Receive, Scope, Send
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
 from lockgate.server.route import Route, Table
+from lockgate.telemetry import conventions
+from lockgate.telemetry.spans import Trace, Tracer
 
 _LOG = logging.getLogger("lockgate.server")
 _SERVER_FAULT = 500
+_TOO_MANY = 429
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -28,12 +32,14 @@ class Application:
         routes: Sequence[Route],
         *,
         authenticator: Authenticator,
-        meter: Meter,
+        meter: GatewayMeter,
+        tracer: Tracer | None = None,
         keyless: bool,
     ) -> None:
         self.table = Table(routes)
         self._authenticator = authenticator
         self._meter = meter
+        self._tracer = tracer
         self._keyless = keyless
         self._running = 0
         self._idle = asyncio.Event()
@@ -48,11 +54,13 @@ class Application:
         """Answer one request."""
         assert scope["type"] == "http", "the server speaks nothing else"
         self._running += 1
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, id=self._meter.new_id())
         name = "none"
         try:
             route = self._match(exchange)
             name = route.name
+            if self._tracer is not None:
+                self._trace(self._tracer, exchange, route)
             if route.role is not None:
                 self._admit(exchange, route)
             await route.handler(exchange)
@@ -60,13 +68,27 @@ class Application:
             failed = failure(error)
             if failed.status >= _SERVER_FAULT:
                 _LOG.warning("%s %s: %s: %s", exchange.id, name, failed.code, error.message)
+            if failed.status == _TOO_MANY:
+                self._meter.limited(name, "budget" if failed.code == "over-budget" else "requests")
             await exchange.fail(failed)
         finally:
             self._running -= 1
             if not self._running:
                 self._idle.set()
             spent = time.perf_counter() - exchange.started
-            self._meter.answered(name, exchange.status, spent)
+            self._meter.answered(name, exchange.status, spent, spent - exchange.waited)
+            if exchange.trace is not None:
+                _end(exchange, exchange.trace)
+
+    def _trace(self, tracer: Tracer, exchange: Exchange, route: Route) -> None:
+        exchange.trace = trace = tracer.begin(
+            f"{route.method} {route.path}",
+            route=route.name,
+            traceparent=exchange.headers.get(b"traceparent"),
+        )
+        if trace.sampled:
+            trace.root.set(conventions.HTTP_METHOD, route.method)
+            trace.root.set(conventions.HTTP_ROUTE, route.path)
 
     def _match(self, exchange: Exchange) -> Route:
         scope = exchange.scope
@@ -100,6 +122,19 @@ class Application:
                 f"`{caller.principal.name}` does not hold the role `{route.role}`",
                 hint=f"`{route.method} {route.path}` is for it",
             )
+
+
+def _end(exchange: Exchange, trace: Trace) -> None:
+    if not trace.sampled:
+        return
+    root = trace.root
+    root.set(conventions.HTTP_STATUS, exchange.status)
+    root.set(conventions.RELEASE, exchange.release.decode("ascii"))
+    root.set(conventions.ENGINE, exchange.engine.decode("ascii"))
+    root.set(conventions.CACHE_STATE, exchange.cache.decode("ascii"))
+    if exchange.code and exchange.status >= _SERVER_FAULT:
+        root.fail(exchange.code)
+    root.end()
 
 
 def _refuse_browsers(exchange: Exchange) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import UpstreamModel
 from lockgate.errors import Unavailable, UpstreamTimeout
 from lockgate.server.exchange import Exchange
@@ -24,6 +25,7 @@ class Asking:
     """Used for every upstream of a gateway."""
 
     controls: Controls
+    meter: GatewayMeter
 
     async def fetch(self, exchange: Exchange, model: UpstreamModel, request: Request) -> Reply:
         """Return the whole answer. Raises as `Client.fetch`.
@@ -59,8 +61,11 @@ class Asking:
 
     def _may_retry(self, model: UpstreamModel) -> bool:
         breaker = self.controls.breakers.get(model.upstream)
-        closed = breaker is None or breaker.retry_after_s == 0
-        return closed and self.controls.retries.may_retry()
+        if breaker is not None and breaker.retry_after_s > 0:
+            return False
+        allowed = self.controls.retries.may_retry()
+        self.meter.retried(model.upstream, allowed=allowed)
+        return allowed
 
     async def _once(
         self, exchange: Exchange, model: UpstreamModel, ask: Callable[[], Awaitable[T]]
@@ -69,11 +74,14 @@ class Asking:
         if breaker is not None and not breaker.allow():
             raise open_circuit(model.upstream, breaker.retry_after_s)
         began = time.perf_counter()
+        result = "failed"
         try:
             answer = await ask()
+            result = "ok" if answer.status < _FAULT else "failed"
         except asyncio.CancelledError:
             if breaker is not None:
                 breaker.forget()  # a client that leaves says nothing of the upstream
+            result = "cancelled"
             raise
         except Unavailable:
             if breaker is not None:
@@ -82,6 +90,7 @@ class Asking:
         finally:
             spent = time.perf_counter() - began
             exchange.waited += spent
+            self.meter.asked(model.upstream, result, spent)
         if breaker is not None:
             breaker.record(ok=answer.status < _FAULT, seconds=spent)
         return answer

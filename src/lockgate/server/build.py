@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lockgate.app.gateway import Gateway
+from lockgate.app.gateway_meter import GatewayMeter, tracer_of
 from lockgate.server.application import Application
 from lockgate.server.completions import Completions
-from lockgate.server.counting import Counter
 from lockgate.server.embedded import Embedded
 from lockgate.server.listing import Listing
 from lockgate.server.openapi import document
@@ -23,13 +23,16 @@ class Built:
 
     application: Application
     tasks: Tasks
+    close: Callable[[], None]
+    """Sends the last spans, and blocks for at most two seconds."""
 
 
 def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     """Return the application. `ready` says why requests should go elsewhere, if they should."""
     settings = gateway.settings
     default_class = gateway.loaded.config.data.default_class
-    meter = Counter()
+    meter = GatewayMeter(gateway.controls)
+    tracer, close_tracer = tracer_of(settings.tracing, dropped=meter.dropped)
     routes: list[Route] = []
     listing = Listing(
         models=gateway.models, meter=meter, ready=ready, document=lambda: document(routes)
@@ -40,6 +43,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         embedded=Embedded(timeout_s=_EMBEDDED_S),
         audit=gateway.audit,
         controls=gateway.controls,
+        meter=meter,
         max_output_tokens=settings.max_output_tokens,
         default_class=default_class,
         max_body_bytes=settings.max_body_bytes,
@@ -55,6 +59,10 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     routes += operation_routes(listing)
     routes += task_routes(tasks, gateway.tasks.values(), paths(routes))
     application = Application(
-        routes, authenticator=gateway.authenticator, meter=meter, keyless=gateway.keyless
+        routes,
+        authenticator=gateway.authenticator,
+        meter=meter,
+        tracer=tracer,
+        keyless=gateway.keyless,
     )
-    return Built(application=application, tasks=tasks)
+    return Built(application=application, tasks=tasks, close=close_tracer)

@@ -7,12 +7,13 @@ What was held is given back, and the call is noted, however it ends.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import msgspec
 
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels, UpstreamModel
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
@@ -22,6 +23,7 @@ from lockgate.server import passing, strict
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
+from lockgate.server.guarding import Guarding
 from lockgate.server.holding import Held, hold
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
@@ -34,6 +36,8 @@ from lockgate.server.requests import (
     StreamOptions,
     refuse_addresses,
 )
+from lockgate.telemetry import conventions
+from lockgate.telemetry.spans import NO_SPAN, Span, SpanKind
 from lockgate.upstream.cache import address
 from lockgate.upstream.request import Request
 
@@ -57,6 +61,8 @@ class Note:
     """Whether an upstream or a model was asked."""
     usage: Usage | None = None
     held: Held | None = None
+    guarding: Guarding | None = None
+    streamed: int = 0
     passed_over: list[str] = field(default_factory=list[str])
 
 
@@ -69,6 +75,7 @@ class Completions:
     embedded: Embedded
     audit: AuditSink
     controls: Controls
+    meter: GatewayMeter
     default_class: DataClass
     max_body_bytes: int
     max_output_tokens: int
@@ -95,9 +102,12 @@ class Completions:
     ) -> None:
         self.audit.refuse_if_full()
         note = Note(asked.model, endpoint, self._data_class(exchange))
+        note.guarding = Guarding(self.controls, self.meter, note.data_class)
         try:
             chain = self._chain(exchange, asked.model)
             exchange.release = chain[0].release
+            if note.guarding.clean(asked):
+                encoded = _encode(asked)
             note.held = await hold(
                 self.controls,
                 exchange,
@@ -160,10 +170,17 @@ class Completions:
         streams = not isinstance(asked, EmbeddingRequest) and asked.streams
         wants_usage = not isinstance(asked, EmbeddingRequest) and asked.wants_usage
         request, note.sent = self._request(model, asked, encoded, note.endpoint)
-        if streams:
-            await self._stream(exchange, model, request, note, wants_usage=wants_usage)
-            return
-        await self._whole(exchange, model, request, note)
+        span = _span(exchange, model, request, note)
+        with span:
+            if span is not NO_SPAN:
+                request = _traced(exchange, request, span)
+            if streams:
+                await self._stream(exchange, model, request, note, wants_usage=wants_usage)
+            else:
+                await self._whole(exchange, model, request, note)
+            if span is not NO_SPAN and note.usage is not None:
+                span.set(conventions.INPUT_TOKENS, note.usage.prompt_tokens)
+                span.set(conventions.OUTPUT_TOKENS, note.usage.completion_tokens)
 
     async def _whole(
         self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
@@ -176,17 +193,23 @@ class Completions:
             kept = cache.get(place)
             if kept is not None:
                 exchange.cache = b"hit"
-                await exchange.respond(kept)
+                self.meter.looked_up("hit")
+                assert note.guarding is not None, "made with the note"
+                await exchange.respond(note.guarding.whole(kept))
                 return
             exchange.cache = b"miss"
+            self.meter.looked_up("miss")
         note.made = True
-        reply = await Asking(self.controls).fetch(exchange, model, request)
+        reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
         if reply.status != _OK:
             raise passing.refused(model.upstream, reply)
         note.usage = passing.usage_of(model.upstream, reply.body)
+        assert note.guarding is not None, "made with the note"
+        body = note.guarding.whole(reply.body)
         if cache is not None:
+            # As it came: what placeholders stand for is another thing in another call.
             cache.put(place, reply.body)
-        await exchange.respond(reply.body)
+        await exchange.respond(body)
 
     async def _stream(
         self,
@@ -199,9 +222,11 @@ class Completions:
     ) -> None:
         exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
         note.made = True
-        source = await Asking(self.controls).open(exchange, model, request)
+        source = await Asking(self.controls, self.meter).open(exchange, model, request)
         try:
-            await passing.stream(exchange, model.upstream, source, note, wants_usage=wants_usage)
+            assert note.guarding is not None, "made with the note"
+            relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+            await relay.run(source)
         finally:
             source.close()
 
@@ -248,8 +273,18 @@ class Completions:
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.held is not None:
+            note.held.streamed_characters = note.streamed
             note.held.settle(note.usage, sent=note.sent, made=note.made)
         usage = note.usage or Usage()
+        self.meter.inferred(
+            note.model if exchange.release != b"none" else "unknown",
+            exchange.release.decode("ascii"),
+            _outcome(exchange, note),
+            (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
+            note.held.nanos if note.held is not None else 0,
+        )
+        if note.passed_over and exchange.status == _OK:
+            self.meter.fell_back(note.model)
         self.audit.note(
             exchange.id,
             exchange.caller.principal.name,
@@ -267,10 +302,49 @@ class Completions:
                     "input_tokens": usage.prompt_tokens,
                     "output_tokens": usage.completion_tokens,
                 },
+                "findings": dict(note.guarding.findings) if note.guarding is not None else {},
                 "cost_nanos": note.held.nanos if note.held is not None else 0,
                 "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
             },
         )
+
+
+_OPERATIONS = {
+    "chat/completions": "chat",
+    "completions": "text_completion",
+    "embeddings": "embeddings",
+}
+
+
+def _span(exchange: Exchange, model: UpstreamModel, request: Request, note: Note) -> Span:
+    """Begin the span of an inference; NO_SPAN for a request that is not recorded."""
+    trace = exchange.trace
+    if trace is None or not trace.sampled:
+        return NO_SPAN
+    operation = _OPERATIONS[note.endpoint]
+    span = trace.span(conventions.inference_name(operation, model.served), SpanKind.CLIENT)
+    span.set(conventions.OPERATION, operation)
+    span.set(conventions.PROVIDER, model.upstream)
+    span.set(conventions.REQUEST_MODEL, model.served)
+    span.set(conventions.SERVER_ADDRESS, model.destination)
+    span.set(conventions.DATA_CLASS, str(note.data_class))
+    span.set(conventions.INPUT_MESSAGES, request.body.decode("utf-8", "replace"))
+    return span
+
+
+def _traced(exchange: Exchange, request: Request, span: Span) -> Request:
+    """Return the request with the headers by which the upstream's spans join ours."""
+    assert exchange.trace is not None, "only a recorded request has spans"
+    headers = [*request.headers, *exchange.trace.headers(span)]  # a list: not kept by the pool
+    return replace(request, headers=headers)
+
+
+def _outcome(exchange: Exchange, note: Note) -> str:
+    if exchange.code:
+        return "failed"
+    if exchange.status == _OK:
+        return "degraded" if note.passed_over else "ok"
+    return "failed" if note.made else "refused"
 
 
 def _limit(asked: ChatRequest | CompletionRequest) -> int:

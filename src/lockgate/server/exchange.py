@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from lockgate.app.calls import new_id
 from lockgate.app.gateway_stages import Caller
 from lockgate.errors import Denied
 from lockgate.server.cycle import Receive, Scope, Send
 from lockgate.server.failures import Failure, HttpFailure
 from lockgate.server.route import Route
+from lockgate.telemetry.spans import Trace
 
 _encode = msgspec.json.Encoder().encode
 _WANTED = frozenset(
@@ -53,18 +53,20 @@ class Exchange:
         "scope",
         "started",
         "status",
+        "trace",
         "waited",
     )
 
     route: Route
     caller: Caller
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, id: str) -> None:  # noqa: A002
         self.scope = scope
         self._receive = receive
         self._send = send
         self.started = time.perf_counter()
-        self.id = new_id()
+        self.id = id
+        self.trace: Trace | None = None
         wanted = _WANTED
         self.headers: dict[bytes, bytes] = {n: v for n, v in scope["headers"] if n in wanted}
         self.params: Mapping[str, str] = {}

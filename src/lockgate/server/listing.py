@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels
-from lockgate.app.gateway_stages import Meter
 from lockgate.errors import NotFound
 from lockgate.server.exchange import Exchange
 
@@ -17,7 +17,7 @@ class Listing:
     """Answers what is asked about the gateway itself."""
 
     models: ServedModels
-    meter: Meter
+    meter: GatewayMeter
     ready: Callable[[], str]
     """Returns why requests should go elsewhere; empty if they should not."""
     document: Callable[[], Any]

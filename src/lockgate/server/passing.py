@@ -1,17 +1,20 @@
 """Passes an upstream's answer on, checked."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import msgspec
 
 from lockgate.errors import LockgateError, UpstreamFailed
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure
-from lockgate.server.replies import CHUNK, REFUSAL, REPLY, Usage
+from lockgate.server.guarding import Guarding
+from lockgate.server.replies import CHUNK, REFUSAL, REPLY, Chunk, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.upstream.reply import Reply, Stream
 
+_encode = msgspec.json.Encoder().encode
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 _OK = 200
 _TOO_MANY = 429
@@ -25,6 +28,8 @@ class Noted(Protocol):
     """Where the usage of a stream is put."""
 
     usage: Usage | None
+    streamed: int
+    """Characters of a stream so far."""
 
 
 def usage_of(upstream: str, body: bytes) -> Usage | None:
@@ -40,63 +45,120 @@ def usage_of(upstream: str, body: bytes) -> Usage | None:
         raise _garbled(upstream, error) from error
 
 
-async def stream(
-    exchange: Exchange, upstream: str, source: Stream, note: Noted, *, wants_usage: bool
-) -> None:
-    """Pass a stream on, event by event.
+@dataclass(slots=True)
+class Relay:
+    """Passes one stream on, event by event. Mutable, and private to one call."""
 
-    Once it has begun, what goes wrong is said in an event and the stream ends without `[DONE]`.
-    """
-    if source.status != _OK:
-        raise refused(upstream, await _whole(source))
-    events = Events()
-    try:
-        while data := await source.part():
-            out, done = _pick(upstream, events.feed(data), note, wants_usage=wants_usage)
-            if out and not exchange.status:
-                await exchange.begin(_OK, EVENT_STREAM)
-            if done:
-                await exchange.end(out)
-                await _drain(source)
-                return
-            if out:
-                await exchange.part(out)
-        raise UpstreamFailed(f"the stream of the upstream `{upstream}` ended without `[DONE]`")
-    except LockgateError as error:
-        if not exchange.status:
-            raise
-        failed = failure(error)
-        exchange.code = failed.code
-        await exchange.end(event(error_body(failed.status, failed.code, error.message)))
+    exchange: Exchange
+    upstream: str
+    note: Noted
+    guarding: Guarding
+    wants_usage: bool
+    _events: Events = field(default_factory=Events)
+    _open: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    """The last chunk of each choice that has not ended: the shape of what is held back."""
+
+    async def run(self, source: Stream) -> None:
+        """Relay until `[DONE]`.
+
+        Once it has begun, what goes wrong is said in an event and the stream ends without
+        `[DONE]`.
+        """
+        exchange = self.exchange
+        if source.status != _OK:
+            raise refused(self.upstream, await _whole(source))
+        try:
+            while data := await source.part():
+                out, done = self._pick(self._events.feed(data))
+                if out and not exchange.status:
+                    await exchange.begin(_OK, EVENT_STREAM)
+                if done:
+                    await exchange.end(out)
+                    await _drain(source)
+                    return
+                if out:
+                    await exchange.part(out)
+            raise UpstreamFailed(
+                f"the stream of the upstream `{self.upstream}` ended without `[DONE]`"
+            )
+        except LockgateError as error:
+            if not exchange.status:
+                raise
+            failed = failure(error)
+            exchange.code = failed.code
+            await exchange.end(event(error_body(failed.status, failed.code, error.message)))
+        finally:
+            self.guarding.finish()
+
+    def _pick(self, found: Sequence[bytes]) -> tuple[bytes, bool]:
+        """Return the events that go on, and whether the stream is at its end."""
+        out = []
+        for data in found:
+            if data == DONE:
+                out += [event(chunk) for chunk in self._rests()]
+                out.append(event(DONE))
+                return b"".join(out), True
+            kept = self._chunk(data)
+            if kept:
+                out.append(event(kept))
+        return b"".join(out), False
+
+    def _chunk(self, data: bytes) -> bytes:
+        """Return a chunk as it is to be sent; empty if it is not to be."""
+        try:
+            chunk = CHUNK.decode(data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise _garbled(self.upstream, error) from error
+        if chunk.usage is not None:
+            self.note.usage = chunk.usage
+            if not chunk.choices and not self.wants_usage:
+                return b""
+        for choice in chunk.choices:
+            text = choice.text if choice.delta is None else choice.delta.content
+            self.note.streamed += len(text or "")
+        if self.guarding.guards_outputs and chunk.choices:
+            return self._guarded(data, chunk)
+        # JSON over several `data:` lines was joined with line breaks; an event is one line.
+        return data.replace(b"\n", b" ") if b"\n" in data else data
+
+    def _guarded(self, data: bytes, chunk: Chunk) -> bytes:
+        """Return the chunk with what its texts may show now."""
+        document: Any = None
+        for number, choice in enumerate(chunk.choices):
+            text = (choice.text if choice.delta is None else choice.delta.content) or ""
+            last = choice.finish_reason is not None
+            if last:
+                self._open.pop(choice.index, None)
+            else:
+                self._open[choice.index] = data
+            clean = self.guarding.part(choice.index, text, last=last)
+            if clean != text:
+                document = document or msgspec.json.decode(data)
+                _put(document["choices"][number], clean)
+        if document is None:
+            return data.replace(b"\n", b" ") if b"\n" in data else data
+        return _encode(document)
+
+    def _rests(self) -> list[bytes]:
+        """Return chunks with what was held back of choices that ended without saying so."""
+        found = []
+        for index, data in self._open.items():
+            rest = self.guarding.part(index, "", last=True)
+            if rest:
+                document = msgspec.json.decode(data)
+                document["choices"] = [c for c in document["choices"] if c.get("index", 0) == index]
+                _put(document["choices"][0], rest)
+                found.append(_encode(document))
+        self._open.clear()
+        return found
 
 
-def _pick(
-    upstream: str, found: Sequence[bytes], note: Noted, *, wants_usage: bool
-) -> tuple[bytes, bool]:
-    """Return the events that go on, and whether the stream is at its end."""
-    out = []
-    for data in found:
-        if data == DONE:
-            out.append(event(DONE))
-            return b"".join(out), True
-        kept = _chunk(upstream, data, note, wants_usage=wants_usage)
-        if kept:
-            out.append(event(kept))
-    return b"".join(out), False
-
-
-def _chunk(upstream: str, data: bytes, note: Noted, *, wants_usage: bool) -> bytes:
-    """Return a chunk as it is to be sent; empty if it is the usage that nobody asked for."""
-    try:
-        chunk = CHUNK.decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise _garbled(upstream, error) from error
-    if chunk.usage is not None:
-        note.usage = chunk.usage
-        if not chunk.choices and not wants_usage:
-            return b""
-    # JSON over several `data:` lines was joined with line breaks; an event is one line.
-    return data.replace(b"\n", b" ") if b"\n" in data else data
+def _put(choice: dict[str, Any], text: str) -> None:
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        delta["content"] = text
+    else:
+        choice["text"] = text
 
 
 async def _drain(source: Stream) -> None:

@@ -46,6 +46,25 @@ class Chunk(Struct):
     usage: Usage | None = None
 
 
+class WholeMessage(Struct):
+    """The text of a whole answer."""
+
+    content: str | None = None
+
+
+class WholeChoice(Struct):
+    """One of the texts of a whole answer."""
+
+    message: WholeMessage | None = None
+    text: str | None = None
+
+
+class Texts(Struct):
+    """What guards see of a whole answer."""
+
+    choices: list[WholeChoice] = []
+
+
 class Problem(Struct):
     """What an upstream says is wrong."""
 
@@ -62,5 +81,6 @@ class Refusal(Struct):
 
 
 REPLY: "msgspec.json.Decoder[Reply]" = msgspec.json.Decoder(Reply)
+TEXTS: "msgspec.json.Decoder[Texts]" = msgspec.json.Decoder(Texts)
 CHUNK: "msgspec.json.Decoder[Chunk]" = msgspec.json.Decoder(Chunk)
 REFUSAL: "msgspec.json.Decoder[Refusal]" = msgspec.json.Decoder(Refusal)

@@ -134,6 +134,7 @@ class Server:
         if old is not None:
             await old.built.application.idle()
             await old.built.tasks.drain()
+            await asyncio.to_thread(old.built.close)
             await old.stack.aclose()
 
     async def _close(self) -> None:
@@ -146,6 +147,7 @@ class Server:
                 await self._current.built.tasks.drain()
         except TimeoutError:
             _LOG.warning("some accepted calls did not end in time")
+        await asyncio.to_thread(self._current.built.close)
         await self._current.stack.aclose()
 
 

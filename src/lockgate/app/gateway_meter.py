@@ -1,0 +1,194 @@
+"""What a gateway counts, and the spans of its requests. Series are looked up once and kept."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lockgate import __version__
+from lockgate.app.calls import uuid7
+from lockgate.app.gateway_controls import Controls
+from lockgate.config.settings import TracingSettings
+from lockgate.telemetry.entropy import Entropy
+from lockgate.telemetry.metrics import CONTENT_TYPE, Counter, Histogram, Metrics
+from lockgate.telemetry.process import watch_process
+from lockgate.telemetry.sampling import Sampler, SamplingRule
+from lockgate.telemetry.span_queue import SpanQueue
+from lockgate.telemetry.spans import Tracer
+from lockgate.telemetry.table import ROUTE, UPSTREAM
+from lockgate.traffic.breaker import BreakerState
+
+_RANDOM_BITS = 80
+_NANOS = 1e9
+_GIVEN_UP = 499
+
+
+@dataclass(slots=True)
+class _RouteSeries:
+    seconds: Histogram
+    overhead: Histogram
+    codes: dict[int, Counter]
+
+
+@dataclass(slots=True)
+class _ModelSeries:
+    given: Counter
+    written: Counter
+    cost: Counter
+    outcomes: dict[str, Counter]
+
+
+class GatewayMeter:
+    """Used from the loop's thread."""
+
+    def __init__(self, controls: Controls, *, routes: Sequence[str] = ()) -> None:
+        self._metrics = Metrics()
+        self._metrics.expect(ROUTE, [(route,) for route in routes])
+        self._metrics.expect(UPSTREAM, [(name,) for name in controls.breakers])
+        self._controls = controls
+        self._entropy = Entropy()
+        self._routes: dict[str, _RouteSeries] = {}
+        self._models: dict[tuple[str, str], _ModelSeries] = {}
+        self._caches: dict[str, Counter] = {}
+        self._calls: dict[tuple[str, str], Counter] = {}
+        self.open_requests = self._metrics.gauge("lockgate_open_requests").labels()
+        watch_process(self._metrics)
+        self._metrics.on_scrape(self._read)
+
+    def new_id(self) -> str:
+        """Return an id for a request, as `calls.new_id` does, without a system call."""
+        return uuid7(self._entropy(_RANDOM_BITS))
+
+    def answered(self, route: str, status: int, seconds: float, overhead: float) -> None:
+        """Count a request; status 0: it was given up."""
+        series = self._routes.get(route)
+        if series is None:
+            series = self._routes[route] = _RouteSeries(
+                self._metrics.histogram("lockgate_request_seconds").labels(route),
+                self._metrics.histogram("lockgate_overhead_seconds").labels(route),
+                {},
+            )
+        code = status or _GIVEN_UP
+        counter = series.codes.get(code)
+        if counter is None:
+            family = self._metrics.counter("lockgate_requests_total")
+            counter = series.codes[code] = family.labels(route, str(code))
+        counter.inc()
+        series.seconds.observe(seconds)
+        series.overhead.observe(overhead)
+
+    def inferred(
+        self, model: str, release: str, outcome: str, tokens: tuple[int, int], nanos: int
+    ) -> None:
+        """Count one call of a model: `ok`, `degraded`, `refused`, `failed` or `cancelled`."""
+        series = self._models.get((model, release))
+        if series is None:
+            series = self._models[model, release] = self._open_model(model, release)
+        counter = series.outcomes.get(outcome)
+        if counter is None:
+            family = self._metrics.counter("lockgate_responses_total")
+            variant = _variant(model, release)
+            counter = series.outcomes[outcome] = family.labels(outcome, *variant)
+        counter.inc()
+        series.given.inc(tokens[0])
+        series.written.inc(tokens[1])
+        if nanos:
+            series.cost.inc(nanos / _NANOS)
+
+    def asked(self, upstream: str, result: str, seconds: float) -> None:
+        """Count one call of an upstream: `ok`, `failed` or `cancelled`."""
+        counter = self._calls.get((upstream, result))
+        if counter is None:
+            family = self._metrics.counter("lockgate_upstream_calls_total")
+            counter = self._calls[upstream, result] = family.labels(upstream, result)
+        counter.inc()
+        self._metrics.histogram("lockgate_upstream_seconds").labels(upstream).observe(seconds)
+
+    def first_chunk(self, route: str, seconds: float) -> None:
+        """Note how long the first part of a stream took."""
+        self._metrics.histogram("lockgate_first_chunk_seconds").labels(route).observe(seconds)
+
+    def limited(self, route: str, limit: str) -> None:
+        """Count a request that a limit refused: `requests`, `tokens` or `budget`."""
+        self._metrics.counter("lockgate_limited_total").labels(route, limit).inc()
+
+    def retried(self, upstream: str, *, allowed: bool) -> None:
+        """Count a retry, or one that the budget did not allow."""
+        name = "lockgate_retries_total" if allowed else "lockgate_retries_denied_total"
+        self._metrics.counter(name).labels(upstream).inc()
+
+    def fell_back(self, model: str) -> None:
+        """Count an answer that another model gave."""
+        self._metrics.counter("lockgate_fallbacks_total").labels(model, "backend").inc()
+
+    def looked_up(self, state: str) -> None:
+        """Count a look into the cache: `hit`, `miss` or `bypass`."""
+        counter = self._caches.get(state)
+        if counter is None:
+            family = self._metrics.counter("lockgate_cache_lookups_total")
+            counter = self._caches[state] = family.labels("exact", state)
+        counter.inc()
+
+    def found(self, rule: str, action: str) -> None:
+        """Count a finding of a guard: `redacted`, `blocked`, `quarantined` or `shadow`."""
+        self._metrics.counter("lockgate_guard_findings_total").labels(rule, action).inc()
+
+    def guarded(self, seconds: float) -> None:
+        """Note the time of all guards of a request."""
+        self._metrics.histogram("lockgate_guard_seconds").labels().observe(seconds)
+
+    def dropped(self, count: int) -> None:
+        """Count spans that found no place."""
+        self._metrics.counter("lockgate_spans_dropped_total").labels().inc(count)
+
+    def watch(self, reading: Callable[[Metrics], None]) -> None:
+        """Let `reading` set gauges before each scrape."""
+        self._metrics.on_scrape(lambda: reading(self._metrics))
+
+    def expose(self) -> tuple[bytes, str]:
+        """Return the metrics page and its content type."""
+        return self._metrics.exposition(), CONTENT_TYPE
+
+    def _read(self) -> None:
+        opened = self._metrics.gauge("lockgate_breaker_open")
+        for name, breaker in self._controls.breakers.items():
+            opened.labels(name).set(breaker.state is not BreakerState.CLOSED)
+        kills = self._controls.switch.now.kills
+        self._metrics.gauge("lockgate_kills").labels().set(len(kills))
+        if self._controls.cache is not None:
+            held = self._metrics.gauge("lockgate_cache_bytes").labels("exact")
+            held.set(self._controls.cache.bytes)
+
+    def _open_model(self, model: str, release: str) -> _ModelSeries:
+        variant = _variant(model, release)
+        tokens = self._metrics.counter("lockgate_tokens_total")
+        return _ModelSeries(
+            tokens.labels("input", *variant),
+            tokens.labels("output", *variant),
+            self._metrics.counter("lockgate_cost_total").labels(*variant),
+            {},
+        )
+
+
+def _variant(model: str, release: str) -> tuple[str, ...]:
+    return (model, "", "", release, "")
+
+
+def tracer_of(
+    settings: TracingSettings, *, dropped: Callable[[int], None]
+) -> tuple[Tracer | None, Callable[[], None]]:
+    """Return what records spans, and what closes it; None where nothing takes them."""
+    if settings.otlp_url is None:
+        return None, lambda: None
+    from lockgate.telemetry.otlp import OtlpExporter
+
+    resource = {"service.name": "lockgate", "service.version": __version__}
+    queue = SpanQueue(OtlpExporter(settings.otlp_url, resource=resource), on_drop=dropped)
+    sampler = Sampler([SamplingRule(ratio=settings.ratio)], clock=time.monotonic)
+    tracer = Tracer(
+        sampler,
+        queue.put,
+        clock_ns=time.time_ns,
+        random_bits=Entropy(),
+        content=settings.content,
+    )
+    return tracer, queue.close

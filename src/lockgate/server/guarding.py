@@ -1,0 +1,183 @@
+"""The guards around one call: what goes to a model, and what comes back, whole or in parts."""
+
+import time
+from typing import Any, TypeAlias
+
+import msgspec
+
+from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_meter import GatewayMeter
+from lockgate.domain.call import DataClass
+from lockgate.domain.guard import Action, GuardFinding
+from lockgate.guards.pipeline import Scanned
+from lockgate.guards.stream import StreamGuard
+from lockgate.guards.vault import Vault
+from lockgate.server.failures import HttpFailure
+from lockgate.server.replies import TEXTS
+from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest
+
+Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
+_encode = msgspec.json.Encoder().encode
+_COUNTED = {
+    Action.REDACT: "redacted",
+    Action.BLOCK: "blocked",
+    Action.SHADOW: "shadow",
+    Action.FLAG: "shadow",
+}
+_MOST_CHOICES = 128
+
+
+class Guarding:
+    """Private to one call: it holds what the placeholders stand for."""
+
+    def __init__(self, controls: Controls, meter: GatewayMeter, data_class: DataClass) -> None:
+        self._guards = controls.guards
+        self._meter = meter
+        self._data_class = data_class
+        self._vault = Vault()
+        self._streams: dict[int, StreamGuard] = {}
+        self.findings: dict[str, int] = {}
+        """How often each rule found something, for the audit log."""
+
+    @property
+    def guards_outputs(self) -> bool:
+        """Whether there is anything to look for in answers."""
+        return self._guards is not None and self._data_class in self._guards.outputs
+
+    def clean(self, asked: Asked) -> bool:
+        """Take out of a request what may not reach a model; return whether it changed.
+
+        Raises:
+            HttpFailure: a rule blocks the request.
+
+        """
+        if self._guards is None or self._data_class not in self._guards.inputs:
+            return False
+        began = time.perf_counter()
+        try:
+            return self._clean(asked)
+        finally:
+            self._meter.guarded(time.perf_counter() - began)
+
+    def whole(self, body: bytes) -> bytes:
+        """Return an answer as it may go out: the same bytes if nothing was found.
+
+        Raises:
+            HttpFailure: a rule blocks the answer.
+
+        """
+        if not self.guards_outputs:
+            return body
+        began = time.perf_counter()
+        texts = TEXTS.decode(body)
+        document: Any = None
+        for number, choice in enumerate(texts.choices):
+            text = choice.text if choice.message is None else choice.message.content
+            if not text:
+                continue
+            clean = self._pass(self._stream(number), text)
+            if clean != text:
+                document = document or msgspec.json.decode(body)
+                found = document["choices"][number]
+                if choice.message is None:
+                    found["text"] = clean
+                else:
+                    found["message"]["content"] = clean
+        self._count()
+        self._meter.guarded(time.perf_counter() - began)
+        return body if document is None else _encode(document)
+
+    def part(self, number: int, text: str, *, last: bool) -> str:
+        """Return what of a stream's text may go out now; `last`: and all that was held back.
+
+        Raises:
+            HttpFailure: a rule blocks the answer.
+
+        """
+        stream = self._stream(number)
+        clean = stream.feed(text) if text else ""
+        if last:
+            clean += stream.finish()
+        if stream.blocked is not None:
+            self._count()
+            raise _blocked("answer", stream.blocked, status=502)
+        return clean
+
+    def rest(self, number: int) -> str:
+        """Return what was held back of a stream that ended without saying so."""
+        return self.part(number, "", last=True)
+
+    def finish(self) -> None:
+        """Count what streams found."""
+        self._count()
+
+    def _clean(self, asked: Asked) -> bool:
+        match asked:
+            case ChatRequest():
+                changed = False
+                for message in asked.messages:
+                    retrieved = message.role in {"tool", "function"}
+                    if isinstance(message.content, str):
+                        clean = self._scan(message.content, retrieved=retrieved)
+                        changed |= clean != message.content
+                        message.content = clean
+                    elif isinstance(message.content, list):
+                        for part in message.content:
+                            if isinstance(part.text, str):
+                                clean = self._scan(part.text, retrieved=retrieved)
+                                changed |= clean != part.text
+                                part.text = clean
+                return changed
+            case CompletionRequest():
+                before, asked.prompt = asked.prompt, self._all(asked.prompt)
+                return asked.prompt != before
+            case EmbeddingRequest():
+                before, asked.input = asked.input, self._all(asked.input)
+                return asked.input != before
+
+    def _all(self, texts: str | list[str]) -> str | list[str]:
+        return self._scan(texts) if isinstance(texts, str) else [self._scan(t) for t in texts]
+
+    def _scan(self, text: str, *, retrieved: bool = False) -> str:
+        assert self._guards is not None, "asked before"
+        scanned = self._guards.pipeline.scan_input(
+            text, data_class=self._data_class, vault=self._vault, retrieved=retrieved
+        )
+        for finding in scanned.findings:
+            self._found(finding)
+        if scanned.blocked is not None:
+            raise _blocked("request", scanned.blocked, status=400)
+        return scanned.text
+
+    def _stream(self, number: int) -> StreamGuard:
+        stream = self._streams.get(number)
+        if stream is None:
+            if len(self._streams) >= _MOST_CHOICES:
+                raise HttpFailure(502, "upstream-failed", "the answer has too many choices")
+            assert self._guards is not None, "asked before"
+            scanned = Scanned(text="", data_class=self._data_class, vault=self._vault)
+            stream = self._streams[number] = self._guards.pipeline.output_stream(scanned)
+        return stream
+
+    def _pass(self, stream: StreamGuard, text: str) -> str:
+        clean = stream.feed(text) + stream.finish()
+        if stream.blocked is not None:
+            self._count()
+            raise _blocked("answer", stream.blocked, status=502)
+        return clean
+
+    def _count(self) -> None:
+        for stream in self._streams.values():
+            for finding in stream.findings:
+                self._found(finding)
+        self._streams.clear()
+
+    def _found(self, finding: GuardFinding) -> None:
+        self.findings[finding.rule] = self.findings.get(finding.rule, 0) + 1
+        self._meter.found(finding.rule, _COUNTED.get(finding.action, "shadow"))
+
+
+def _blocked(what: str, finding: GuardFinding, *, status: int) -> HttpFailure:
+    return HttpFailure(
+        status, "guard-blocked", f"the rule `{finding.rule}` blocks the {what}", param=finding.rule
+    )
