@@ -90,7 +90,12 @@ class Flaky:
     def __init__(self, state: GatewayState) -> None:
         self._state = state
         self._count = 0
-        self.read, self.change = state.read, state.change
+
+    async def read(self, name: str) -> str | None:
+        return await self._state.read(name)
+
+    async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+        await self._state.change(name, change)
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[GatewayUnit]:
