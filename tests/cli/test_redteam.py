@@ -151,6 +151,7 @@ def test_the_packages_tasks_follow_no_order_and_lose_nothing(workplace: Path) ->
         assert isinstance(signs, dict)
         assert signs["task-crashed"]["succeeded"] == 0
         assert signs["schema-broken"]["succeeded"] == 0
+        assert report["succeeded"] == 0, [t["id"] for t in report["trials"] if t["succeeded"]]  # type: ignore[attr-defined]
 
 
 def test_reports_are_valid_in_their_formats_and_load_nothing(workplace: Path) -> None:
