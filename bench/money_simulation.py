@@ -24,6 +24,7 @@ from pathlib import Path
 import psycopg
 import psycopg.sql
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from lockgate.app.books import open_books
 from lockgate.books.budgets import Budgets
 from lockgate.books.keeper import adopt

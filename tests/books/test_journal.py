@@ -91,12 +91,6 @@ class Flaky:
         self._state = state
         self._count = 0
 
-    async def read(self, name: str) -> str | None:
-        return await self._state.read(name)
-
-    async def change(self, name: str, change: Callable[[str | None], str]) -> None:
-        await self._state.change(name, change)
-
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[GatewayUnit]:
         async with self._state.begin() as unit:
