@@ -82,6 +82,10 @@ class Books:
         """
         self._spool.append(encode_audited(entry))
 
+    def audit_all(self, entries: Sequence[Entry]) -> None:
+        """Write entries at once: all of them, or none. Raises as `audit`."""
+        self._spool.append_all([encode_audited(entry) for entry in entries])
+
 
 @contextmanager
 def open_books(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from lockgate.app.billing import Billing
 from lockgate.app.books import load_prices, open_books, spool_root
 from lockgate.app.gateway_access import Keyring, LocalCaller
+from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_controls import (
     Controls,
     Switch,
@@ -105,6 +106,10 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 jobs=[*jobs, switch.follow(_failed)],
             )
         )
+        audit: AuditSink = NoAudit()
+        if settings.record_calls:
+            audit = grouped = GroupedAudit(books)
+            stack.callback(grouped.close)
         prices = loaded.config.books.prices
         billing = (
             Billing(books.budgets, load_prices(loaded.resolve(prices)), clock=_now)
@@ -116,7 +121,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             settings=settings,
             loaded=loaded,
             engine=room,
-            audit=books,
+            audit=audit,
             controls=Controls(
                 limits=rate_limits(settings.limits),
                 switch=switch,

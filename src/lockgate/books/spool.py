@@ -104,24 +104,40 @@ class Spool:
             StorageFailed: the disk is full or fails; nothing of the record is left.
 
         """
-        if len(content) > MAX_RECORD_BYTES:
-            raise StorageFailed(
-                f"a record of {len(content)} bytes is too large for the usage spool, "
-                f"the most is {MAX_RECORD_BYTES}"
-            )
+        self.append_all((content,))
+
+    def append_all(self, contents: Sequence[bytes]) -> None:
+        """Write records with one call of the system: all of them, or none.
+
+        Raises:
+            StorageFailed: the disk is full or fails; nothing of the records is left.
+
+        """
+        for content in contents:
+            if len(content) > MAX_RECORD_BYTES:
+                raise StorageFailed(
+                    f"a record of {len(content)} bytes is too large for the usage spool, "
+                    f"the most is {MAX_RECORD_BYTES}"
+                )
         with self._writing:
-            head = zlib.crc32(content, zlib.crc32(_POSITION.pack(self.end)))
-            frame = _FRAME.pack(len(content), head) + content
+            frames: list[bytes] = []
+            end = self.end
+            for content in contents:
+                head = zlib.crc32(content, zlib.crc32(_POSITION.pack(end)))
+                frame = _FRAME.pack(len(content), head) + content
+                frames.append(frame)
+                end += len(frame)
+            data = b"".join(frames)
             try:
-                written = os.write(self._file, frame)
-                if written != len(frame):
+                written = os.write(self._file, data)
+                if written != len(data):
                     os.ftruncate(self._file, self.end - self._starts[-1])
                     raise StorageFailed(
                         f"`{self._folder}` is full", hint="free some space for the usage spool"
                     )
             except OSError as error:
                 raise _failed(self._folder, error) from error
-            self.end += len(frame)
+            self.end = end
 
     def is_full(self) -> bool:
         """Say whether it is time to `rotate`."""

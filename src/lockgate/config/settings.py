@@ -386,6 +386,9 @@ class ServerSettings(_Table):
     """Of a request to a model."""
     max_task_bytes: Annotated[int, Range(ge=1024, le=1 << 30)] = 32 << 20
     """Of the input of a task."""
+    record_calls: bool = True
+    """Write an audit event for each call of a model: who, which, where to, and what it took.
+    Calls of tasks are recorded in any case."""
     max_output_tokens: Annotated[int, Range(ge=1, le=1 << 24)] = 4096
     """What a request that names no limit of its own may write, where its cost is reserved."""
     limits: Mapping[Subject, RateLimit] = field(default_factory=dict)

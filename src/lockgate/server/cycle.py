@@ -40,19 +40,23 @@ def refusal(status: int, reason: str) -> bytes:
     return json.dumps({"error": error}).encode("ascii")
 
 
+def _unsized(headers: list[tuple[bytes, bytes]]) -> bool:
+    return all(name != b"content-length" for name, _ in headers)
+
+
 class Cycle:
     """Created for one request, so that nothing left over can answer the next one."""
 
     __slots__ = (
         "_body",
         "_chunked",
-        "_continue",
         "_gone",
         "_head",
         "_protocol",
         "_silent",
         "_size",
         "_waiter",
+        "awaited",
         "body_ended",
         "complete",
         "keep",
@@ -67,6 +71,8 @@ class Cycle:
         self.body_ended = False
         self.complete = False
         self.slow = False
+        self.awaited = False
+        """Whether the client waits to be asked for the body."""
         self._body: list[bytes] = []
         self._size = 0
         self._gone = False
@@ -74,7 +80,6 @@ class Cycle:
         self._head: bytes | None = None
         self._chunked = False
         self._silent = False
-        self._continue = False
 
     # What the protocol calls.
 
@@ -119,7 +124,6 @@ class Cycle:
         """
         try:
             self._silent = scope["method"] == "HEAD"
-            self._continue = any(name == b"expect" for name, _ in scope["headers"])
             assert edge.app is not None, "it was set before the first connection"
             await edge.app(scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -133,8 +137,8 @@ class Cycle:
     async def receive(self) -> Message:
         """Return the next part of the body."""
         while not self._body and not self.body_ended and not self._gone:
-            if self._continue:
-                self._continue = False
+            if self.awaited:
+                self.awaited = False
                 self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._waiter = self._protocol.loop.create_future()
             await self._waiter
@@ -176,8 +180,7 @@ class Cycle:
         assert self._head is None, "an answer has one head"
         keep = self.keep and self.body_ended
         self.keep = keep
-        length = any(name == b"content-length" for name, _ in headers)
-        if not length and status not in _NO_BODY:
+        if headers[-1][0] != b"content-length" and _unsized(headers) and status not in _NO_BODY:
             self._chunked = True
             headers = [*headers, (b"transfer-encoding", b"chunked")]
         self._head = self._protocol.head(status, headers, keep=keep)

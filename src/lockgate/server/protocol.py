@@ -100,6 +100,7 @@ class HttpProtocol(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._size = 0
         self._in_head = False
+        self._expects = False
 
     # What the event loop calls.
 
@@ -207,6 +208,7 @@ class HttpProtocol(asyncio.Protocol):
         path, _, query = self._url.partition(b"?")
         cycle = Cycle(self, keep=version == "1.1" and parser.should_keep_alive())
         cycle.keep = cycle.keep and not self._stopping
+        cycle.awaited = self._expects
         self.cycle = cycle
         self.deadline = self.loop.time() + self._limits.body_s
         scope = {
@@ -295,6 +297,8 @@ class HttpProtocol(asyncio.Protocol):
                 if name in seen:
                     return f"the header `{name.decode()}` is there twice"
                 seen.add(name)
+            elif name == b"expect":
+                self._expects = True
             elif name == b"transfer-encoding" and value.lower() != b"chunked":
                 return "the transfer encoding is not `chunked`"
         if version == "1.1" and b"host" not in seen:

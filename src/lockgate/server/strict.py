@@ -17,7 +17,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_DEPTH = 64
 _COLON = b'":'
-_HIDING = (b" :", b"\t:", b"\n:", b"\r:", b"\\u00")
 _encode = msgspec.json.Encoder().encode
 _SHOWN = 200
 
@@ -40,9 +39,14 @@ def decode(data: bytes, decoder: "msgspec.json.Decoder[T]") -> tuple[T, bytes]:
         raise _too_deep() from None
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _refuse_depth(msgspec.json.decode(data))
-    if encoded.count(_COLON) != data.count(_COLON) or any(part in data for part in _HIDING):
+    if encoded.count(_COLON) != data.count(_COLON) or _hides(data):
         refuse_twins(data)
     return value, encoded
+
+
+def _hides(data: bytes) -> bool:
+    # Each look is a few nanoseconds; a generator over a tuple of them is not.
+    return b" :" in data or b"\\u00" in data or b"\n:" in data or b"\t:" in data or b"\r:" in data
 
 
 def refuse_twins(data: bytes) -> None:
