@@ -28,7 +28,7 @@ def suite():
 
 
 def run(folder: Path, suite: str, *arguments: str) -> tuple[int, str]:
-    (folder / "words.eval.py").write_text(suite)
+    (folder / "suite.eval.py").write_text(suite)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
