@@ -17,6 +17,7 @@ from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.errors import UsageError
+from lockgate.evals.asking.services import RunCode
 from lockgate.evals.assertion import Response
 from lockgate.evals.case_files import Broken
 from lockgate.evals.code.run import CodeRunner
@@ -84,6 +85,29 @@ async def evaluate(
 
     """
     found = _found(loaded, options)
+    return await evaluate_found(loaded, environment, found, options, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a program that holds a suite in its hands adds to the options."""
+
+    select: Callable[[Case], bool] | None = None
+    """Which cases run."""
+    run_code: RunCode | None = None
+
+
+async def evaluate_found(
+    loaded: Loaded,
+    environment: Environment,
+    found: Found,
+    options: EvalOptions,
+    progress: Progress,
+    *,
+    chosen: Chosen | None = None,
+) -> Report:
+    """Run a suite that is at hand. Raises as `evaluate`."""
+    chosen = chosen or Chosen()
     suite = found.suite
     _require_baseline(suite, options)
     _require_allowed(suite, options)
@@ -98,14 +122,17 @@ async def evaluate(
 
         changes = changes_since(options.changed_since, loaded, environment, found, options)
     expansion = Expansion(suite, found.files, release=named)
-    plan = _plan(_touched(expansion, changes), suite, options)
+    cases = _touched(expansion, changes)
+    if chosen.select is not None:
+        cases = _selected(cases, chosen.select)
+    plan = _plan(cases, suite, options)
     async with answering(loaded, environment, tasks, options) as answers:
         runner = Runner(
             respond=answers.respond,
             files=found.files,
             embed=answers.embed,
             judge=answers.judge,
-            run_code=CodeRunner(found.files) if options.allow_code else None,
+            run_code=chosen.run_code or (CodeRunner(found.files) if options.allow_code else None),
             detectors=detectors(),
             before=_before(options.baseline, suite),
             input_schemas={name: task.spec.input_schema for name, task in tasks.items()},
@@ -170,6 +197,12 @@ def _touched(expansion: Expansion, changes: "Changes | None") -> Iterable[Case |
     if changes is None:
         return expansion
     return (item for item in expansion if isinstance(item, Broken) or changes.touches(item))
+
+
+def _selected(
+    cases: Iterable[Case | Broken], select: Callable[[Case], bool]
+) -> Iterator[Case | Broken]:
+    return (item for item in cases if isinstance(item, Broken) or select(item))
 
 
 def _plan(expansion: Iterable[Case | Broken], suite: Suite, options: EvalOptions) -> _Plan:
