@@ -188,6 +188,10 @@ def _bridge(database: Path | None) -> Generator[StateBridge]:
     background = Background(lambda: open_sqlite(database), [bridge.follow], failed=_raise)
     background.start()
     try:
+        until = time.monotonic() + 10
+        while not bridge.is_open:
+            assert time.monotonic() < until
+            time.sleep(0.005)
         yield bridge
     finally:
         assert background.stop(10)

@@ -25,6 +25,11 @@ class StateBridge:
         self._opened: tuple[GatewayState, asyncio.AbstractEventLoop] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the database has answered."""
+        return self._opened is not None
+
     async def follow(self, state: GatewayState, stop: asyncio.Event) -> None:
         """Take work until `stop`: a job for `Background`."""
         self._opened = (state, asyncio.get_running_loop())
