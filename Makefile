@@ -62,8 +62,12 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/release_verify.py
 	$(BIN)/python bench/gate_simulation.py
-	$(BIN)/python bench/suites.py
+	$(BIN)/python bench/model_against_rules.py
 	$(BIN)/python bench/overload.py
+	$(BIN)/python bench/guards.py
+	$(BIN)/python bench/guards_peers.py
+	$(BIN)/python bench/books_speed.py
+	$(BIN)/python bench/money_simulation.py
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

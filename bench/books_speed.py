@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from lockgate.app.books import Books, open_books
 from lockgate.books.journal import Journal
 from lockgate.books.records import encode_audited, encode_settled

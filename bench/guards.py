@@ -127,7 +127,7 @@ def prompt(texts: dict[str, str]) -> None:
     print("\nAll guards on 4 KB prompts, CPU microseconds (goal 300)")
     guards = pipeline(Category.SECRETS, Category.PERSONAL, Category.INJECTION)
     for name, text in texts.items():
-        prompts = [text[at : at + PROMPT] for at in range(0, 400 * PROMPT, PROMPT)]
+        prompts = [text[at : at + PROMPT] for at in range(0, len(text), PROMPT)]
         prompts = [p for p in prompts if len(p) == PROMPT]
 
         def scan(prompts: Sequence[str] = prompts) -> None:

@@ -21,6 +21,10 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
+import psycopg.sql
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from lockgate.app.books import open_books
 from lockgate.books.budgets import Budgets
 from lockgate.books.keeper import adopt
@@ -155,6 +159,7 @@ class Report:
     audit_lost: int
     audit_events: int
     complaints: int
+    """Failures of the database that replicas lived through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +171,31 @@ class Load:
     clients: int = 64
     limit: int = 20_000_000
     seed: int = 1
+    outage: float = 0.0
+    """Seconds for which, after a third of the time, the database refuses everybody."""
+
+
+class Database:
+    """Lets the database refuse everybody for a while: its own connections go to another one."""
+
+    def __init__(self, dsn: str) -> None:
+        self._name = dsn.rpartition("/")[2]
+        self._admin = dsn.removesuffix(self._name) + "template1"
+        self._is_away = False
+
+    def set(self, *, away: bool) -> None:
+        if away == self._is_away:
+            return
+        self._is_away = away
+        with psycopg.connect(self._admin, autocommit=True) as admin:
+            name = psycopg.sql.Identifier(self._name)
+            allow = psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+            admin.execute(allow.format(name, psycopg.sql.Literal(not away)))
+            if away:
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    [self._name],
+                )
 
 
 def simulate(dsn: str, root: Path, load: Load) -> Report:
@@ -183,7 +213,10 @@ def simulate(dsn: str, root: Path, load: Load) -> Report:
     for n in numbers:
         wait_for((root / f"ready-{n}").exists)
     began, kills = time.monotonic(), 0
+    database = Database(dsn)
     while time.monotonic() < began + load.seconds:
+        passed = time.monotonic() - began - load.seconds / 3
+        database.set(away=0 < passed < load.outage)
         time.sleep(chance.uniform(0.1, 0.5))
         victim = chance.randrange(load.replicas)
         running[victim].kill()
@@ -191,6 +224,7 @@ def simulate(dsn: str, root: Path, load: Load) -> Report:
         kills += 1
         numbers[victim] = load.replicas + kills
         running[victim] = start(numbers[victim])
+    database.set(away=False)
     for n in numbers:
         wait_for((root / f"ready-{n}").exists)
     for process in running:

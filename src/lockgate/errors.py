@@ -5,6 +5,7 @@ LockgateError
 │   ├── InvalidConfig     lockgate.toml does not match its schema
 │   ├── InvalidInput      the input of a task is not what the task takes
 │   ├── NotFound          no such task, model, revision or audit entry
+│   ├── Taken             there is something of that name already
 │   ├── Denied            the principal, or a policy, does not allow it
 │   └── Unauthenticated   the request says not who is calling, or cannot prove it
 ├── OverBudget            the call would use more than its budget
@@ -62,6 +63,12 @@ class NotFound(UsageError):
     """No such task, model, revision or audit entry."""
 
     code = "not-found"
+
+
+class Taken(UsageError):
+    """There is something of that name already."""
+
+    code = "taken"
 
 
 class Denied(UsageError):

@@ -356,7 +356,7 @@ class Keys(Protocol):
         ...
 
     async def add(self, key: GatewayKey, secret: KeySecret) -> None:
-        """Store a new key. Raises UsageError if its id is taken."""
+        """Store a new key. Raises Taken if there is one with its id."""
         ...
 
     async def rotate(self, secret: KeySecret, *, old_until: datetime) -> None:

@@ -135,6 +135,27 @@ def test_every_record_gets_into_the_ledger_once_though_answers_are_lost(
     asyncio.run(work())
 
 
+def test_two_who_saw_the_same_position_add_the_records_once(opener: Opener, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opener() as store:
+            spool = Spool(tmp_path / "r")
+            one, other = (Journal(spool, store, clock=clock) for _ in range(2))
+            await lend(store, "r", 1000)
+            assert await one.open()
+            assert await other.open()
+            fill(spool, 0, 10)
+            await one.flush()
+            await other.flush()
+            assert await other.flush() == 0
+            ids, _, spent = await books(store)
+            assert (len(ids), spent) == (10, 70)
+            async with store.begin() as unit:
+                assert len(await unit.events()) == 10
+            spool.close()
+
+    asyncio.run(work())
+
+
 def test_a_dead_replica_is_taken_over_and_its_unspent_money_returns(
     opener: Opener, tmp_path: Path
 ) -> None:

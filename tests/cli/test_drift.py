@@ -160,7 +160,7 @@ def test_nights_are_counted_and_a_file_counts_once(
 def test_calm_nights_raise_no_alarm(workplace: Path) -> None:
     lines("a.jsonl", 400, 1)
     code, found = 0, dict[str, dict[str, object]]()
-    for night in range(16):
+    for night in range(10):
         lines("b.jsonl", 60, 100 + night)
         arguments = ("--reference", "a.jsonl") if not night else ()
         code, found = drift(*arguments, "--current", "b.jsonl", "--state", "s.json")

@@ -123,3 +123,14 @@ def test_an_evaluation_is_bound_to_all_that_it_depends_on(workplace: Path) -> No
     assert more_cases.dataset != first.dataset
     assert list(task.releases) == ["lockgate:task:review"]
     assert json.loads(json.dumps(task.document))["digests"]["harness"] == str(first.harness)
+
+
+def test_a_suite_with_code_is_refused_before_anything_runs(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = f"{ECHO}tests: [{{vars: {{x: a}}, assert: [{{type: python, value: output == 'a'}}]}}]"
+    Path("promptfooconfig.yaml").write_text(suite)
+
+    assert execute(["eval"]) == 2
+    assert "--allow-code" in capsys.readouterr().err
+    assert execute(["eval", "--allow-code"]) == 0

@@ -81,3 +81,22 @@ def test_the_list_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "kill", "list")
     assert out.splitlines()[0].split() == ["SCOPE", "NAME", "LEAVES", "SINCE", "ACTOR", "REASON"]
     assert "wrong answers" in out
+
+
+def test_a_task_may_be_named_with_a_colon(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(
+        capsys, "kill", "off", "task:review", "--leaves", "nothing", "--reason", "x"
+    )
+    assert (status, out) == (0, "off: task review\n")
+    (kill,) = json.loads(run(capsys, "kill", "list", "--json")[1])
+    assert (kill["scope"], kill["name"], kill["leaves"]) == ("task", "review", "nothing")
+    assert run(capsys, "kill", "on", "task:review", "--reason", "x")[0] == 0
+
+
+@pytest.mark.parametrize("what", ["everything", "route:chat", "", "task:a:b review", ":", "ALL"])
+def test_what_is_neither_a_task_nor_a_model_cannot_be_turned_off(
+    capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    status, _, err = run(capsys, "kill", "off", *what.split(" "), "--reason", "x")
+    assert status == 2
+    assert "cannot be turned off" in err

@@ -46,6 +46,7 @@ def task(name: str, rules: str, *, closed: bool = False) -> None:
     (folder / "rules.json.j2").write_text(rules)
 
 
+FEW = ("--attacks", "15", "--family", "active-content", "--no-ablation")
 QUOTING = '{"answer": {{ text | tojson }}}'
 SILENT = '{"answer": "ok"}'
 # A joke of a model: it takes the two halves of the word and joins them.
@@ -74,20 +75,22 @@ def test_a_task_that_says_nothing_passes_and_the_report_says_what_was_not_tried(
     workplace: Path,
 ) -> None:
     task("silent", SILENT)
-    code, report = run("silent", "--attacks", "200")
+    code, report = run("silent", "--attacks", "200", "--no-ablation")
     assert (code, report["status"], report["succeeded"]) == (0, "passed", 0)
     assert "LLM03" in report["untested"]  # type: ignore[operator]
 
 
 def test_too_few_attacks_are_inconclusive_and_no_pass(workplace: Path) -> None:
     task("silent", SILENT)
-    code, report = run("silent", "--attacks", "30")
+    code, report = run("silent", "--attacks", "30", "--no-ablation")
     assert (code, report["status"]) == (101, "inconclusive")
 
 
 def test_a_task_that_follows_orders_is_found_out(workplace: Path) -> None:
     task("obedient", OBEDIENT)
-    code, report = run("obedient", "--attacks", "40", "--family", "direct-injection")
+    code, report = run(
+        "obedient", "--attacks", "40", "--no-ablation", "--family", "direct-injection"
+    )
     assert code == 100
     families = report["families"]
     assert isinstance(families, list)
@@ -115,7 +118,7 @@ def test_a_task_that_quotes_lets_markup_out_and_the_guard_keeps_the_secret(
 
 def test_a_minimal_text_is_a_part_that_still_comes_through(workplace: Path) -> None:
     task("quoting", QUOTING)
-    _, report = run("quoting", "--attacks", "30", "--family", "active-content")
+    _, report = run("quoting", "--attacks", "30", "--no-ablation", "--family", "active-content")
     trials = report["trials"]
     assert isinstance(trials, list)
     cut = [t for t in trials if t["minimal"] is not None]
@@ -143,7 +146,7 @@ def test_no_canary_is_in_a_report_the_output_or_the_state(
 
 def test_the_packages_tasks_follow_no_order_and_lose_nothing(workplace: Path) -> None:
     for name in ("review", "release-notes"):
-        _, report = run(name, "--engine", "rules", "--attacks", "60", "--no-ablation")
+        _, report = run(name, "--engine", "rules", "--attacks", "45", "--no-ablation")
         found = rates(report)
         for family in ("direct-injection", "template-injection", "permission-crossing"):
             assert found[family] == (0, None), (name, family)
@@ -151,18 +154,19 @@ def test_the_packages_tasks_follow_no_order_and_lose_nothing(workplace: Path) ->
         assert isinstance(signs, dict)
         assert signs["task-crashed"]["succeeded"] == 0
         assert signs["schema-broken"]["succeeded"] == 0
+        assert report["succeeded"] == 0, [t["id"] for t in report["trials"] if t["succeeded"]]  # type: ignore[attr-defined]
 
 
 def test_reports_are_valid_in_their_formats_and_load_nothing(workplace: Path) -> None:
     task("quoting", QUOTING)
     outputs = ("r.xml", "r.sarif", "r.html", "r.md")
     arguments = [part for path in outputs for part in ("-o", path)]
-    assert execute(["redteam", "quoting", "--attacks", "60", *arguments]) == 100
+    assert execute(["redteam", "quoting", "--attacks", "45", "--no-ablation", *arguments]) == 100
     log = json.loads(Path("r.sarif").read_text())
     jsonschema_rs.validator_for(SARIF).validate(log)
     assert log["runs"][0]["invocations"][0]["executionSuccessful"] is True
     suites = ET.fromstring(Path("r.xml").read_text())  # noqa: S314  we wrote it
-    assert int(suites.attrib["tests"]) == 60
+    assert int(suites.attrib["tests"]) == 45
     assert int(suites.attrib["failures"]) == len(suites.findall(".//failure"))
     page = Path("r.html").read_text()
     assert "default-src 'none'" in page
@@ -173,7 +177,7 @@ def test_reports_are_valid_in_their_formats_and_load_nothing(workplace: Path) ->
 
 def test_the_same_seed_gives_the_same_report(workplace: Path) -> None:
     task("quoting", QUOTING)
-    arguments = ["redteam", "quoting", "--attacks", "40", "-o"]
+    arguments = ["redteam", "quoting", *FEW, "-o"]
     execute([*arguments, "a.json"])
     execute([*arguments, "b.json"])
     assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
@@ -181,17 +185,17 @@ def test_the_same_seed_gives_the_same_report(workplace: Path) -> None:
 
 def test_against_an_earlier_report_only_what_is_new_fails(workplace: Path) -> None:
     task("quoting", QUOTING)
-    assert run("quoting", "--attacks", "60")[0] == 100
+    assert run("quoting", *FEW)[0] == 100
     Path("r.json").rename("base.json")
-    code, report = run("quoting", "--attacks", "60", "--base", "base.json", "--fail-on", "new")
+    code, report = run("quoting", *FEW, "--base", "base.json", "--fail-on", "new")
     assert report["change"]["same"] == report["succeeded"] > 0  # type: ignore[index,operator]
     assert code != 100
     Path("tasks/quoting/rules.json.j2").write_text(SILENT)
-    code, report = run("quoting", "--attacks", "60", "--base", "base.json")
+    code, report = run("quoting", *FEW, "--base", "base.json")
     assert len(report["change"]["fixed"]) > 0  # type: ignore[index]
     Path("r.json").rename("base.json")
     Path("tasks/quoting/rules.json.j2").write_text(QUOTING)
-    code, report = run("quoting", "--attacks", "60", "--base", "base.json", "--fail-on", "new")
+    code, report = run("quoting", *FEW, "--base", "base.json", "--fail-on", "new")
     assert (code, len(report["change"]["worse"]) > 0) == (100, True)  # type: ignore[index]
 
 

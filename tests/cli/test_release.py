@@ -141,3 +141,30 @@ def test_a_release_prints_its_bill_of_materials(capsys: pytest.CaptureFixture[st
     assert status == 0, err
     assert json.loads(out)["components"][0]["name"] == "tiny"
     assert run(capsys, "model", "bom", "nobody")[0] == 2
+
+
+def test_a_release_pins_the_index_that_the_configuration_names(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "texts").mkdir()
+    (workplace / "texts" / "a.md").write_text("Refuse what is not known.")
+    toml = workplace / "lockgate.toml"
+    told = toml.read_text()
+    plain = build(capsys)
+    toml.write_text(told + '[tasks.triage]\npins = ["index/handbook"]\n')
+    status, _, err = run(capsys, "release", "build", "triage")
+    assert (status, "`index/handbook`, which is not in the store" in err) == (2, True)
+    arguments = ("index", "build", "texts", "--name", "handbook", "--words-only")
+    status, index, err = run(capsys, *arguments)
+    assert status == 0, err
+
+    digest = build(capsys)
+
+    assert digest != plain
+    pins = values(capsys, "release", "show", digest)["pins"]
+    (pin,) = [pin for pin in pins if pin["role"] == "index"]
+    assert (pin["name"], pin["kind"], pin["digest"]) == ("handbook", "index", index.strip())
+    assert run(capsys, "release", "verify", digest)[0] == 0
+    toml.write_text(told + '[tasks.triage]\npins = ["tiny"]\n')
+    status, _, err = run(capsys, "release", "build", "triage")
+    assert (status, "which is a model; an index" in err) == (2, True)

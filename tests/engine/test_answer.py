@@ -271,6 +271,25 @@ def test_a_task_that_may_not_fall_back_refuses_with_the_reason_and_the_hint() ->
     assert made.detail["outcome"] == "no-answer"
 
 
+def test_a_call_without_models_is_answered_by_the_rules_and_says_why() -> None:
+    made = house()
+
+    answer = made.ask(without_models="`echo` is turned off: it leaks names")
+
+    assert (answer.engine, made.backend.seen) == (EngineKind.RULES, [])
+    assert answer.degraded == ("`echo` is turned off: it leaks names",)
+    assert made.detail["outcome"] == "answered"
+
+
+def test_a_call_without_models_of_a_task_that_may_not_fall_back_is_refused() -> None:
+    made = house(policy=OnUnavailable.REFUSE)
+
+    with pytest.raises(NoAnswer, match="is turned off: it leaks names"):
+        made.ask(without_models="`echo` is turned off: it leaks names")
+
+    assert made.backend.seen == []
+
+
 def test_rules_that_were_asked_for_use_no_model_and_are_not_degraded() -> None:
     made = house()
 

@@ -16,6 +16,17 @@ PIPELINE = Pipeline({DataClass.INTERNAL: Policy(input=EVERYTHING, output=EVERYTH
 POSITIVES = [expand(p) for c in CATALOGUES for rule in load_rules(c) for p in rule.positives]
 TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 
+MIXED = Pipeline(
+    {
+        DataClass.INTERNAL: Policy(
+            input=EVERYTHING,
+            output=EVERYTHING,
+            rules={"iban": Action.BLOCK, "ipv4": Action.SHADOW, "url": Action.FLAG},
+            restored=frozenset({Category.PERSONAL}),
+        )
+    },
+    canaries=("q7Zp3VtX9LmK2w",),
+)
 PIECES = st.one_of(
     st.text(max_size=8),
     st.sampled_from(POSITIVES),
@@ -44,6 +55,44 @@ def test_however_a_text_is_cut_the_output_and_the_findings_are_the_same(
     text: str, places: Sequence[int]
 ) -> None:
     assert through(cut(text, places)) == through([text])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    parts=st.lists(
+        st.sampled_from(
+            (
+                "a@acme.io",
+                "<personal:email:1>",
+                "<personal:email:2>",
+                "81.2.69.142",
+                "é",
+                " ",
+                "https://x.io/",
+                "GB29NWBK60161331926819",
+                "q7Zp3VtX9LmK2w",
+                "<",
+                "z",
+                "(",
+                "\n",
+                ".",
+            )
+        ),
+        max_size=9,
+    ),
+    places=st.lists(st.integers(0, 200), max_size=6),
+)
+def test_blocks_shadows_and_restored_values_do_not_depend_on_the_cuts(
+    parts: Sequence[str], places: Sequence[int]
+) -> None:
+    def run(chunks: Sequence[str]) -> tuple[str, object, object]:
+        stream = MIXED.output_stream(MIXED.scan_input("jane@acme.io"))
+        out = "".join(map(stream.feed, chunks)) + stream.finish()
+        return out, stream.findings, stream.blocked
+
+    text = "".join(parts)
+
+    assert run(cut(text, places)) == run([text]) == run(list(text))
 
 
 @settings(max_examples=100, deadline=None)

@@ -188,7 +188,7 @@ def test_an_hmac_with_the_public_key_as_its_secret_is_refused(
 
 
 def test_a_key_that_the_token_brings_along_does_not_count(
-    oidc: Oidc, stranger: rsa.RSAPrivateKey, loopback: LoopbackIssuer
+    oidc: Oidc, private: rsa.RSAPrivateKey, stranger: rsa.RSAPrivateKey, loopback: LoopbackIssuer
 ) -> None:
     asked = loopback.asked
     for header in (
@@ -200,6 +200,8 @@ def test_a_key_that_the_token_brings_along_does_not_count(
     ):
         with pytest.raises(Unauthenticated):
             oidc.verify(sign(stranger, header))
+        with pytest.raises(Unauthenticated, match=r"brings its own key|is not a signed token"):
+            oidc.verify(sign(private, header))
     with pytest.raises(Unauthenticated, match="signature"):
         oidc.verify(sign(stranger))
     assert loopback.asked == asked

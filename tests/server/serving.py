@@ -14,8 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from lockgate.app.background import Background
 from lockgate.app.gateway import Gateway
 from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
+from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
 from lockgate.config.load import Loaded
@@ -23,10 +25,11 @@ from lockgate.config.settings import Config, ServerKey, ServerSettings
 from lockgate.domain.call import Answer, Call, DataClass
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.policy import authorise
-from lockgate.errors import InvalidInput, Unavailable
+from lockgate.errors import InvalidInput, LockgateError, Unavailable
 from lockgate.ports import Task
 from lockgate.server.build import build
 from lockgate.server.protocol import Edge, EdgeLimits
+from lockgate.store.sqlite import open_sqlite
 from lockgate.tasks.review.task import Review
 from lockgate.upstream.address import pin
 from lockgate.upstream.limits import Limits
@@ -164,8 +167,49 @@ def serving(
     limits: EdgeLimits | None = None,
     settings: ServerSettings | None = None,
     controls: Controls | None = None,
+    database: Path | None = None,
 ) -> Generator[Served]:
-    """Serve until the block ends."""
+    """Serve until the block ends. `database` is a file of SQLite for the admin API."""
+    with (
+        _bridge(database) as bridge,
+        _serving(
+            models, keys, limits, settings or ServerSettings(keys=keys or {}), controls, bridge
+        ) as served,
+    ):
+        yield served
+
+
+@contextmanager
+def _bridge(database: Path | None) -> Generator[StateBridge]:
+    bridge = StateBridge()
+    if database is None:
+        yield bridge
+        return
+    background = Background(lambda: open_sqlite(database), [bridge.follow], failed=_raise)
+    background.start()
+    try:
+        until = time.monotonic() + 10
+        while not bridge.is_open:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        yield bridge
+    finally:
+        assert background.stop(10)
+
+
+def _raise(error: LockgateError) -> None:
+    raise AssertionError(error)
+
+
+@contextmanager
+def _serving(
+    models: Models,
+    keys: Mapping[str, ServerKey] | None,
+    limits: EdgeLimits | None,
+    settings: ServerSettings,
+    controls: Controls | None,
+    bridge: StateBridge,
+) -> Generator[Served]:
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     edge = Edge(limits=limits or EdgeLimits())
@@ -179,7 +223,7 @@ def serving(
 
     async def main() -> None:
         gateway = Gateway(
-            settings=settings or ServerSettings(keys=keys or {}),
+            settings=settings,
             loaded=Loaded(config=Config(), path=None, folder=Path("/")),
             engine=engine,  # type: ignore[arg-type]
             audit=engine,
@@ -188,6 +232,7 @@ def serving(
             tasks=tasks,
             authenticator=ConfiguredKeys(keys) if keys else LocalCaller(),
             keyless=not keys,
+            admin=bridge,
         )
         application = build(gateway, ready=lambda: "").application
         edge.app = application

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,17 +32,21 @@ def bearer(secret: str) -> dict[str, str]:
 
 
 def example(route: Route) -> tuple[str, Any]:
-    path = route.path.replace("{task}", "review").replace("{model}", "m").replace("{call}", "x")
+    path = route.path.format(task="review", model="m", call="x", key="nobodys")
     bodies = {
         "chat": {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
         "completions": {"model": "m", "prompt": "hi"},
         "embeddings": {"model": "m", "input": "hi"},
+        "admin-make-key": {"id": "k", "team": "core"},
+        "admin-rotate-key": {},
+        "admin-set-budget": {"account": "team:core", "limit_nanos": "1"},
+        "admin-turn-off": {"what": "task:nothing", "reason": "a test"},
     }
     return path, bodies.get(route.name, {"diff": ""})
 
 
-def test_every_route_answers_exactly_the_roles_that_its_row_names() -> None:
-    with serving(keys=KEYS) as served:
+def test_every_route_answers_exactly_the_roles_that_its_row_names(tmp_path: Path) -> None:
+    with serving(keys=KEYS, database=tmp_path / "lockgate.db") as served:
         for route in served.routes:
             path, body = example(route)
             sent = None if route.method == "GET" else body

@@ -17,23 +17,27 @@ from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.errors import UsageError
+from lockgate.evals.asking.services import RunCode
 from lockgate.evals.assertion import Response
 from lockgate.evals.case_files import Broken
+from lockgate.evals.code.run import CodeRunner
 from lockgate.evals.expand import Case, Expansion, estimate
 from lockgate.evals.gate.evidence import Evidence, gather, read_baseline
 from lockgate.evals.gate.rule import PASS_RATE, Gate, Kind, Rule, wanted
 from lockgate.evals.gate.ruling import Ruling
+from lockgate.evals.grading import asked_assertions
 from lockgate.evals.load import load_gate
 from lockgate.evals.observe import observe
 from lockgate.evals.order import shuffled
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Journal, Result, read_results
 from lockgate.evals.run import DEFAULT_CONCURRENCY, Runner
-from lockgate.evals.suite import Provider, Suite
+from lockgate.evals.suite import Provider, Suite, TestCase
 from lockgate.evals.summary import Summary
 from lockgate.ports import Progress, Task
 
 if TYPE_CHECKING:
+    from lockgate.app.evals_changes import Changes
     from lockgate.app.evals_sequential import Watch
 
 
@@ -60,6 +64,10 @@ class EvalOptions:
     """The model that judges: one of this machine's."""
     stop_early: bool = False
     """Look after every case, and end as soon as the gates are sure."""
+    allow_code: bool = False
+    """Run the suite's `python` assertions: its author is trusted."""
+    changed_since: str | None = None
+    """A commit: only what has changed since then runs."""
     max_seconds: float | None = None
     """Start no case after so many seconds: the verdict is that of a sample."""
 
@@ -77,20 +85,54 @@ async def evaluate(
 
     """
     found = _found(loaded, options)
+    return await evaluate_found(loaded, environment, found, options, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a program that holds a suite in its hands adds to the options."""
+
+    select: Callable[[Case], bool] | None = None
+    """Which cases run."""
+    run_code: RunCode | None = None
+
+
+async def evaluate_found(
+    loaded: Loaded,
+    environment: Environment,
+    found: Found,
+    options: EvalOptions,
+    progress: Progress,
+    *,
+    chosen: Chosen | None = None,
+) -> Report:
+    """Run a suite that is at hand. Raises as `evaluate`."""
+    chosen = chosen or Chosen()
     suite = found.suite
     _require_baseline(suite, options)
+    _require_allowed(suite, options)
     tasks = tasks_of(loaded, suite)
     releases = _releases(loaded, environment, tasks)
-    results = options.results or _kept(environment, found)
+    results = options.results or _kept(environment, found, options.changed_since)
     summary = Summary(gate=suite.gate, derived=suite.metrics)
     named = "\n".join([*(f"{n} {d}" for n, d in releases.items()), f"engine {options.engine}"])
-    plan = _plan(Expansion(suite, found.files, release=named), suite, options)
+    changes = None
+    if options.changed_since is not None:
+        from lockgate.app.evals_changes import changes_since
+
+        changes = changes_since(options.changed_since, loaded, environment, found, options)
+    expansion = Expansion(suite, found.files, release=named)
+    cases = _touched(expansion, changes)
+    if chosen.select is not None:
+        cases = _selected(cases, chosen.select)
+    plan = _plan(cases, suite, options)
     async with answering(loaded, environment, tasks, options) as answers:
         runner = Runner(
             respond=answers.respond,
             files=found.files,
             embed=answers.embed,
             judge=answers.judge,
+            run_code=chosen.run_code or (CodeRunner(found.files) if options.allow_code else None),
             detectors=detectors(),
             before=_before(options.baseline, suite),
             input_schemas={name: task.spec.input_schema for name, task in tasks.items()},
@@ -106,6 +148,7 @@ async def evaluate(
                 journal.finish()
         finally:
             progress.finish()
+    summary.untouched = changes.untouched if changes else 0
     summary.rulings = _rulings(plan, summary, results)
     if summary.labelled:
         from lockgate.app.evals_judging import agreements
@@ -119,7 +162,7 @@ async def evaluate(
         summary=summary,
         results=_reader(results),
         base=_reader(base) if base else None,
-        notices=suite.notices,
+        notices=(*suite.notices, *(changes.told() if changes else ())),
         gate_file=_shown(options.policy) if options.policy else "",
         digests=partial(_digests, found, releases),
     )
@@ -149,7 +192,20 @@ class _Plan:
     watch: "Watch | None" = None
 
 
-def _plan(expansion: Expansion, suite: Suite, options: EvalOptions) -> _Plan:
+def _touched(expansion: Expansion, changes: "Changes | None") -> Iterable[Case | Broken]:
+    """Return what must run: broken entries are told, changed or not."""
+    if changes is None:
+        return expansion
+    return (item for item in expansion if isinstance(item, Broken) or changes.touches(item))
+
+
+def _selected(
+    cases: Iterable[Case | Broken], select: Callable[[Case], bool]
+) -> Iterator[Case | Broken]:
+    return (item for item in cases if isinstance(item, Broken) or select(item))
+
+
+def _plan(expansion: Iterable[Case | Broken], suite: Suite, options: EvalOptions) -> _Plan:
     baseline = gather(read_baseline(options.baseline)) if options.baseline else None
     if not options.stop_early and options.max_seconds is None:
         return _Plan(cases=expansion, baseline=baseline)
@@ -206,6 +262,24 @@ def _require_baseline(suite: Suite, options: EvalOptions) -> None:
         )
 
 
+def _require_allowed(suite: Suite, options: EvalOptions) -> None:
+    """Refuse code before anything runs; that of files of cases is an error of its case."""
+    if options.allow_code:
+        return
+    written = [t for t in (suite.default, *suite.sources) if isinstance(t, TestCase)]
+    lines = [
+        f"line {each.line}"
+        for test in written
+        for each in asked_assertions(test.assertions)
+        if each.type == "python"
+    ]
+    if lines:
+        raise UsageError(
+            f"the suite has `python` assertions, which are code: {', '.join(lines[:10])}",
+            hint="run with --allow-code if you trust the suite",
+        )
+
+
 def _observing(suite: Suite) -> Callable[[Case, Response], JsonObject] | None:
     noted = wanted(suite.gate.rules)
     return partial(observe, noted) if noted.anything else None
@@ -222,7 +296,8 @@ def _rulings(plan: _Plan, summary: Summary, results: Path) -> tuple[Ruling, ...]
         return ()
     from lockgate.app.evals_gates import rule_on
 
-    return rule_on(gate, gather(read_results(results)), plan.baseline, sampled=sampled)
+    part = sampled or summary.untouched > 0
+    return rule_on(gate, gather(read_results(results)), plan.baseline, sampled=part)
 
 
 def _of_the_sample(gate: Gate, rate: float) -> Rule:
@@ -258,7 +333,8 @@ def _digests(found: Found, releases: Mapping[str, Digest]) -> Mapping[str, str]:
     }
 
 
-def _kept(environment: Environment, found: Found) -> Path:
+def _kept(environment: Environment, found: Found, changed_since: str | None) -> Path:
     """Return where results are without `--results`: one place a suite."""
     name = hashlib.sha256(f"{found.files.folder}\0{found.shown}".encode()).hexdigest()[:16]
-    return environment.state_dir / "evals" / f"{name}.jsonl"
+    part = "" if changed_since is None else ".changed"  # the whole run's results stay
+    return environment.state_dir / "evals" / f"{name}{part}.jsonl"

@@ -49,7 +49,8 @@ def _scanned(text: str, category: Category, hosts: tuple[str, ...]) -> Sequence[
 
 @cache
 def _pipeline(category: Category, hosts: tuple[str, ...]) -> "Pipeline":
-    from lockgate.guards.pipeline import Pipeline, Policy
+    from lockgate.guards.pipeline import Pipeline
+    from lockgate.guards.policy import Policy
 
     policy = Policy(output={category: Action.FLAG}, allowed_hosts=hosts)
     return Pipeline({DataClass.INTERNAL: policy})

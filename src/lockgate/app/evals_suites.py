@@ -34,15 +34,16 @@ class Found:
     path: Path | None = None
 
 
-def find_suite(loaded: Loaded, target: str) -> Found:
-    """Return the suite in a file or a folder, of a task, or of the working directory.
+def find_suite(loaded: Loaded, target: str, *, here: Path | None = None) -> Found:
+    """Return the suite in a file or a folder, of a task, or of the working directory `here`.
 
     Raises:
         InvalidConfig: it is not valid.
         NotFound: there is neither a suite nor a task of that name.
 
     """
-    path = Path(target or CONFIG)
+    here = (here or Path.cwd()).resolve()
+    path = here / (target or CONFIG)
     if path.is_dir():
         path /= CONFIG
     if not path.is_file():
@@ -54,9 +55,8 @@ def find_suite(loaded: Loaded, target: str) -> Found:
             )
         folder = task_folders(loaded).get(task.spec.name)
         if folder is None or not (folder / CONFIG).is_file():
-            return _own_cases(task, Path.cwd())
+            return _own_cases(task, here)
         path = folder / CONFIG
-    here = Path.cwd().resolve()
     resolved = path.resolve()
     root = here if resolved.is_relative_to(here) else resolved.parent
     suite = load_suite(path, root=root)

@@ -11,6 +11,7 @@ from lockgate.app.billing import Billing
 from lockgate.app.books import load_prices, open_books, spool_root
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
+from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.gateway_controls import (
     Controls,
     Switch,
@@ -57,6 +58,8 @@ class Gateway:
     models: Mapping[str, ServedModel]
     tasks: Mapping[str, Task]
     authenticator: Authenticator
+    admin: StateBridge
+    """The admin API's way to the database."""
     keyless: bool
     """Everyone who reaches the address is the person at this machine."""
     ready: Callable[[], bool] = lambda: True
@@ -96,14 +99,14 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         gate, jobs = open_authenticator(
             loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
         )
-        switch = Switch()
+        switch, admin = Switch(), StateBridge()
         books = stack.enter_context(
             open_books(
                 lambda: open_store(loaded, environment),
                 spool_root(environment),
                 clock=_now,
                 failed=_failed,
-                jobs=[*jobs, switch.follow(_failed)],
+                jobs=[*jobs, switch.follow(_failed), admin.follow],
             )
         )
         audit: AuditSink = NoAudit()
@@ -133,6 +136,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             models=models,
             tasks=tasks,
             authenticator=LocalCaller() if keyless else Keyring(settings.keys, gate),
+            admin=admin,
             keyless=keyless,
             ready=lambda: books.is_ready,
         )

@@ -90,7 +90,8 @@ async def make_key(state: GatewayState, wanted: Wanted, *, actor: str, now: date
     """Store a new key and return its secret, which is nowhere else.
 
     Raises:
-        UsageError: the id is taken, or a name, a scope or the time is none.
+        Taken: there is, or was, a key of that id.
+        UsageError: a name, a scope or the time is none.
 
     """
     check_name("key", wanted.id)

@@ -2,16 +2,16 @@
 
 from datetime import UTC, datetime
 
-from lockgate.app.calls import new_id, os_user
+from lockgate.app.calls import new_id
 from lockgate.app.models import model_store
 from lockgate.app.tasks import task_names
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.audit import Entry
-from lockgate.domain.digest import JsonObject
+from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import NotFound
 from lockgate.ports import GatewayState
-from lockgate.traffic.kill_switch import Kill, Kills, KillSwitch, Leaves, Scope
+from lockgate.traffic.kill_switch import Kill, Kills, KillSwitch, Scope
 
 
 def is_known(loaded: Loaded, environment: Environment, scope: Scope, name: str) -> bool:
@@ -32,25 +32,15 @@ async def kills(state: GatewayState) -> Kills:
     return await KillSwitch(state).refresh()
 
 
-async def turn_off(
-    state: GatewayState, scope: Scope, name: str, *, leaves: Leaves, reason: str
-) -> Kill:
+async def turn_off(state: GatewayState, kill: Kill) -> None:
     """Turn something off on every replica, within a second."""
-    now = datetime.now(UTC)
-    kill = Kill(
-        scope=scope,
-        name=name,
-        leaves=leaves,
-        reason=reason,
-        actor=os_user().name,
-        at=now.isoformat(timespec="seconds"),
-    )
-    await _note(state, "kill.off", _subject(scope, name), {"leaves": leaves, "reason": reason}, now)
+    detail: JsonObject = {"leaves": kill.leaves, "reason": kill.reason}
+    subject = _subject(kill.scope, kill.name)
+    await _note(state, "kill.off", subject, detail, actor=kill.actor)
     await KillSwitch(state).turn_off(kill)
-    return kill
 
 
-async def turn_on(state: GatewayState, scope: Scope, name: str, *, reason: str) -> None:
+async def turn_on(state: GatewayState, scope: Scope, name: str, *, reason: str, actor: str) -> None:
     """Turn something on again.
 
     Raises:
@@ -60,18 +50,28 @@ async def turn_on(state: GatewayState, scope: Scope, name: str, *, reason: str) 
     found = await kills(state)
     if not any(kill.scope is scope and kill.name == name for kill in found.kills):
         raise NotFound(f"`{_subject(scope, name)}` is not off", hint="see `lockgate kill list`")
-    now = datetime.now(UTC)
-    await _note(state, "kill.on", _subject(scope, name), {"reason": reason}, now)
+    await _note(state, "kill.on", _subject(scope, name), {"reason": reason}, actor=actor)
     await KillSwitch(state).turn_on(scope, name)
 
 
+def document(kill: Kill) -> dict[str, Json]:
+    """Return a kill as the command line and the admin API show it."""
+    return {
+        "scope": str(kill.scope),
+        "name": kill.name,
+        "leaves": str(kill.leaves),
+        "actor": kill.actor,
+        "at": kill.at,
+        "reason": kill.reason,
+    }
+
+
 async def _note(
-    state: GatewayState, action: str, subject: str, detail: JsonObject, now: datetime
+    state: GatewayState, action: str, subject: str, detail: JsonObject, *, actor: str
 ) -> None:
     # First: what cannot be recorded is not done.
-    entry = Entry(
-        id=new_id(), at=now, actor=os_user().name, action=action, subject=subject, detail=detail
-    )
+    now = datetime.now(UTC)
+    entry = Entry(id=new_id(), at=now, actor=actor, action=action, subject=subject, detail=detail)
     async with state.begin() as unit:
         await unit.append(entry)
 

@@ -12,13 +12,13 @@ from lockgate.app.tasks import BUILT_IN, find_task, task_folders, task_names
 from lockgate.config import settings
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
-from lockgate.domain.artifact import Kind
+from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.release import Pin, Release
 from lockgate.domain.task import TaskSpec
 from lockgate.domain.usage import Budget
 from lockgate.engine.answer import Plan
-from lockgate.errors import Denied
+from lockgate.errors import Denied, InvalidConfig, NotFound
 from lockgate.ports import Admission, Check, State
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
         )
         for role, kind, packed in artifacts_of(loaded, spec)
     ]
+    pins += _chosen_pins(loaded, models, spec.name)
     return Release(
         task=spec.name,
         version=spec.version,
@@ -89,6 +90,43 @@ def artifacts_of(loaded: Loaded, spec: TaskSpec) -> Sequence[tuple[str, Kind, "P
         ]
         found.append(("eval-dataset", Kind.DATASET, pack_dataset(spec.name, "test", rows)))
     return found
+
+
+def _chosen_pins(loaded: Loaded, models: "ModelStore", task: str) -> Iterator[Pin]:
+    """Yield the artifacts that the configuration adds: indexes and adapters.
+
+    Raises:
+        NotFound: one is not in the store.
+        InvalidConfig: it is of a kind that is not added like this.
+
+    """
+    chosen = loaded.config.task(task).pins
+    if not chosen:
+        return
+    from lockgate.oci.kinds.table import kind_of
+
+    stored = models.layout.manifests()
+    for name in chosen:
+        if name not in stored:
+            raise NotFound(
+                f"`tasks.{task}.pins` names `{name[:120]}`, which is not in the store",
+                hint="see what is there with `lockgate store usage`",
+            )
+        data = models.layout.read(stored[name].digest)
+        kind = kind_of(Manifest.parse(data))
+        if kind not in {Kind.INDEX, Kind.ADAPTER, Kind.DATASET}:
+            raise InvalidConfig(
+                f"`tasks.{task}.pins` names `{name[:120]}`, which is a {kind or 'stranger'}; "
+                "an index, an adapter or a dataset can be added",
+                hint="models are chosen under `models`, by role",
+            )
+        yield Pin(
+            role=str(kind),
+            name=name.rpartition("/")[2],
+            digest=Digest.of(data),
+            kind=kind,
+            size=len(data),
+        )
 
 
 def _stored_models(pins: Sequence[Pin]) -> Sequence[str]:

@@ -15,6 +15,7 @@ from lockgate.errors import Corrupt, LockgateError, StorageFailed, Unavailable
 from lockgate.ports import Clock, GatewayState
 
 FLUSH_S: Final = 0.05
+_AHEAD_S: Final = 0.1
 _LIMITS_S: Final = 0.5
 _RENEW_S: Final = 20.0
 _ADOPT_S: Final = 10.0
@@ -104,8 +105,9 @@ class Keeper:
             self._taken = self._spool.end - journal.behind
         if self._is_due("limits", _LIMITS_S):
             await self._limits(state)
-        for one in self._budgets.wanting():
-            self._budgets.lent(one, await self._lend(one, 1, 1))
+        if self._is_due("ahead", _AHEAD_S):
+            for one in self._budgets.wanting():
+                self._budgets.lent(one, await self._lend(one, 1, 1))
         if self._is_due("renew", _RENEW_S):
             async with state.begin() as unit:
                 await unit.budgets.renew(self._spool.name, self._clock() + LEASE)

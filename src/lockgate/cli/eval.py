@@ -102,6 +102,16 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
     help="Run cases in random order, and end as soon as the gates of quality are sure.",
 )
 @click.option(
+    "--allow-code",
+    is_flag=True,
+    help="Run the suite's `python` assertions, each in a process of its own.",
+)
+@click.option(
+    "--changed-since",
+    metavar="COMMIT",
+    help="Run only what has changed since then: cases, prompts, schemas, models.",
+)
+@click.option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
     help="Start no case after so long: a random sample of the suite, judged as one.",

@@ -1,5 +1,6 @@
 """`lockgate kill`: turn a task, a model or everything off, on every replica."""
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-_WHAT = click.argument("scope", type=click.Choice(["all", "task", "model"]))
+_WHAT = click.argument("what", metavar="all|task|model")
 _NAME = click.argument("name", default="")
 
 
@@ -37,6 +38,8 @@ def kill() -> None:
 @_NAME
 @click.option(
     "--leave",
+    "--leaves",
+    "leave",
     type=click.Choice(["rules", "nothing"]),
     default="rules",
     show_default=True,
@@ -44,14 +47,14 @@ def kill() -> None:
 )
 @click.option("--reason", required=True, help="For the audit log.")
 @click.pass_obj
-def off(session: Session, scope: str, name: str, leave: str, reason: str) -> None:
-    """Turn something off. A second time replaces the reason."""
+def off(session: Session, what: str, name: str, leave: str, reason: str) -> None:
+    """Turn something off. `task:NAME` is `task NAME`. A second time replaces the reason."""
     from lockgate.app.kills import is_known
 
-    wanted = _checked(scope, name)
-    if not is_known(session.loaded, session.environment, wanted, name):
+    scope, name = _checked(what, name)
+    if not is_known(session.loaded, session.environment, scope, name):
         words(f"warning: no {scope} `{name}` is known here; it is turned off all the same")
-    session.run(partial(_off, session, wanted, name, leave, reason))
+    session.run(partial(_off, session, scope, name, leave, reason))
     data(f"off: {scope} {name}".rstrip())
 
 
@@ -60,9 +63,10 @@ def off(session: Session, scope: str, name: str, leave: str, reason: str) -> Non
 @_NAME
 @click.option("--reason", required=True, help="For the audit log.")
 @click.pass_obj
-def on(session: Session, scope: str, name: str, reason: str) -> None:
+def on(session: Session, what: str, name: str, reason: str) -> None:
     """Turn something on again."""
-    session.run(partial(_on, session, _checked(scope, name), name, reason))
+    scope, name = _checked(what, name)
+    session.run(partial(_on, session, scope, name, reason))
     data(f"on: {scope} {name}".rstrip())
 
 
@@ -71,50 +75,59 @@ def on(session: Session, scope: str, name: str, reason: str) -> None:
 @click.pass_obj
 def list_(session: Session, *, as_json: bool) -> None:
     """List what is off, by whom, since when and why."""
+    from lockgate.app.kills import document
+
     found = session.run(partial(_list, session)).kills
     if as_json:
-        data_json(
-            [
-                {
-                    "scope": str(kill.scope),
-                    "name": kill.name,
-                    "leaves": str(kill.leaves),
-                    "actor": kill.actor,
-                    "at": kill.at,
-                    "reason": kill.reason,
-                }
-                for kill in found
-            ]
-        )
+        data_json([document(kill) for kill in found])
         return
     rows = [(str(k.scope), k.name or "-", str(k.leaves), k.at, k.actor, k.reason) for k in found]
     table(("SCOPE", "NAME", "LEAVES", "SINCE", "ACTOR", "REASON"), rows)
 
 
-def _checked(scope: str, name: str) -> "Scope":
+def _checked(what: str, name: str) -> "tuple[Scope, str]":
     from lockgate.traffic.kill_switch import Scope
 
-    if (scope == "all") != (name == ""):
+    kind, divided, rest = what.partition(":")
+    if divided and not name:
+        name = rest
+    elif divided:
+        kind = what
+    if kind not in tuple(Scope):
         raise UsageError(
-            f"`{scope}` takes {'no name' if scope == 'all' else 'a name'}",
+            f"`{what[:80]}` cannot be turned off", hint="it is `all`, `task NAME` or `model NAME`"
+        )
+    if (kind == Scope.ALL) != (name == ""):
+        raise UsageError(
+            f"`{kind}` takes {'no name' if kind == Scope.ALL else 'a name'}",
             hint="see `lockgate kill off --help`",
         )
-    return Scope(scope)
+    return Scope(kind), name
 
 
-async def _off(session: Session, scope: "Scope", name: str, leave: str, reason: str) -> None:
+async def _off(session: Session, scope: "Scope", name: str, leaves: str, reason: str) -> None:
+    from lockgate.app.calls import os_user
     from lockgate.app.kills import turn_off
-    from lockgate.traffic.kill_switch import Leaves
+    from lockgate.traffic.kill_switch import Kill, Leaves
 
+    kill = Kill(
+        scope=scope,
+        name=name,
+        leaves=Leaves(leaves),
+        reason=reason,
+        actor=os_user().name,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
     async with session.store() as state:
-        await turn_off(state, scope, name, leaves=Leaves(leave), reason=reason)
+        await turn_off(state, kill)
 
 
 async def _on(session: Session, scope: "Scope", name: str, reason: str) -> None:
+    from lockgate.app.calls import os_user
     from lockgate.app.kills import turn_on
 
     async with session.store() as state:
-        await turn_on(state, scope, name, reason=reason)
+        await turn_on(state, scope, name, reason=reason, actor=os_user().name)
 
 
 async def _list(session: Session) -> "Kills":

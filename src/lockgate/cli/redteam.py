@@ -1,19 +1,23 @@
 """`lockgate redteam`: attack a task, report what came through, say it with the exit code."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lockgate.cli.files import write_file
 from lockgate.cli.output import data, table, words
 from lockgate.cli.session import Session
+from lockgate.cli.signer import passphrase_file_option, signer
 from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
+    from lockgate.domain.digest import Json
     from lockgate.redteam.report.document import Report
+    from lockgate.signing.keys import Signer
 
 _SHOWN = 20
 EPILOG = """\b
@@ -82,10 +86,12 @@ Exit status: 0 passed, 100 an attack came through, 101 inconclusive: too few att
     help="Report, by its ending: .json .xml (JUnit) .sarif .md .html. Repeat it for more.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
+@click.option(
+    "--sign", "key", metavar="KEY", help="Sign the results of the release with an evaluator's key."
+)
+@passphrase_file_option
 @click.pass_obj
-def redteam(
-    session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: object
-) -> int:
+def redteam(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: Any) -> int:
     """Attack TASK in a state that is thrown away, and report what came through.
 
     Attacks are placed into the task's own input: commit messages, diff lines, file names. Whether
@@ -98,6 +104,12 @@ def redteam(
 
     for path in outputs:
         writer_of(path)  # a name that is no report is told before the work
+    key, passphrase_file = chosen.pop("key"), chosen.pop("passphrase_file")
+    if key and chosen["engine"]:
+        raise UsageError(
+            "a signed result is about the release as it runs, not about one engine of it",
+            hint="leave `--engine` out, or `--sign`",
+        )
     wanted = str(chosen.pop("fail_on"))
     if wanted == "new" and chosen["base"] is None:
         raise UsageError("`--fail-on new` needs something to compare with", hint="give --base FILE")
@@ -106,7 +118,8 @@ def redteam(
         new_only=wanted == "new",
         max_rate=float(str(chosen.pop("max_rate"))),
     )
-    options = RedTeamOptions(demand=demand, **chosen)  # type: ignore[arg-type]
+    opened = signer(session, key, passphrase_file) if key else None
+    options = RedTeamOptions(demand=demand, **chosen)
     report = session.run(
         partial(attack_task, session.loaded, session.environment, options, session.progress())
     )
@@ -117,10 +130,45 @@ def redteam(
         click.echo("".join(json_report(report)), nl=False)
     else:
         _show(report)
+    if opened is not None:
+        words(session.run(partial(_sign, session, report, opened)))
     if not session.quiet:
         for warning in report.warnings[:_SHOWN]:
             words(f"warning: {report.shown(warning)}")
     return report.exit_code
+
+
+async def _sign(session: Session, report: "Report", opened: "Signer") -> str:
+    from lockgate.app.attesting import attach, holder_of
+    from lockgate.app.evaluating import harness_digest
+    from lockgate.app.models import layout_of, release_store
+    from lockgate.app.redteam_signing import attacks_digest, redteam_evaluation
+    from lockgate.app.release_names import audited
+    from lockgate.domain.digest import Digest
+
+    now = datetime.now(UTC)
+    stored = release_store(session.environment).get(Digest.parse(report.release))
+    statement = redteam_evaluation(
+        report,
+        harness=harness_digest(),
+        evaluator=holder_of(session.environment, opened, now),
+        now=now,
+    )
+    digest = attach(layout_of(session.environment), statement, opened)
+    detail: dict[str, Json] = {
+        "release": str(stored.digest),
+        "attestation": str(digest),
+        "suite": "redteam",
+        "status": str(report.status),
+        "attacks": len(report.trials),
+        "succeeded": len(report.succeeded),
+        "seed": report.seed,
+    }
+    await audited(session.store, "release.evaluate", report.task, detail, now)
+    return (
+        f"signed {digest}: suite `redteam`, dataset {attacks_digest(report)}, "
+        f"about {report.task} {stored.digest}"
+    )
 
 
 def _show(report: "Report") -> None:

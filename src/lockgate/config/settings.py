@@ -320,6 +320,8 @@ class TaskSettings(_Table):
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     path: Path | None = None
     """Folder of a prompt-only task, relative to the configuration file."""
+    pins: tuple[str, ...] = ()
+    """Artifacts of the local store that a release pins too: `index/handbook`, for example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

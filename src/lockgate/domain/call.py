@@ -46,6 +46,8 @@ class Call:
     data_class: DataClass = DataClass.INTERNAL
     redactions: tuple[Redaction, ...] = ()
     """Secrets that were taken out of `input` before: a replay's input holds placeholders."""
+    without_models: str = ""
+    """Why no model is to be asked, as when the task is turned off: its rules answer, degraded."""
     replay_of: str | None = None
     """Id of the call that this one repeats."""
 

@@ -128,6 +128,7 @@ class Answering:
         reason: str | None = None
         if call.engine is EngineKind.MODEL:
             try:
+                _refuse_if_without(call)
                 draft = await plan.task.run(given, context)
             except (Unavailable, OverBudget, Denied) as error:
                 entry.failed("model", error)
@@ -164,6 +165,11 @@ class Answering:
         if problems:  # the other checks may rely on the shape
             return (schema,)
         return (schema, *(check.judge(given, draft) for check in (*task.checks, *plan.checks)))
+
+
+def _refuse_if_without(call: Call) -> None:
+    if call.without_models:
+        raise Unavailable(call.without_models)
 
 
 def _first_failure(verdicts: Sequence[Verdict]) -> str:

@@ -13,6 +13,7 @@ from lockgate.evals.template import render
 from lockgate.evals.transform import transformed
 
 _INFINITE = float("inf")
+_CODE = "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ def seen(assertion: Assertion, context: Context) -> Json:
 
 def filled(assertion: Assertion, variables: Mapping[str, Json], files: Files) -> Assertion:
     """Return the assertion with files read and templates rendered."""
+    if assertion.type == _CODE:  # braces are Python's, and a file is for the process to read
+        return assertion
 
     def fill(value: Json) -> Json:
         if not isinstance(value, str):
@@ -153,7 +156,7 @@ def asked_assertions(assertions: Iterable[Assertion]) -> Iterator[Assertion]:
     for assertion in assertions:
         if registry.is_asked(assertion.type):
             yield assertion
-        elif assertion.parts:
+        elif assertion.type == registry.ASSERT_SET:
             yield from asked_assertions(assertion.parts)
 
 

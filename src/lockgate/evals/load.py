@@ -45,6 +45,20 @@ def load_suite(path: Path, *, root: Path) -> Suite:
     return _Reading(files, shown, problems).suite(value)
 
 
+def suite_of(value: object, path: Path, *, root: Path, line: int) -> Suite:
+    """Return the suite that a program made; `path` and `line` are where it stands.
+
+    Raises:
+        InvalidConfig: with every problem.
+
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidConfig(f"`{path.name}` gives no object as its suite", hint=_HINT)
+    files = Files(path.resolve().parent, root.resolve())
+    problems = Problems(path.name, base=line, hint=_HINT)
+    return _Reading(files, files.shown(path.resolve()), problems).suite(value)
+
+
 def load_gate(path: Path) -> Gate:
     """Read the `x-gate` of a file that is nobody's suite: a policy.
 

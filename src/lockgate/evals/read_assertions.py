@@ -24,7 +24,11 @@ _THRESHOLDS = frozenset(
 )
 _SIMILAR, _OTHER = 0.8, 0.75
 """Thresholds of a cell without one (promptfoo's, and not those of the types themselves)."""
-_CODE = ("javascript:", "fn:", "eval:")
+_CODE = {
+    **dict.fromkeys(("javascript:", "fn:", "eval:"), "javascript"),
+    "python:": "python",
+    "file:": "python",
+}
 _CELL = re.compile(
     r"(not-)?([a-z0-9:-]{1,60}?)(?:\(([0-9]+(?:\.[0-9]+)?)\))?(?::(.*))?\Z", re.DOTALL
 )
@@ -42,13 +46,13 @@ def read_cell(cell: str, problems: Problems) -> Assertion | None:
     line = problems.base
     if cell.startswith("grade:"):
         cell = f"llm-rubric:{cell.removeprefix('grade:')}"
-    if cell.startswith(_CODE):
-        script = {"type": "javascript", "value": cell.partition(":")[2]}
-        return _assertion(script, problems, nested=False)
-    if cell.startswith(("python:", "file://")):
-        kind = cell.partition(":")[0]
-        _refuse({"type": kind}, "python" if kind == "file" else kind, problems)
-        return None
+    head, _, rest = cell.partition(":")
+    if f"{head}:" in _CODE and (head != "file" or rest.startswith("//")):
+        return _assertion(
+            {"type": _CODE[f"{head}:"], "value": cell if head == "file" else rest},
+            problems,
+            nested=False,
+        )
     found = _CELL.match(cell)
     name = found[2] if found else ""
     if found is None or (name not in registry.names() and registry.unsupported(name) is None):
@@ -93,13 +97,13 @@ def _assertion(item: Json, problems: Problems, *, nested: bool) -> Assertion | N
     if name == SCRIPT:
         _check_script(item, problems)
     parts: tuple[Assertion, ...] = ()
-    if name == registry.ASSERT_SET:
+    if name in registry.HOLDING:
         if nested:
-            problems.add(item, "an `assert-set` holds another `assert-set`")
+            problems.add(item, f"an `assert-set` holds another `{name}`")
             return None
         inner = item.get("assert")
         if not isinstance(inner, Sequence) or isinstance(inner, str):
-            problems.add(item, "an `assert-set` has no list `assert`")
+            problems.add(item, f"an `{name}` has no list `assert`")
             return None
         read = [_assertion(part, problems, nested=True) for part in inner]
         parts = tuple(part for part in read if part is not None)

@@ -223,6 +223,11 @@ class Runner:
             return _error(case, Fault.CASE, error.advice, response.output)
         except JudgeFailed as error:
             return _error(case, Fault.JUDGE, error.advice, response.output)
+        except StorageFailed:
+            raise
+        except LockgateError as error:  # the provider, asked once more by an assertion
+            reason = f"{error.code}: {error.advice}"
+            return _error(case, Fault.PROVIDER, reason, response.output)
         return Result(
             id=case.id,
             input=case.input,

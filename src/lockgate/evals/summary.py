@@ -27,12 +27,15 @@ class Status(StrEnum):
     NOTHING_RAN = "nothing-ran"
     PROVIDER_DOWN = "provider-down"
     JUDGE_UNAVAILABLE = "judge-unavailable"
+    UNCHANGED = "unchanged"
+    """Nothing that the suite rests on has changed, so nothing had to run."""
     DEGRADED = "degraded"
     """Everything that ran passed, but not everything ran, or not as it was asked for."""
 
 
 EXIT_CODES: Mapping[Status, int] = {
     Status.PASSED: 0,
+    Status.UNCHANGED: 0,
     Status.FAILED: 100,  # promptfoo's
     Status.INCONCLUSIVE: 101,
     Status.NOTHING_RAN: 102,
@@ -65,6 +68,8 @@ class Summary:
     """What the gate's rules say; set when all cases have run."""
     skipped: int = 0
     """Cases that were left out on purpose: the run is a sample."""
+    untouched: int = 0
+    """Cases that no change since the base touches."""
     cases: set[bytes] = field(default_factory=set)
     labelled: dict[str, dict[tuple[bool, bool], int]] = field(default_factory=dict)
     """By type of judge: how often a person and the judge said pass, in this order."""
@@ -124,12 +129,13 @@ class Summary:
     @property
     def successful(self) -> bool:
         """Whether the tool did all of its work, whatever the cases say (SARIF's word)."""
-        return bool(self.total) and not self.is_degraded and not self.errors
+        return bool(self.total or self.untouched) and not self.is_degraded and not self.errors
 
     @property
     def status(self) -> Status:  # noqa: PLR0911  a table, the first that holds
         if not self.total:
-            return Status.NOTHING_RAN
+            whole = self.untouched and not self.is_degraded
+            return Status.UNCHANGED if whole else Status.NOTHING_RAN
         ruled = worst_of(self.rulings)
         missed = self._missed() and (self.failed or self.faults.get(Fault.CASE))
         if missed or ruled is Ruled.FAIL:
@@ -184,6 +190,7 @@ class Summary:
             "verdicts": [ruling.document for ruling in self.rulings],
             "dataset": str(self.dataset),
             "skipped": self.skipped,
+            "untouched": self.untouched,
             "judges": dict(self.calibration),
         }
 

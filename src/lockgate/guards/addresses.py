@@ -8,18 +8,24 @@ FILE_ENDINGS = frozenset(
 )
 """`logo@2x.png` is no mail address."""
 
+_NAMES = (b"example.com", b"example.org", b"example.net", b"localhost")
+_BELOW = (b".example.com", b".example.org", b".example.net", b".example", b".test", b".invalid")
+"""RFC 2606 and 6761."""
+_ROBOTS = (b"noreply", b"no-reply", b"donotreply", b"do-not-reply")
+_SPECIAL = frozenset(
+    str(first).encode() for first in (0, 10, 100, 127, 169, 172, 192, 198, 203, *range(224, 256))
+)
+"""First octets under which some addresses lead to no one."""
 _PRIVATE = {
-    0: (0, 255),
-    10: (0, 255),
-    127: (0, 255),
     100: (64, 127),
     169: (254, 254),
     172: (16, 31),
     192: (168, 168),
     198: (18, 19),
 }
-"""First octet, and the range of the second: RFC 1918, 1122, 6598, 3927, 2544."""
+"""First octet, and the range of the second: RFC 6598, 3927, 1918, 1918, 2544."""
 _NONE = (1, 0)
+_WHOLE = (0, 10, 127)
 _DOCUMENTATION = (b"192.0.2.", b"198.51.100.", b"203.0.113.", b"192.0.0.")
 _MULTICAST = 224
 _GROUPS = 8
@@ -30,14 +36,24 @@ _MOST_LONGITUDE = 180
 
 def public_ipv4(value: bytes) -> bool:
     """Say whether a dotted address is one that is routed on the internet (IANA, RFC 6890)."""
-    parts = value.split(b".")
-    if any(len(part) > 1 and part[:1] == b"0" for part in parts):
+    if value.endswith(b".0"):
         return False
-    first, second, third, fourth = map(int, parts)
-    if first >= _MULTICAST or not 0 < fourth <= 255 or second > 255 or third > 255:
+    octet, _, rest = value.partition(b".")
+    if octet not in _SPECIAL:
+        return True
+    first, second = int(octet), int(rest.partition(b".")[0])
+    if first >= _MULTICAST or first in _WHOLE:
         return False
     low, high = _PRIVATE.get(first, _NONE)
     return not low <= second <= high and not value.startswith(_DOCUMENTATION)
+
+
+def of_a_person(name: bytes, host: bytes) -> bool:
+    """Say whether a mail address can be someone's: not of a reserved domain, nor of a robot."""
+    host, name = host.lower(), name.lower()
+    if host in _NAMES or host.endswith(_BELOW):
+        return False
+    return not name.startswith(_ROBOTS) and not host.startswith(b"users.noreply.")
 
 
 def public_ipv6(value: bytes) -> bool:

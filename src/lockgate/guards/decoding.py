@@ -19,14 +19,18 @@ _WORDS = "ignore disregard forget instruction prompt reveal override bypass syst
 _LEAST_PRINTABLE = 0.9
 _CODES = re.compile(r"(?:\\x|0x|\\u00|&#x|%|[\s,;:])+")
 
-_BASE64 = r"[A-Za-z0-9+/_-]{16,}={0,2}"
-_HEX = r"(?:(?:\\x|0x|\\u00|&#x)?[0-9A-Fa-f]{2}[\s,;:]{0,2}){8,}"
+# What encodes ASCII has a clear top bit in every byte: one name in 4,096 has it by chance in four
+# groups of Base64, so that few have to be decoded in vain.
+_BASE64_GROUP = r"[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+_BASE64 = rf"(?:{_BASE64_GROUP}){{4,}}[A-Za-z0-9+/_-]{{0,3}}={{0,2}}"
+_HEX_BYTE = r"(?:\\x|0x|\\u00|&#x)?[2-7][0-9A-Fa-f][\s,;:]{0,2}"
+_HEX = rf"(?:{_HEX_BYTE}){{8,}}"
 _PERCENT = r"(?:[A-Za-z0-9_.~+-]*%[0-9A-Fa-f]{2}){2,}[A-Za-z0-9_.~+-]*"
 _ENTITIES = r"(?:[^\s&]*&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|[a-zA-Z]{2,10});){2,}[^\s&]*"
 _SPACED = r"(?:\b[A-Za-z][ .*_|-]{1,3}){5,}[A-Za-z]\b"
 _SIGNS = (
-    r"[A-Za-z0-9+/_-]{16}",
-    r"(?:(?:\\x|0x|\\u00|&#x)?[0-9A-Fa-f]{2}[\s,;:]?){8}",
+    rf"(?:{_BASE64_GROUP}){{4}}",
+    rf"(?:{_HEX_BYTE}){{8}}",
     r"%[0-9A-Fa-f]{2}",
     r"&(?:#[0-9xX]|[a-zA-Z]+;)",
     r"(?:\b[A-Za-z][ .*_|-]{1,3}){5}",
@@ -77,9 +81,7 @@ class Decoder:
         self._gate.Add(_LEET_WORD)
         self._gate.Add(f"(?i)(?:{vocabulary})")
         self._gate.Compile()
-        # Many names in code look like Base64. `re` is linear on this pattern, and quicker to ask.
-        base64, *others = (pattern for _, pattern, _ in self._replacing)
-        self._compiled = [re.compile(base64), *(re2.compile(p, quiet()) for p in others)]
+        self._compiled = [re2.compile(pattern, quiet()) for _, pattern, _ in self._replacing]
 
     def decoded(self, text: str) -> Iterator[Decoded]:
         """Yield the text once for each encoding that it may hold."""
@@ -123,8 +125,6 @@ def _leet_word(word: str) -> str:
 
 
 def _from_base64(run: str) -> str | None:
-    if run.islower() or run.isupper():
-        return None  # a name in the code: sentences in Base64 have letters of both cases
     plain = run.rstrip("=").replace("-", "+").replace("_", "/")
     if len(plain) % 4 == 1:
         plain = plain[:-1]

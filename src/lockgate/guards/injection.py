@@ -24,15 +24,17 @@ HIDDEN_TEXT = "hidden-text"
 BIDI_CONTROL = "bidi-control"
 RULE_IDS = (INSTRUCTIONS, HIDDEN_TEXT, BIDI_CONTROL)
 
-_WRAP = re.compile(r"\n[ \t>#*/+|-]*(?=[a-z])")
+_WRAP = re.compile(r"\n(?=[ \t>#*/+|-]*[a-z])")
 """A line that goes on: prose that is wrapped, or commented out."""
 _SENTENCE = re.compile(
     r"[^.!?\n\u3002\uff01\uff1f]{0,600}(?:[.!?\u3002\uff01\uff1f]+[\"')\]]{0,3}|\n|$)?"
 )
 _TAGS = re.compile("[\U000e0001-\U000e007f]{2,}")
+_UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0001-\U000e007f]")
 _FLAG_END = "\U000e007f"
 _MOST_FLAG_TAGS = 8
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]+")
+_LOOKALIKES = re.compile("[\u0370-\u058f]")
 _ENCODED = "encoded"
 """Feature of a text in which an encoding was undone: a reason for suspicion by itself."""
 _CLOSE = 1
@@ -79,7 +81,8 @@ class InjectionGuard:
         least = self._model.retrieved if retrieved else self._model.input
         found = list(_hidden(text))
         found += self._judged(text, self._alike, least)
-        if not text.isascii():
+        if _LOOKALIKES.search(text):
+            # Greek or Cyrillic may be just that.
             found += self._judged(text, self._plain, least)
         for decoded in self._decoder.decoded(text):
             for suspect in self._judged(decoded.text, self._alike, least, encoded=True):
@@ -147,7 +150,7 @@ def load_features() -> dict[str, str]:
 
 def joined(text: str) -> str:
     """Return the text with spaces where a line is wrapped, in as many characters."""
-    return _WRAP.sub(lambda match: " " * len(match[0]), text) if "\n" in text else text
+    return _WRAP.sub(" ", text)
 
 
 def _load_model(names: Sequence[str]) -> _Model:
@@ -162,7 +165,7 @@ def _load_model(names: Sequence[str]) -> _Model:
 
 
 def _hidden(text: str) -> Iterator[Suspect]:
-    if text.isascii():
+    if text.isascii() or not _UNSEEN.search(text):
         return
     for match in _TAGS.finditer(text):
         start, end = match.span()

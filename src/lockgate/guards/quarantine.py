@@ -21,6 +21,8 @@ class Quarantined:
 
     def located(self, finding: GuardFinding) -> GuardFinding:
         """Return a finding of `text` with its place in the given text."""
+        if len(self._moved) == 1:
+            return finding
         start, end = self._given(finding.start), self._given(max(finding.start, finding.end - 1))
         return replace(finding, start=start, end=end + 1)
 

@@ -20,6 +20,7 @@ GRID = 4096
 MAX_MATCH = 8192
 """Bytes. A longer match is taken in full up to the decision, and then up to the next delimiter."""
 
+_PATIENCE = 16
 _DELIMITER = re.compile(rb"[\s\"'<>`]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -47,6 +48,7 @@ class StreamGuard:
 
     __slots__ = (
         "_chars", "_cursor", "_data", "_findings", "_handling", "_left", "_rules", "_swallowing",
+        "_wake",
         "blocked",
     )  # fmt: skip
 
@@ -58,6 +60,8 @@ class StreamGuard:
         """Where in `_data` the undecided text begins; what is before it is context."""
         self._chars = 0
         self._left = GRID
+        self._wake = 0
+        """Bytes in `_data` at which it is worth another look."""
         self._swallowing = False
         self._findings: list[GuardFinding] = []
         self.blocked: GuardFinding | None = None
@@ -66,7 +70,7 @@ class StreamGuard:
     @property
     def findings(self) -> tuple[GuardFinding, ...]:
         """What was found so far, in order of place."""
-        return tuple(self._findings)
+        return tuple(sorted(self._findings, key=lambda f: (f.start, f.end, f.rule)))
 
     @property
     def held(self) -> int:
@@ -110,16 +114,21 @@ class StreamGuard:
         if not piece:
             return ""
         self._data = data = self._data + piece
+        if len(data) < self._wake and not forced:
+            return ""
         raws = self._rules.matches(data, self._cursor)
         cut = _before(raws, self._rules.open_from(data, self._cursor))
         if forced and len(data) - cut > MAX_MATCH:
             return self._force(raws)
-        return self._let_through(cut, raws) if cut > self._cursor else ""
+        out = self._let_through(cut, raws) if cut > self._cursor else ""
+        # A long text that is held back is not looked at again for every character that comes.
+        self._wake = len(self._data) + self.held // _PATIENCE
+        return out
 
     def _force(self, raws: Sequence[Raw]) -> str:
         """Give up the matches that have been open for too long; keep the younger ones."""
         data = self._data
-        cut = self._rules.open_from(data, max(self._cursor, len(data) - MAX_MATCH // 2))
+        cut = self._rules.open_from(data, max(self._cursor, len(data) - MAX_MATCH))
         for raw in raws:
             if raw.taken and raw.start < cut < raw.end:
                 cut = raw.end

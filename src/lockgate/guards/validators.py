@@ -170,6 +170,8 @@ def _email(data: bytes, start: int, end: int) -> Iterable[Span]:
     # `git@host:path` and `://user:password@host` lead to machines.
     if name == b"git" or (data[start - 1 : start] in (b":", b"/") and b"://" in lead[-1]):
         return ()
+    if not addresses.of_a_person(name, host):
+        return ()
     top = host.rpartition(b".")[2].lower()
     if top in addresses.FILE_ENDINGS or name.endswith(b".") or b".." in value:
         return ()

@@ -55,6 +55,11 @@ class Authenticator:
         self._verified: dict[bytes, tuple[Identity, datetime]] = {}
         self._generation = 0
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the keys were ever read."""
+        return self._current_until is not None
+
     def load(self, keys: Iterable[GatewayKey], secrets: Iterable[KeySecret]) -> None:
         """Replace all keys at once; requests on other threads see the old or the new ones."""
         self._table = KeyTable(keys, secrets, pepper=self._pepper)

@@ -36,6 +36,11 @@ class ModelStore:
         self._settings = settings
         self._checked: set[str] = set()
 
+    @property
+    def layout(self) -> Layout:
+        """Where its models are, and what releases pin beside them."""
+        return self._layout
+
     def pull(self, name: str, progress: Progress, *, if_missing: bool = False) -> PullResult:
         """Make a model of the catalogue be here.
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from lockgate.app.gateway import Gateway
 from lockgate.app.gateway_meter import GatewayMeter, tracer_of
+from lockgate.server.admin import admin_of
+from lockgate.server.admin_routes import admin_routes
 from lockgate.server.application import Application
 from lockgate.server.completions import Completions
 from lockgate.server.embedded import Embedded
@@ -57,6 +59,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     )
     routes += inference_routes(completions, listing)
     routes += operation_routes(listing)
+    routes += admin_routes(admin_of(gateway, lambda: routes))
     routes += task_routes(tasks, gateway.tasks.values(), paths(routes))
     application = Application(
         routes,

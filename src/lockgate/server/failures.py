@@ -16,6 +16,7 @@ from lockgate.errors import (
     OverBudget,
     Overloaded,
     StorageFailed,
+    Taken,
     Unauthenticated,
     Unavailable,
     UpstreamFailed,
@@ -60,6 +61,7 @@ class Failure:
 _STATUS: tuple[tuple[type[LockgateError], int], ...] = (
     (InvalidInput, 400),
     (NotFound, 404),
+    (Taken, 409),
     (Denied, 403),
     (InvalidConfig, 500),
     (Unauthenticated, 401),

@@ -44,10 +44,13 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
                 _parameter("path", name, {"type": "string"})
                 for name in _VARYING.findall(route.path)
             ),
-            *(_parameter("query", name, schema) for name, schema in route.query.items()),
+            *(
+                _parameter("query", name, schema, required=name in route.needed)
+                for name, schema in route.query.items()
+            ),
             *(_parameter("header", name, schema) for name, schema in route.headers.items()),
         ],
-        "responses": _responses(route),
+        "responses": _responses(route, components),
     }
     if route.role is not None:
         operation["security"] = [{"key": []}]
@@ -55,29 +58,34 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     if route.scope is not None:
         operation["x-scope"] = route.scope
     if route.media_type is not None:
-        schema: Any = route.body
-        if isinstance(schema, Mapping) and "components" in schema:
-            components.update(schema["components"])
-            schema = schema["schema"]
         operation["requestBody"] = {
             # No text is a text, too: an empty diff is no change.
             "required": route.media_type != "text/plain",
-            "content": {route.media_type: {"schema": schema}},
+            "content": {route.media_type: {"schema": _flat(route.body, components)}},
         }
     return operation
 
 
-def _parameter(place: str, name: str, schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": place == "path", "schema": schema}
+def _flat(schema: Any, components: dict[str, Any]) -> Any:
+    """Return a schema whose parts are among the components of the document."""
+    if not (isinstance(schema, Mapping) and "components" in schema):
+        return schema
+    components.update(schema["components"])
+    return schema["schema"]
 
 
-def _responses(route: Route) -> dict[str, Any]:
+def _parameter(place: str, name: str, schema: Any, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required or place == "path", "schema": schema}
+
+
+def _responses(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for answer in route.answers:
         response = found.setdefault(
             str(answer.status), {"description": answer.description, "content": {}}
         )
-        media: dict[str, Any] = {} if answer.schema is None else {"schema": answer.schema}
+        schema = _flat(answer.schema, components)
+        media: dict[str, Any] = {} if schema is None else {"schema": schema}
         response["content"][answer.media_type] = media
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status, text in (_FAILURES if route.role else _PUBLIC_FAILURES).items():

@@ -43,6 +43,8 @@ class Route:
     """JSON Schema of the request's body."""
     answers: Sequence[Answers] = ()
     query: Mapping[str, Json] = field(default_factory=dict)
+    needed: frozenset[str] = frozenset()
+    """Parameters of the query that must be there."""
     headers: Mapping[str, Json] = field(default_factory=dict)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lockgate.domain.identity import GatewayKey, KeySecret, Role
-from lockgate.errors import Corrupt, NotFound, UsageError
+from lockgate.errors import Corrupt, NotFound, Taken
 from lockgate.store import rows
 from lockgate.store.sql import Connection, Row
 
@@ -35,7 +35,7 @@ class SqlKeys:
             expires_at=None if key.expires_at is None else rows.as_time(key.expires_at),
         )
         if not added:
-            raise UsageError(
+            raise Taken(
                 f"there is a key `{key.id}` already",
                 hint=f"`lockgate token rotate {key.id}` gives it a new secret",
             )

@@ -146,6 +146,11 @@ def test_the_gate_reads_what_has_to_fit(layout: Layout) -> None:
     assert facts(layout, words.digest, Kind.INDEX).embedder is None
 
 
+def test_a_prompt_for_the_usual_model_fits_one_that_a_server_runs(layout: Layout) -> None:
+    usual = pack_prompt(replace(PROMPT, runs_on="text"), version="1").put(layout, "prompt/x")
+    assert facts(layout, usual.digest, Kind.PROMPT).runs_on == ""
+
+
 def put(config: Any, member: str, value: object) -> None:
     *path, last = member.split(".")
     for part in path:

@@ -37,3 +37,23 @@ def test_no_html_and_no_link_survives(text: str) -> None:
         bare = escape(text).replace("\\\\", "")
         for mark in ("<", ">", "[", "]", "*"):
             assert bare.count(mark) == bare.count(f"\\{mark}")
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\x1b", "\u202e", "\u2066\u2069", "\u200b", "\ufeff", "\U000e0069\U000e0067", "\x9b", "\r"],
+)
+def test_characters_that_nobody_sees_are_left_out(hidden: str) -> None:
+    assert escape(f"harm{hidden}less") == "harmless"
+
+
+@pytest.mark.parametrize("text", ["`##vso[task.setvariable x]y`", "##[set-env name=PATH]y"])
+def test_no_quoted_text_is_a_command_of_a_pipeline(text: str) -> None:
+    shown = escape(text)
+    assert "##" not in shown
+    assert "# #" in shown or "\\#" in shown
+
+
+def test_joiners_that_scripts_and_emoji_need_stay() -> None:
+    text = "support \U0001f469\u200d\U0001f4bb and \u0645\u06cc\u200c\u062e"
+    assert escape(text) == text

@@ -91,3 +91,9 @@ def test_a_line_begins_with_a_capital_unless_it_is_code(text: str, line: str) ->
 
 def test_a_branch_name_makes_a_title() -> None:
     assert subjects.branch_title("fix/some_thing-else") == "some thing else"
+
+
+def test_a_text_that_is_no_line_is_cut() -> None:
+    cut = subjects.polish("word " * 400)
+    assert (len(cut), cut[:9], cut[-1]) == (subjects.MAX_TEXT, "Word word", "…")
+    assert subjects.polish("x" * subjects.MAX_TEXT) == "X" + "x" * (subjects.MAX_TEXT - 1)

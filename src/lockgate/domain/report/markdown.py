@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from lockgate.domain.finding import Finding
+from lockgate.domain.report.commands import inert
 from lockgate.domain.report.document import Report
 
 MAX_LISTED = 50
@@ -61,7 +62,7 @@ def _prose(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return a code span that ends nowhere in the text, and in no table cell."""
-    text = text.replace("|", "\\|") or " "
+    text = inert(text).replace("|", "\\|") or " "
     longest = max((len(run) for run in _TICKS.findall(text)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""

@@ -9,6 +9,8 @@ from typing import Any, cast
 from lockgate.evals.assertion import Grade
 
 ASSERT_SET = "assert-set"
+HOLDING = frozenset({ASSERT_SET, "property"})
+"""Types with assertions of their own in `assert`."""
 NEGATION = "not-"
 SIMILAR = frozenset({"similar", "similar:cosine", "similar:dot", "similar:euclidean"})
 
@@ -35,6 +37,8 @@ _ASKED: Mapping[str, str] = {
     "rubric": "llm-rubric factuality answer-relevance classifier",
     "retrieved": "context-recall context-relevance context-faithfulness",
     "choice": "select-best",
+    "program": "python",
+    "properties": "property metamorphic",
     "again": "deterministic permission semantic-coverage",
 }
 """Types that wait for a judge or a program, by their module in `asking`."""
@@ -44,7 +48,6 @@ _ALIASES: Mapping[str, str] = {
     "model-graded-factuality": "factuality",
 }
 _OTHERS: Mapping[str, str] = {
-    "python": "code; write it as a task's check",
     "ruby": "code; write it as a task's check",
     "webhook": "a request to a server",
     **dict.fromkeys(

@@ -98,7 +98,7 @@ def _notifications(report: Report, left_out: int) -> list[Json]:
                 "message": {"text": f"{summary.errors} case(s) ended in an error: {faults}"},
             }
         )
-    if not summary.total:
+    if not summary.total and not summary.untouched:
         notifications.append({"level": "error", "message": {"text": "no case ran"}})
     if left_out:
         notifications.append(

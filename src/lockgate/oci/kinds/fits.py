@@ -1,11 +1,14 @@
 """What of an artifact has to fit the others of its release."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest
 from lockgate.oci.kinds.artifact import Artifact
 from lockgate.oci.kinds.table import kind_of
+
+_USUAL: Final = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,8 @@ def fits_of(artifact: Artifact) -> Fits:
 
             asked = prompt.facts(artifact)
             return Fits(
-                runs_on=asked.runs_on,
+                # The usual role goes unsaid: then a server may fill it, which shows no artifact.
+                runs_on="" if asked.runs_on == _USUAL else asked.runs_on,
                 required=asked.required,
                 provided=asked.provided,
                 budget_tokens=asked.budget_tokens,

@@ -5,11 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from lockgate.domain.digest import JsonObject
+from lockgate.domain.report.commands import inert
 from lockgate.tasks.release_notes import changes, commits, links
 
 _SHORT = 7
 _MOST = 5
 _SPECIAL = re.compile(r"[\\*_\[\]<>#|~&@`!$+-]|^\d+[.)]")
+# Controls, bidirectional marks, zero-width and tag characters: a reader sees none of them, and a
+# model that reads the notes does. Joiners stay: scripts and emoji need them.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2060\ufeff\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
 _CODE = re.compile(r"(`[^`]+`)")
 _ESCAPED = re.compile(r"([\\*\[\]<>|~`$])|&(?=#?\w{1,30};)|(?<![^\W_])_|_(?![^\W_])")
 _MENTION = re.compile(r"(?<![\w`@/.])@([A-Za-z0-9][\w./-]*\w|[A-Za-z0-9])")
@@ -21,7 +27,9 @@ def escape(text: str) -> str:
     """Return `text` so that Markdown shows it as it is; code spans and addresses stay.
 
     A name after `@` becomes code: it must not call a person who happens to have that name.
+    Characters that nobody sees are left out.
     """
+    text = inert(_HIDDEN.sub("", text))
     if not _SPECIAL.search(text):
         return text
     parts = _CODE.split(text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lockgate.tasks.release_notes import bots
 from lockgate.tasks.release_notes.commits import Commit
 
+MAX_TEXT = 500
 _REFERENCE = re.compile(
     r"\s*(?:\((?:(?:pr|pull request|see|fixes|closes|resolves)\s)?(?:#|!|GH-)(\d{1,9})\)"
     r"|\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\])\s*$",
@@ -152,14 +153,17 @@ def is_release(subject: str) -> bool:
 
 
 def polish(text: str) -> str:
-    """Return a subject as a line: no final period; a capital, unless it begins with code."""
+    """Return a subject as a line: no final period; a capital, unless it begins with code.
+
+    What is past `MAX_TEXT` characters is cut: an entry is a line, whatever its author pasted.
+    """
     text = text.strip().rstrip(":;,").strip()
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
     first = text.partition(" ")[0]
     if first[:1].islower() and not _CODE_LIKE.search(first):
         text = text[:1].upper() + text[1:]
-    return text
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def words(text: str) -> tuple[str, ...]:

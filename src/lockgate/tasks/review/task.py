@@ -69,7 +69,8 @@ class Review:
             ),
             budget=Budget(inferences=1, output_tokens=MAX_TOKENS, timeout_s=60),
             cases=_CASES,
-            # The model words the summary, and no suite shows that this is better (bench/suites.py).
+            # The model words the summary; no suite shows that this is better:
+            # bench/model_against_rules.py.
             engine=EngineKind.RULES,
             plain="diff",
         )

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the suites of the built-in tasks with the rules and with the model, case by case.
 
-usage: bench/suites.py [HISTORIES]    (default ../shared/data/histories)
+usage: bench/model_against_rules.py [HISTORIES]    (default ../shared/data/histories)
 
 Both answer the same cases, so the difference is judged by pairs: an exact McNemar test and an
 interval of the difference. The default of a task is the engine that scored better.

@@ -1,0 +1,66 @@
+"""Bodies and queries of the admin API, decoded into their types and nothing else."""
+
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from lockgate.errors import InvalidInput
+from lockgate.server import strict
+from lockgate.server.exchange import JSON, Exchange
+from lockgate.server.failures import HttpFailure
+
+T = TypeVar("T", bound=msgspec.Struct)
+MAX_BODY = 64 << 10
+_MAX_FIELDS = 16
+_SHOWN = 200
+_NO_STORE = (b"cache-control", b"no-store")
+_encode = msgspec.json.Encoder().encode
+
+
+async def body_of(exchange: Exchange, kind: type[T]) -> T:
+    """Return the body.
+
+    Raises:
+        HttpFailure: it is too long, or something else than JSON.
+        InvalidInput: it does not fit.
+
+    """
+    kind_sent = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind_sent != JSON[1]:
+        raise HttpFailure(415, "unsupported-media-type", "the body is application/json")
+    decoder = msgspec.json.Decoder(kind)
+    value, _ = strict.decode(await exchange.body(MAX_BODY), decoder)
+    return value
+
+
+def query_of(exchange: Exchange, kind: type[T]) -> T:
+    """Return the query's parameters.
+
+    Raises:
+        InvalidInput: one is not known, is there twice, or does not fit.
+
+    """
+    try:
+        pairs = parse_qsl(
+            exchange.scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+        found = dict(pairs)
+        value = msgspec.convert(found, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"the query does not fit: {str(error)[:_SHOWN]}") from error
+    except ValueError as error:
+        raise InvalidInput(f"the query is malformed: {str(error)[:_SHOWN]}") from error
+    if len(found) != len(pairs):
+        raise InvalidInput("the query has a parameter twice")
+    return value
+
+
+async def respond(exchange: Exchange, answer: msgspec.Struct, *, status: int = 200) -> None:
+    """Send an answer that nobody on the way may keep."""
+    exchange.extra.append(_NO_STORE)
+    await exchange.respond(_encode(answer), status=status)

@@ -1,0 +1,323 @@
+"""The admin API over a real SQLite database, with a key for each role."""
+
+import json
+import sqlite3
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from lockgate.app.gateway_controls import Controls
+from server.serving import Served, serving
+from server.test_access import KEYS, bearer
+
+
+class Admin:
+    """An API and its database."""
+
+    def __init__(self, served: Served, database: Path) -> None:
+        self.served = served
+        self.database = database
+
+    def ask(self, role: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        response, answer = self.served.ask(method, f"/admin/{path}", body, bearer(role))
+        return response.status, answer
+
+    def rows(self, table: str) -> int:
+        with sqlite3.connect(self.database) as raw:
+            count: int = raw.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        raw.close()
+        return count
+
+    def events(self) -> list[dict[str, Any]]:
+        status, answer = self.ask("auditor", "GET", "audit")
+        assert status == 200
+        found: list[dict[str, Any]] = answer["data"]
+        return found
+
+
+@pytest.fixture
+def admin(tmp_path: Path) -> Generator[Admin]:
+    yield from served_at(tmp_path / "lockgate.db")
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Generator[Admin]:
+    """An API in which nothing is ever changed."""
+    yield from served_at(tmp_path_factory.mktemp("admin") / "lockgate.db")
+
+
+def served_at(database: Path) -> Generator[Admin]:
+    controls = Controls(billing=object())  # type: ignore[arg-type]  # there are prices
+    with serving(keys=KEYS, database=database, controls=controls) as served:
+        yield Admin(served, database)
+
+
+KEY = {"id": "ci", "team": "shop", "scopes": ["task:review", "model:*"]}
+
+
+def test_a_key_is_made_listed_rotated_and_revoked(admin: Admin) -> None:
+    status, made = admin.ask("admin", "POST", "keys", KEY)
+    assert (status, made["id"], made["secret"][:4]) == (201, "ci", "lgk_")
+    status, rotated = admin.ask("admin", "POST", "keys/ci/rotate", {"overlap_hours": 1})
+    assert (status, rotated["id"]) == (201, "ci")
+    assert rotated["secret"] != made["secret"]
+    status, listed = admin.ask("auditor", "GET", "keys")
+    (row,) = listed["data"]
+    assert (row["team"], row["roles"], row["created_by"]) == ("shop", ["caller"], "core/admin")
+    assert admin.ask("admin", "DELETE", "keys/ci")[0] == 200
+    (row,) = admin.ask("auditor", "GET", "keys")[1]["data"]
+    assert row["revoked_at"] is not None
+    assert admin.ask("admin", "DELETE", "keys/ci")[0] == 404
+
+
+def test_a_secret_is_shown_once_and_is_nowhere_else(admin: Admin) -> None:
+    response, made = admin.served.ask("POST", "/admin/keys", KEY, bearer("admin"))
+    assert response.headers["cache-control"] == "no-store"
+    _, rotated = admin.ask("admin", "POST", "keys/ci/rotate", {})
+    shown = [admin.ask("auditor", "GET", path)[1] for path in ("keys", "audit", "usage")]
+    stored = b"".join(file.read_bytes() for file in admin.database.parent.iterdir())
+    for secret in (made["secret"], rotated["secret"]):
+        assert secret not in json.dumps(shown)
+        assert secret.encode() not in stored
+
+
+def test_each_change_is_in_the_audit_log_as_the_callers(admin: Admin) -> None:
+    admin.ask("admin", "POST", "keys", KEY)
+    admin.ask("admin", "POST", "keys/ci/rotate", {})
+    admin.ask("admin", "DELETE", "keys/ci")
+    budget = {"account": "team:shop", "limit_nanos": "5"}
+    admin.ask("operator", "POST", "budgets", budget)
+    admin.ask("operator", "DELETE", "budgets?account=team:shop")
+    admin.ask("operator", "POST", "kills", {"what": "all", "reason": "incident-12"})
+    admin.ask("operator", "DELETE", "kills?what=all&reason=over")
+    events = admin.events()
+    assert [(event["action"], event["actor"], event["subject"]) for event in events] == [
+        ("kill.on", "core/operator", "all"),
+        ("kill.off", "core/operator", "all"),
+        ("budget.drop", "core/operator", "team:shop"),
+        ("budget.set", "core/operator", "team:shop"),
+        ("token.revoke", "core/admin", "ci"),
+        ("token.rotate", "core/admin", "ci"),
+        ("token.new", "core/admin", "ci"),
+    ]
+
+
+def test_what_fails_or_is_refused_changes_nothing_and_leaves_no_event(admin: Admin) -> None:
+    for role, method, path, body in (
+        ("operator", "POST", "keys", KEY),
+        ("auditor", "POST", "keys", KEY),
+        ("caller", "POST", "keys", KEY),
+        ("admin", "POST", "budgets", {"account": "team:shop", "limit_nanos": "5"}),
+        ("auditor", "POST", "kills", {"what": "all", "reason": "x"}),
+        ("admin", "DELETE", "kills?what=all&reason=x", None),
+    ):
+        assert admin.ask(role, method, path, body)[0] == 403, (role, path)
+    assert admin.ask("admin", "POST", "keys/ci/rotate", {})[0] == 404
+    assert admin.ask("operator", "DELETE", "budgets?account=team:shop")[0] == 404
+    assert admin.ask("operator", "DELETE", "kills?what=all&reason=x")[0] == 404
+    assert admin.events() == []
+    assert admin.rows("gateway_keys") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("keys", {**KEY, "created_by": "root"}),
+        ("keys", {**KEY, "secret": "lgk_mine"}),
+        ("keys", {**KEY, "digest": "0" * 64}),
+        ("keys", {**KEY, "created_at": "2020-01-01T00:00:00Z"}),
+        ("keys", {**KEY, "revoked_at": None}),
+        ("keys", {**KEY, "expires_at": None}),
+        ("keys", {**KEY, "roles": ["root"]}),
+        ("keys", {**KEY, "roles": "admin"}),
+        ("keys", {**KEY, "scopes": ["*"]}),
+        ("keys", {**KEY, "scopes": ["host:evil.example"]}),
+        ("keys", {**KEY, "scopes": ["task:review\n"]}),
+        ("keys", {**KEY, "expires_days": 3651}),
+        ("keys", {**KEY, "expires_days": -1}),
+        ("keys", {**KEY, "expires_days": 1.5}),
+        ("keys", {**KEY, "id": "a/b"}),
+        ("keys", {**KEY, "id": ""}),
+        ("keys", {**KEY, "id": "x" * 65}),
+        ("keys", {**KEY, "id": "ci\n"}),
+        ("keys", {**KEY, "team": "shop/ci"}),
+        ("keys", {"id": "ci"}),
+        ("keys", []),
+        ("keys", None),
+    ],
+)
+def test_a_body_with_anything_but_its_members_makes_no_key(
+    untouched: Admin, path: str, body: Any
+) -> None:
+    status, answer = untouched.ask("admin", "POST", path, body)
+    assert (status, answer["error"]["code"]) in {(400, "invalid-input"), (400, "usage")}
+    assert untouched.rows("gateway_keys") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("budgets", {"account": "team:shop", "limit_nanos": 5}),
+        ("budgets", {"account": "team:shop", "limit_nanos": "-5"}),
+        ("budgets", {"account": "team:shop", "limit_nanos": "5e3"}),
+        ("budgets", {"account": "team:shop", "limit_nanos": "9" * 19}),
+        ("budgets", {"account": "team:shop", "limit_nanos": "5", "spent_nanos": "0"}),
+        ("budgets", {"account": "shop", "limit_nanos": "5"}),
+        ("budgets", {"account": "model:m", "limit_nanos": "5"}),
+        ("budgets", {"account": "team:shop", "limit_nanos": "5", "period": "hour"}),
+        ("kills", {"what": "all"}),
+        ("kills", {"what": "all", "reason": ""}),
+        ("kills", {"what": "all", "reason": "\x1b[2J"}),
+        ("kills", {"what": "all", "reason": "a\nb"}),
+        ("kills", {"what": "all:review", "reason": "x"}),
+        ("kills", {"what": "task", "reason": "x"}),
+        ("kills", {"what": "task:", "reason": "x"}),
+        ("kills", {"what": "route:chat", "reason": "x"}),
+        ("kills", {"what": "all", "reason": "x", "actor": "somebody"}),
+        ("kills", {"what": "all", "reason": "x" * 501}),
+        ("kills", {"what": "all", "reason": "x", "leaves": "all"}),
+    ],
+)
+def test_a_body_that_does_not_fit_changes_nothing(untouched: Admin, path: str, body: Any) -> None:
+    status, answer = untouched.ask("operator", "POST", path, body)
+    assert (status, answer["error"]["code"]) == (400, "invalid-input")
+    assert untouched.events() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "keys?limit=0",
+        "keys?limit=1001",
+        "keys?limit=many",
+        "keys?limit=1&limit=2",
+        "keys?after=a%2Fb",
+        "keys?nothing=1",
+        "keys?limit",
+        "keys?%FF=1",
+        "keys?after=%FF",
+        "keys?" + "&".join(f"a{i}=1" for i in range(40)),
+        "budgets?account=x",
+        "usage?by=secret",
+        "usage?by=team;DROP TABLE keys".replace(" ", "%20"),
+        "usage?start_time=-1",
+        "usage?start_time=99999999999999999999",
+        "usage?start_time=NaN",
+        "audit?limit=201",
+        "audit?subject=",
+        "releases?task=review",
+        "promotions?task=%00",
+    ],
+)
+def test_a_query_that_does_not_fit_is_refused(untouched: Admin, path: str) -> None:
+    status, answer = untouched.ask("auditor", "GET", path)
+    assert (status, answer["error"]["code"]) == (400, "invalid-input")
+
+
+SQL = ["ci' OR '1'='1", "ci'; DROP TABLE gateway_keys; --", 'ci" OR ""="', "ci%00", "' OR 1=1 --"]
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_sql_in_a_name_is_a_name_that_nobody_has(admin: Admin, name: str) -> None:
+    admin.ask("admin", "POST", "keys", KEY)
+    for method, path in (("DELETE", "keys/{}"), ("POST", "keys/{}/rotate")):
+        body: Any = {} if method == "POST" else None
+        assert admin.ask("admin", method, path.format(quote(name)), body)[0] == 404
+    assert admin.ask("admin", "POST", "keys", {**KEY, "id": name})[0] == 400
+    _, found = admin.ask("auditor", "GET", f"audit?subject={quote(name)}")
+    assert found["data"] == []
+    assert admin.ask("operator", "DELETE", f"budgets?account=team:{quote(name)}")[0] == 400
+    (row,) = admin.ask("auditor", "GET", "keys")[1]["data"]
+    assert (row["id"], row["revoked_at"]) == ("ci", None)
+    assert len(admin.events()) == 1
+
+
+def test_a_rotation_that_is_sent_again_prolongs_no_secret(admin: Admin) -> None:
+    admin.ask("admin", "POST", "keys", KEY)
+    first = admin.ask("admin", "POST", "keys/ci/rotate", {"overlap_hours": 1})[1]
+    again = admin.ask("admin", "POST", "keys/ci/rotate", {"overlap_hours": 2000})[1]
+    assert first["secret"] != again["secret"]
+    with sqlite3.connect(admin.database) as raw:
+        ends = [row[0] for row in raw.execute("SELECT expires_at FROM gateway_secrets")]
+    raw.close()
+    # The one that was made, and ended by the first rotation, still ends then.
+    assert min(filter(None, ends)) <= first["old_until"].replace("Z", "+00:00")
+    assert ends.count(None) == 1
+
+
+def test_an_id_is_given_once_even_after_its_key_was_revoked(admin: Admin) -> None:
+    admin.ask("admin", "POST", "keys", KEY)
+    status, answer = admin.ask("admin", "POST", "keys", KEY)
+    assert (status, answer["error"]["code"]) == (409, "taken")
+    admin.ask("admin", "DELETE", "keys/ci")
+    assert admin.ask("admin", "POST", "keys", {**KEY, "roles": ["admin"]})[0] == 409
+    assert admin.ask("admin", "POST", "keys/ci/rotate", {})[0] == 404
+
+
+def test_a_body_that_is_huge_deep_twice_named_or_no_json_is_refused(admin: Admin) -> None:
+    ask = admin.served.ask
+    json_type = bearer("admin")
+    huge = b'{"id": "' + b"a" * 70_000 + b'"}'
+    assert ask("POST", "/admin/keys", huge, json_type)[0].status == 413
+    deep = b'{"id":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    assert ask("POST", "/admin/keys", deep, json_type)[0].status == 400
+    twice = b'{"id":"ci","team":"shop","roles":["caller"],"roles":["admin"]}'
+    assert ask("POST", "/admin/keys", twice, json_type)[0].status == 400
+    text = {**json_type, "Content-Type": "text/plain"}
+    assert ask("POST", "/admin/keys", json.dumps(KEY).encode(), text)[0].status == 415
+    assert ask("POST", "/admin/keys", b"id=ci&team=shop", json_type)[0].status == 400
+    assert admin.rows("gateway_keys") == 0
+
+
+def test_the_list_of_keys_comes_in_pages(admin: Admin) -> None:
+    for name in ("c", "a", "b"):
+        admin.ask("admin", "POST", "keys", {**KEY, "id": name})
+    _, page = admin.ask("auditor", "GET", "keys?limit=2")
+    assert ([row["id"] for row in page["data"]], page["has_more"]) == (["a", "b"], True)
+    _, page = admin.ask("auditor", "GET", "keys?limit=2&after=b")
+    assert ([row["id"] for row in page["data"]], page["has_more"]) == (["c"], False)
+
+
+def test_a_budget_is_set_listed_and_dropped(admin: Admin) -> None:
+    budget = {"account": "team:shop", "period": "day", "limit_nanos": "5000000000"}
+    assert admin.ask("operator", "POST", "budgets", budget)[0] == 200
+    (row,) = admin.ask("auditor", "GET", "budgets")[1]["data"]
+    assert (row["account"], row["period"][:4]) == ("team:shop", "day:")
+    assert (row["limit_nanos"], row["spent_nanos"]) == ("5000000000", "0")
+    assert admin.ask("operator", "DELETE", "budgets?account=team:shop")[0] == 404  # by month
+    assert admin.ask("operator", "DELETE", "budgets?account=team:shop&period=day")[0] == 200
+    assert admin.ask("auditor", "GET", "budgets")[1]["data"] == []
+
+
+def test_without_prices_there_are_no_budgets(tmp_path: Path) -> None:
+    with serving(keys=KEYS, database=tmp_path / "lockgate.db") as served:
+        body = {"account": "team:shop", "limit_nanos": "5"}
+        response, answer = served.ask("POST", "/admin/budgets", body, bearer("operator"))
+        assert (response.status, answer["error"]["code"]) == (409, "no-prices")
+
+
+def test_what_is_turned_off_is_listed_until_it_is_turned_on(admin: Admin) -> None:
+    wanted = {"what": "task:review", "leaves": "nothing", "reason": "leaks names"}
+    assert admin.ask("operator", "POST", "kills", wanted)[0] == 201
+    (row,) = admin.ask("auditor", "GET", "kills")[1]["data"]
+    assert (row["what"], row["leaves"], row["reason"]) == ("task:review", "nothing", "leaks names")
+    assert row["actor"] == "core/operator"
+    assert admin.ask("operator", "DELETE", "kills?what=task:review&reason=fixed")[0] == 200
+    assert admin.ask("auditor", "GET", "kills")[1]["data"] == []
+
+
+def test_the_route_table_is_shown_as_it_is(admin: Admin) -> None:
+    _, answer = admin.ask("auditor", "GET", "routes")
+    shown = {(row["method"], row["path"]): row["role"] for row in answer["data"]}
+    assert shown == {(route.method, route.path): route.role for route in admin.served.routes}
+    assert shown["POST", "/admin/keys"] == "admin"
+    assert shown["POST", "/admin/kills"] == "operator"
+
+
+def test_nothing_ran_yet(admin: Admin) -> None:
+    assert admin.ask("auditor", "GET", "releases")[1]["data"] == []
+    assert admin.ask("auditor", "GET", "promotions?environment=prod&task=review")[1]["data"] == []
+    assert admin.ask("auditor", "GET", "usage?by=model&start_time=5&end_time=1")[1]["data"] == []
