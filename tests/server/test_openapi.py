@@ -28,13 +28,14 @@ CHECKS = (
 
 
 @pytest.fixture(scope="module")
-def served() -> Generator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
+    database = tmp_path_factory.mktemp("api") / "lockgate.db"
     with mock_model() as mock:
 
         async def models() -> Any:
             return {"m": upstream("m", mock.port)}
 
-        with serving(models, keys={"admin": KEY}) as found:
+        with serving(models, keys={"admin": KEY}, database=database) as found:
             yield found
 
 
