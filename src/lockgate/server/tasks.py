@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from lockgate.app.calls import new_id
+from lockgate.app.gateway_controls import Controls
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
 from lockgate.errors import InvalidInput, LockgateError, NotFound
@@ -20,6 +21,8 @@ from lockgate.ports import Task
 from lockgate.server import strict
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
+from lockgate.server.holding import take
+from lockgate.traffic.kill_switch import Leaves
 
 JSON_TYPES = frozenset({b"application/json", b""})
 TEXT_TYPES = frozenset({b"text/plain", b"text/x-diff", b"text/x-patch"})
@@ -32,6 +35,7 @@ KEPT_S = 24 * 3600.0
 _SHOWN = 80
 _KEY_CHARACTERS = 255
 _MOST_FIELDS = 16
+_CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Tasks:
     tasks: Mapping[str, Task]
     answer: Callable[[Call], Awaitable[Answer]]
     engine_of: Callable[[str], EngineKind]
+    controls: Controls
     default_class: DataClass
     max_body_bytes: int
     jobs: "OrderedDict[str, Job]" = field(default_factory=OrderedDict)
@@ -165,10 +170,29 @@ class Tasks:
                 f"there is no engine `{wanted[-1][:_SHOWN]}`", hint="it is `model` or `rules`"
             ) from None
 
+    def _allowed(self, task: Task, engine: EngineKind) -> EngineKind:
+        """Return what may answer: the rules, where models are turned off for the task.
+
+        Raises:
+            HttpFailure: the task is turned off altogether.
+
+        """
+        off = self.controls.switch.now.of_task(task.spec.name)
+        if off is None:
+            return engine
+        if off.leaves is Leaves.NOTHING:
+            raise HttpFailure(
+                503,
+                "turned-off",
+                f"`{task.spec.name}` is turned off since {off.at}: {off.reason}",
+            )
+        return EngineKind.RULES
+
     async def _begin(self, exchange: Exchange, task: Task) -> Job:
         """Start a call, or find the one that had the same idempotency key."""
-        engine = self._engine(exchange, task)
+        engine = self._allowed(task, self._engine(exchange, task))
         body = await exchange.body(self.max_body_bytes)
+        take(self.controls, exchange, tokens=len(body) // _CHARACTERS_A_TOKEN)
         owner = _owner(exchange)
         key = exchange.headers.get(b"idempotency-key")
         if key is not None and not 0 < len(key) <= _KEY_CHARACTERS:
