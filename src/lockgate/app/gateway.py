@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from lockgate.app.billing import Billing
 from lockgate.app.books import load_prices, open_books, spool_root
 from lockgate.app.gateway_access import Keyring, LocalCaller
-from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_admin import StateBridge
+from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_controls import (
     Controls,
     Switch,
