@@ -99,6 +99,12 @@ class Flaky:
         if self._count % 2:
             raise StorageFailed("the answer was lost")
 
+    async def read(self, name: str) -> str | None:
+        return await self._state.read(name)
+
+    async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+        await self._state.change(name, change)
+
 
 async def persist(work: Callable[[], object]) -> None:
     """Try until it works, as the keeper does."""
