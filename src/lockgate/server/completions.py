@@ -80,6 +80,7 @@ class Completions:
     default_class: DataClass
     max_body_bytes: int
     max_output_tokens: int
+    caps_answers: bool
 
     async def chat(self, exchange: Exchange) -> None:
         """Answer `POST /v1/chat/completions`."""
@@ -250,7 +251,7 @@ class Completions:
                 # A stream that does not say what it took could not be booked.
                 asked.stream_options = StreamOptions(include_usage=True)
                 changed = True
-            if self.controls.billing is not None and not _limit(asked):
+            if self.caps_answers and not _limit(asked):
                 # What is reserved for an answer is also the most that it may be.
                 asked.max_tokens = self.max_output_tokens
                 changed = True
