@@ -116,5 +116,7 @@ def check_names(policies: Iterable[Policy], known: set[str]) -> None:
         near = difflib.get_close_matches(name, known, n=1)
         raise InvalidConfig(
             f"there is no guard rule `{name}`",
-            hint=f"did you mean `{near[0]}`?" if near else "list them with `lockgate guard list`",
+            hint=f"did you mean `{near[0]}`?"
+            if near
+            else "the rules are in docs/concepts/guards.md",
         )
