@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from lockgate.app.billing import Billing
 from lockgate.app.books import load_prices, open_books, spool_root
+from lockgate.app.calls import new_id
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
@@ -17,7 +18,9 @@ from lockgate.app.gateway_controls import (
     Switch,
     breakers,
     exact_cache,
+    exchange_limits,
     guards,
+    queues,
     rate_limits,
 )
 from lockgate.app.gateway_engine import EngineRoom
@@ -35,12 +38,15 @@ from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
+from lockgate.traffic.elsewhere import SharedElsewhere
 from lockgate.upstream.address import Pinned, pin
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
 from lockgate.upstream.reply import Client
 
 _LOG = logging.getLogger("lockgate.gateway")
+_EMBEDDED_AT_A_TIME = {"llama_cpp": 1, "onnx": 4}
+"""llama.cpp runs one request after the other; the embedder has a few threads."""
 _USABLE = frozenset({State.PULLED, State.BUILTIN})
 _GENERATING = "llama_cpp"
 _EMBEDDING = "onnx"
@@ -89,26 +95,32 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         backends = engine.answering.inferring.backends
         models: dict[str, ServedModel] = _embedded(loaded, environment, backends)
         slow_s: dict[str, float] = {}
+        at_a_time: dict[str, int] = {}
         for name, backend in loaded.config.backends.items():
             if isinstance(backend, OpenAIBackend) and backend.models:
                 pinned = await _pin(name, backend)
                 client = _client(pinned, backend.limits, environment)
                 stack.push_async_callback(client.close)
+                at_a_time[name] = backend.limits.connections
                 slow_s[name] = backend.limits.first_byte_s / 2
                 _add(models, _upstream(name, backend, pinned, client, environment))
         gate, jobs = open_authenticator(
             loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
         )
-        switch, admin = Switch(), StateBridge()
+        switch, admin, shared = Switch(), StateBridge(), SharedElsewhere()
+        limits = rate_limits(settings.limits)
         books = stack.enter_context(
             open_books(
                 lambda: open_store(loaded, environment),
                 spool_root(environment),
                 clock=_now,
                 failed=_failed,
-                jobs=[*jobs, switch.follow(_failed), admin.follow],
+                jobs=[*jobs, switch.follow(_failed), admin.follow, shared.serve],
             )
         )
+        if limits is not None:
+            sharing = asyncio.create_task(exchange_limits(limits, shared, replica=new_id()))
+            stack.callback(sharing.cancel)
         audit: AuditSink = NoAudit()
         if settings.record_calls:
             audit = grouped = GroupedAudit(books)
@@ -126,7 +138,8 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             engine=room,
             audit=audit,
             controls=Controls(
-                limits=rate_limits(settings.limits),
+                limits=limits,
+                queues=queues({**at_a_time, **_EMBEDDED_AT_A_TIME}),
                 switch=switch,
                 billing=billing,
                 breakers=breakers(slow_s),

@@ -13,12 +13,16 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
 from lockgate.errors import LockgateError
 from lockgate.guards.pipeline import Pipeline
-from lockgate.ports import GatewayState
+from lockgate.ports import GatewayState, SharedState
 from lockgate.traffic.breaker import Breaker, BreakerSettings
 from lockgate.traffic.bucket import Limit
+from lockgate.traffic.concurrency import FixedConcurrency
 from lockgate.traffic.kill_switch import EVERY_S, Kills, KillSwitch
+from lockgate.traffic.queue import Queue, QueueSettings
 from lockgate.traffic.rate_limits import Limits, RateLimits
 from lockgate.traffic.retry_budget import RetryBudget
+from lockgate.traffic.shared_limits import EVERY_S as EXCHANGE_S
+from lockgate.traffic.shared_limits import SharedLimits
 from lockgate.upstream.cache import ExactCache
 
 _MINUTE_S = 60.0
@@ -43,6 +47,27 @@ class Switch:
                 await _until(stop, EVERY_S)
 
         return work
+
+
+async def exchange_limits(limits: RateLimits, shared: SharedState, *, replica: str) -> None:
+    """Keep the limits in step with the other replicas, until cancelled.
+
+    While the database is away each replica keeps to its part of every limit.
+    """
+    sharing = SharedLimits(
+        limits, shared, replica=replica, clock=time.monotonic, wall_clock=time.time
+    )
+    while True:
+        await sharing.exchange()
+        await asyncio.sleep(EXCHANGE_S)
+
+
+def queues(backends: Mapping[str, int]) -> dict[str, Queue]:
+    """Return a queue for each backend; the value is how many requests it takes at a time."""
+    return {
+        name: Queue(FixedConcurrency(most), QueueSettings(), clock=time.monotonic)
+        for name, most in backends.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +114,8 @@ class Controls:
     billing: Billing | None = None
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     """By upstream."""
+    queues: Mapping[str, Queue] = field(default_factory=dict)
+    """By backend."""
     retries: RetryBudget = field(default_factory=RetryBudget)
     cache: ExactCache | None = None
     guards: Guards | None = None

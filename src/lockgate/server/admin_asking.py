@@ -50,6 +50,8 @@ def query_of(exchange: Exchange, kind: type[T]) -> T:
             max_num_fields=_MAX_FIELDS,
         )
         found = dict(pairs)
+        if "null" in {text.lower() for text in found.values()}:
+            raise InvalidInput("the query has `null` for a value", hint="leave it out")
         value = msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"the query does not fit: {str(error)[:_SHOWN]}") from error

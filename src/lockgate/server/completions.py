@@ -7,6 +7,7 @@ What was held is given back, and the call is noted, however it ends.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -24,7 +25,7 @@ from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
-from lockgate.server.holding import Held, hold
+from lockgate.server.holding import Held, hold, place_in
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
@@ -199,8 +200,9 @@ class Completions:
                 return
             exchange.cache = b"miss"
             self.meter.looked_up("miss")
-        note.made = True
-        reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
+        async with self._place(exchange, model, note):
+            note.made = True
+            reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
         if reply.status != _OK:
             raise passing.refused(model.upstream, reply)
         note.usage = passing.usage_of(model.upstream, reply.body)
@@ -221,14 +223,21 @@ class Completions:
         wants_usage: bool,
     ) -> None:
         exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
-        note.made = True
-        source = await Asking(self.controls, self.meter).open(exchange, model, request)
-        try:
-            assert note.guarding is not None, "made with the note"
-            relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
-            await relay.run(source)
-        finally:
-            source.close()
+        async with self._place(exchange, model, note):
+            note.made = True
+            source = await Asking(self.controls, self.meter).open(exchange, model, request)
+            try:
+                assert note.guarding is not None, "made with the note"
+                relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+                await relay.run(source)
+            finally:
+                source.close()
+
+    def _place(
+        self, exchange: Exchange, model: UpstreamModel, note: Note
+    ) -> AbstractAsyncContextManager[object]:
+        cost = note.held.estimate if note.held is not None else 1
+        return place_in(self.controls, exchange, model.upstream, cost)
 
     def _request(
         self, model: UpstreamModel, asked: Asked, encoded: bytes, endpoint: str

@@ -28,6 +28,8 @@ _WANTED = frozenset(
         b"accept",
         b"traceparent",
         b"x-lockgate-data-class",
+        b"x-lockgate-class",
+        b"x-lockgate-deadline-s",
     }
 )
 JSON = (b"content-type", b"application/json")

@@ -2,8 +2,8 @@
 
 import math
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 from lockgate.app.billing import Bill, BilledCall
 from lockgate.app.gateway_controls import Controls
@@ -12,9 +12,14 @@ from lockgate.errors import Overloaded
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure
 from lockgate.server.replies import Usage
+from lockgate.traffic.lane import Klass
+from lockgate.traffic.rate_limits import Taken
 
 _CHARACTERS_A_TOKEN = 4
 _RETRY_S = 1.0
+_ONLINE_S = 120.0
+_BATCH_S = 3600.0
+_DEADLINE_DIGITS = 5
 
 
 @dataclass(slots=True)
@@ -23,7 +28,7 @@ class Held:
 
     controls: Controls
     estimate: int
-    taken: Any = None
+    taken: Taken | None = None
     bill: Bill | None = None
     nanos: int = 0
     streamed_characters: int = 0
@@ -72,16 +77,7 @@ async def hold(
     caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
     held = Held(controls, estimate)
-    if controls.limits is not None:
-        route = exchange.route.name
-        taken = controls.limits.take(
-            (f"key:{caller.key}", f"team:{caller.team}", f"route:{route}"), tokens=estimate
-        )
-        exchange.extra += taken.headers()
-        if not taken.allowed:
-            exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
-            raise _limited(taken.retry_after_s)
-        held.taken = taken
+    held.taken = take(controls, exchange, tokens=estimate)
     if controls.billing is not None:
         call = BilledCall(
             id=exchange.id,
@@ -95,6 +91,49 @@ async def hold(
         ceiling = TokenCounts(input_tokens=sent, output_tokens=output_tokens)
         held.bill = await controls.billing.open(call, ceiling)
     return held
+
+
+def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None:
+    """Take a place in every limit of the caller; None where there are none.
+
+    Raises:
+        HttpFailure: a limit is reached; the answer says until when.
+
+    """
+    if controls.limits is None:
+        return None
+    caller = exchange.caller
+    subjects = (f"key:{caller.key}", f"team:{caller.team}", f"route:{exchange.route.name}")
+    taken = controls.limits.take(subjects, tokens=tokens)
+    exchange.extra += taken.headers()
+    if not taken.allowed:
+        exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
+        raise _limited(taken.retry_after_s)
+    return taken
+
+
+def place_in(
+    controls: Controls, exchange: Exchange, backend: str, cost: int
+) -> AbstractAsyncContextManager[object]:
+    """Return what is entered to get a place at a backend, and left to give it back.
+
+    `X-Lockgate-Class: batch` says that nobody waits for the answer, and `X-Lockgate-Deadline-S`
+    how long it is of use. Entering raises Overloaded when it could not be in time.
+    """
+    queue = controls.queues.get(backend)
+    if queue is None:
+        return nullcontext()
+    klass, patience_s = _urgency(exchange)
+    return queue.slot(cost, klass, time.monotonic() + patience_s)
+
+
+def _urgency(exchange: Exchange) -> tuple[Klass, float]:
+    batch = exchange.headers.get(b"x-lockgate-class", b"") == b"batch"
+    klass = Klass.BATCH if batch else Klass.ONLINE
+    wanted = exchange.headers.get(b"x-lockgate-deadline-s", b"")
+    if wanted.isdigit() and len(wanted) <= _DEADLINE_DIGITS:
+        return klass, float(wanted)
+    return klass, _BATCH_S if batch else _ONLINE_S
 
 
 def _refuse_if_off(controls: Controls, model: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from lockgate.app.calls import new_id
+from lockgate.app.gateway_controls import Controls
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
 from lockgate.errors import InvalidInput, LockgateError, NotFound
@@ -20,6 +21,8 @@ from lockgate.ports import Task
 from lockgate.server import strict
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
+from lockgate.server.holding import take
+from lockgate.traffic.kill_switch import Leaves
 
 JSON_TYPES = frozenset({b"application/json", b""})
 TEXT_TYPES = frozenset({b"text/plain", b"text/x-diff", b"text/x-patch"})
@@ -31,6 +34,8 @@ MAX_KEPT = 2_000
 KEPT_S = 24 * 3600.0
 _SHOWN = 80
 _KEY_CHARACTERS = 255
+_MOST_FIELDS = 16
+_CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(slots=True)
@@ -53,6 +58,7 @@ class Tasks:
     tasks: Mapping[str, Task]
     answer: Callable[[Call], Awaitable[Answer]]
     engine_of: Callable[[str], EngineKind]
+    controls: Controls
     default_class: DataClass
     max_body_bytes: int
     jobs: "OrderedDict[str, Job]" = field(default_factory=OrderedDict)
@@ -139,7 +145,7 @@ class Tasks:
         return task
 
     def _form(self, exchange: Exchange, task: Task) -> str:
-        query = parse_qs(exchange.scope["query_string"].decode("latin-1"), max_num_fields=16)
+        query = _query(exchange)
         unknown = sorted(query.keys() - {"format", "engine"})
         if unknown:
             raise InvalidInput(
@@ -154,8 +160,7 @@ class Tasks:
         return form
 
     def _engine(self, exchange: Exchange, task: Task) -> EngineKind:
-        query = parse_qs(exchange.scope["query_string"].decode("latin-1"), max_num_fields=16)
-        wanted = query.get("engine")
+        wanted = _query(exchange).get("engine")
         if wanted is None:
             return self.engine_of(task.spec.name)
         try:
@@ -165,10 +170,29 @@ class Tasks:
                 f"there is no engine `{wanted[-1][:_SHOWN]}`", hint="it is `model` or `rules`"
             ) from None
 
+    def _allowed(self, task: Task, engine: EngineKind) -> EngineKind:
+        """Return what may answer: the rules, where models are turned off for the task.
+
+        Raises:
+            HttpFailure: the task is turned off altogether.
+
+        """
+        off = self.controls.switch.now.of_task(task.spec.name)
+        if off is None:
+            return engine
+        if off.leaves is Leaves.NOTHING:
+            raise HttpFailure(
+                503,
+                "turned-off",
+                f"`{task.spec.name}` is turned off since {off.at}: {off.reason}",
+            )
+        return EngineKind.RULES
+
     async def _begin(self, exchange: Exchange, task: Task) -> Job:
         """Start a call, or find the one that had the same idempotency key."""
-        engine = self._engine(exchange, task)
+        engine = self._allowed(task, self._engine(exchange, task))
         body = await exchange.body(self.max_body_bytes)
+        take(self.controls, exchange, tokens=len(body) // _CHARACTERS_A_TOKEN)
         owner = _owner(exchange)
         key = exchange.headers.get(b"idempotency-key")
         if key is not None and not 0 < len(key) <= _KEY_CHARACTERS:
@@ -241,6 +265,14 @@ class Tasks:
         text = task.render(answer, form) + "\n"
         kind = (b"content-type", b"text/plain; charset=utf-8")
         await exchange.respond(text.encode("utf-8"), kind=kind)
+
+
+def _query(exchange: Exchange) -> dict[str, list[str]]:
+    text = exchange.scope["query_string"].decode("latin-1")
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise InvalidInput(f"the query has more than {_MOST_FIELDS} fields") from None
 
 
 async def _input(exchange: Exchange, task: Task, body: bytes) -> JsonObject:
