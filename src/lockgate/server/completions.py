@@ -209,8 +209,9 @@ class Completions:
         note.usage = passing.usage_of(model.upstream, reply.body)
         assert note.guarding is not None, "made with the note"
         body = note.guarding.whole(reply.body)
-        if cache is not None:
-            # As it came: what placeholders stand for is another thing in another call.
+        if cache is not None and body is reply.body:
+            # What the guards have changed is not kept: neither what was there, nor what a
+            # placeholder stands for in this one call.
             cache.put(place, reply.body)
         await exchange.respond(body)
 
