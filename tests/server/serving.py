@@ -22,9 +22,10 @@ from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config, ServerKey, ServerSettings
-from lockgate.domain.call import Answer, Call, DataClass
+from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.policy import authorise
+from lockgate.domain.usage import Usage
 from lockgate.errors import InvalidInput, LockgateError, Unavailable
 from lockgate.ports import Task
 from lockgate.server.build import build
@@ -66,11 +67,12 @@ class FakeEngine:
             at=NOON,
             task=call.task,
             output={"risk": risk},
-            engine=call.engine,
-            degraded=(),
+            engine=EngineKind.RULES if call.without_models else call.engine,
+            degraded=(call.without_models,) if call.without_models else (),
             evidence=(),
             confidence=None,
             release=Digest.of(b"release"),
+            usage=Usage(input_tokens=30, output_tokens=10),
         )
 
     def refuse_if_full(self) -> None:

@@ -83,7 +83,8 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
     settings = loaded.config.server
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
-        room = EngineRoom(loaded, environment)
+        switch, admin = Switch(), StateBridge()
+        room = EngineRoom(loaded, environment, switch)
         stack.push_async_callback(room.stop)
         engine = await room.start()
         backends = engine.answering.inferring.backends
@@ -99,7 +100,6 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         gate, jobs = open_authenticator(
             loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
         )
-        switch, admin = Switch(), StateBridge()
         books = stack.enter_context(
             open_books(
                 lambda: open_store(loaded, environment),

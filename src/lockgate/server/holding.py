@@ -3,7 +3,6 @@
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from lockgate.app.billing import Bill, BilledCall
 from lockgate.app.gateway_controls import Controls
@@ -12,6 +11,7 @@ from lockgate.errors import Overloaded
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure
 from lockgate.server.replies import Usage
+from lockgate.traffic.rate_limits import Taken
 
 _CHARACTERS_A_TOKEN = 4
 _RETRY_S = 1.0
@@ -23,7 +23,7 @@ class Held:
 
     controls: Controls
     estimate: int
-    taken: Any = None
+    taken: Taken | None = None
     bill: Bill | None = None
     nanos: int = 0
     streamed_characters: int = 0
@@ -71,17 +71,7 @@ async def hold(
         _refuse_if_off(controls, model)
     caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
-    held = Held(controls, estimate)
-    if controls.limits is not None:
-        route = exchange.route.name
-        taken = controls.limits.take(
-            (f"key:{caller.key}", f"team:{caller.team}", f"route:{route}"), tokens=estimate
-        )
-        exchange.extra += taken.headers()
-        if not taken.allowed:
-            exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
-            raise _limited(taken.retry_after_s)
-        held.taken = taken
+    held = Held(controls, estimate, taken=take(controls, exchange, tokens=estimate))
     if controls.billing is not None:
         call = BilledCall(
             id=exchange.id,
@@ -95,6 +85,26 @@ async def hold(
         ceiling = TokenCounts(input_tokens=sent, output_tokens=output_tokens)
         held.bill = await controls.billing.open(call, ceiling)
     return held
+
+
+def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None:
+    """Take a place in the limits of the key, the team and the route; None: there are no limits.
+
+    Raises:
+        HttpFailure: one is reached; the answer says until when.
+
+    """
+    if controls.limits is None:
+        return None
+    caller, route = exchange.caller, exchange.route.name
+    taken = controls.limits.take(
+        (f"key:{caller.key}", f"team:{caller.team}", f"route:{route}"), tokens=tokens
+    )
+    exchange.extra += taken.headers()
+    if not taken.allowed:
+        exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
+        raise _limited(taken.retry_after_s)
+    return taken
 
 
 def _refuse_if_off(controls: Controls, model: str) -> None:
