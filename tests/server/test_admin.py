@@ -206,6 +206,10 @@ def test_a_body_that_does_not_fit_changes_nothing(untouched: Admin, path: str, b
         "usage?start_time=-1",
         "usage?start_time=99999999999999999999",
         "usage?start_time=NaN",
+        "usage?start_time=null",
+        "usage?start_time=1.5",
+        "usage?start_time=",
+        "keys?after=",
         "audit?limit=201",
         "audit?subject=",
         "releases?task=review",
@@ -270,6 +274,11 @@ def test_a_body_that_is_huge_deep_twice_named_or_no_json_is_refused(admin: Admin
     assert ask("POST", "/admin/keys", json.dumps(KEY).encode(), text)[0].status == 415
     assert ask("POST", "/admin/keys", b"id=ci&team=shop", json_type)[0].status == 400
     assert admin.rows("gateway_keys") == 0
+
+
+def test_a_number_is_whole_however_it_is_written(admin: Admin) -> None:
+    assert admin.ask("admin", "POST", "keys", {**KEY, "expires_days": 3.0})[0] == 201
+    assert admin.ask("admin", "POST", "keys", {**KEY, "id": "b", "expires_days": 3e400})[0] == 400
 
 
 def test_the_list_of_keys_comes_in_pages(admin: Admin) -> None:

@@ -25,8 +25,8 @@ class KeyAdmin:
         """Answer with the keys, revoked ones included."""
         asked = query_of(exchange, documents.KeyQuery)
         found = sorted(await self.bridge.do(list_keys), key=lambda key: key.id)
-        after = asked.after
-        rows = [key for key in found if after is None or key.id > after]
+        after = asked.after or ""
+        rows = [key for key in found if key.id > after]
         data = [_document(key) for key in rows[: asked.limit]]
         await respond(exchange, documents.Keys(data=data, has_more=len(rows) > asked.limit))
 
