@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,8 +14,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from cli.test_serve import EVAL, Process, configure, serving
+from cli.test_serve import EVAL, ROOT, Process, configure, serving
 from lockgate.cli.main import execute
+from programs import require
 from upstream.mock_model import MockModel, mock_model
 
 PRICES = """
@@ -180,6 +183,21 @@ def test_what_the_command_line_turns_off_is_off_in_a_running_gateway_within_a_se
         assert ("all", "ops/root") in listed
         assert root.ask("DELETE", "/admin/kills?what=all&reason=over")[0] == 200
         assert root.until(200, root.chat)[0] < SOON_S
+
+
+def test_the_commands_of_the_guide_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    require("curl")
+    guide = (ROOT / "docs" / "guides" / "operation.md").read_text("utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) >= 6
+    with mock_model() as mock, operated(folder, mock, capsys) as (process, root):
+        environment = {**os.environ, "URL": process.url, "KEY": root.secret}
+        script = "set -e\n" + "".join(blocks)
+        done = subprocess.run(
+            ["bash", "-c", script], env=environment, check=False, capture_output=True
+        )
+        assert done.returncode == 0, done.stdout.decode()
+        assert root.ask("GET", "/admin/kills")[1]["data"] == []
 
 
 def test_the_api_answers_while_the_serving_loop_does(
