@@ -21,7 +21,7 @@ def refused(error: LockgateError) -> None:
 @contextmanager
 def opened(folder: Path, bridge: StateBridge) -> Generator[Background]:
     background = Background(
-        lambda: open_sqlite(folder / "lockgate.db"), [bridge.follow], failed=refused
+        lambda: open_sqlite(folder / "lockgate.db"), [bridge.follow], failed=refused, name="admin"
     )
     background.start()
     try:
@@ -45,7 +45,7 @@ def test_work_is_done_on_the_thread_of_the_database_and_its_answer_comes_back(
 ) -> None:
     bridge = StateBridge()
     with opened(tmp_path, bridge):
-        assert asyncio.run(bridge.do(where)) == "lockgate-books"
+        assert asyncio.run(bridge.do(where)) == "admin"
         assert asyncio.run(bridge.do(kills)).kills == ()
 
 
@@ -93,7 +93,7 @@ def test_there_is_a_bound_to_how_much_is_done_at_once(tmp_path: Path) -> None:
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert await bridge.do(where) == "lockgate-books"
+        assert await bridge.do(where) == "admin"
 
     bridge = StateBridge(most=2)
     with opened(tmp_path, bridge):

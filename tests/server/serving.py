@@ -14,10 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lockgate.app.background import Background
 from lockgate.app.gateway import Gateway
 from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
-from lockgate.app.gateway_admin import StateBridge
+from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
 from lockgate.config.load import Loaded
@@ -183,20 +182,15 @@ def serving(
 
 @contextmanager
 def _bridge(database: Path | None) -> Generator[StateBridge]:
-    bridge = StateBridge()
     if database is None:
-        yield bridge
+        yield StateBridge()
         return
-    background = Background(lambda: open_sqlite(database), [bridge.follow], failed=_raise)
-    background.start()
-    try:
+    with open_bridge(lambda: open_sqlite(database), failed=_raise) as bridge:
         until = time.monotonic() + 10
         while not bridge.is_open:
             assert time.monotonic() < until
             time.sleep(0.005)
         yield bridge
-    finally:
-        assert background.stop(10)
 
 
 def _raise(error: LockgateError) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from lockgate.app.billing import Billing
 from lockgate.app.books import load_prices, open_books, spool_root
 from lockgate.app.gateway_access import Keyring, LocalCaller
-from lockgate.app.gateway_admin import StateBridge
+from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_controls import (
     Controls,
@@ -83,7 +83,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
     settings = loaded.config.server
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
-        switch, admin = Switch(), StateBridge()
+        switch = Switch()
         room = EngineRoom(loaded, environment, switch)
         stack.push_async_callback(room.stop)
         engine = await room.start()
@@ -106,13 +106,16 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 spool_root(environment),
                 clock=_now,
                 failed=_failed,
-                jobs=[*jobs, switch.follow(_failed), admin.follow],
+                jobs=[*jobs, switch.follow(_failed)],
             )
         )
         audit: AuditSink = NoAudit()
         if settings.record_calls:
             audit = grouped = GroupedAudit(books)
             stack.callback(grouped.close)
+        admin = stack.enter_context(
+            open_bridge(lambda: open_store(loaded, environment), failed=_failed)
+        )
         prices = loaded.config.books.prices
         billing = (
             Billing(books.budgets, load_prices(loaded.resolve(prices)), clock=_now)

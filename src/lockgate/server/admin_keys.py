@@ -1,11 +1,13 @@
 """`/admin/keys`: made, rotated and revoked. A secret is shown once, to whoever made it."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.identity import Wanted, list_keys, make_key, revoke_key, rotate_key
 from lockgate.domain.identity import GatewayKey, Role
+from lockgate.errors import Taken
 from lockgate.ports import Clock
 from lockgate.server import admin_documents as documents
 from lockgate.server.admin_asking import body_of, query_of, respond
@@ -20,6 +22,8 @@ class KeyAdmin:
 
     bridge: StateBridge
     clock: Clock
+    configured: AbstractSet[str]
+    """Keys of the configuration: two that share a name would share budgets and calls."""
 
     async def listed(self, exchange: Exchange) -> None:
         """Answer with the keys, revoked ones included."""
@@ -33,6 +37,8 @@ class KeyAdmin:
     async def make(self, exchange: Exchange) -> None:
         """Make a key, and answer with its secret."""
         asked = await body_of(exchange, documents.NewKey)
+        if asked.id in self.configured:
+            raise Taken(f"the configuration has a key `{asked.id}`", hint="choose another id")
         now, actor, days = self.clock(), _actor(exchange), asked.expires_days
         wanted = Wanted(
             id=asked.id,
