@@ -11,7 +11,7 @@ from lockgate.app.billing import Billing
 from lockgate.app.books import load_prices, open_books, spool_root
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_access import Keyring, LocalCaller
-from lockgate.app.gateway_admin import StateBridge
+from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_controls import (
     Controls,
@@ -89,7 +89,8 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
     settings = loaded.config.server
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
-        room = EngineRoom(loaded, environment)
+        switch = Switch()
+        room = EngineRoom(loaded, environment, switch)
         stack.push_async_callback(room.stop)
         engine = await room.start()
         backends = engine.answering.inferring.backends
@@ -107,7 +108,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         gate, jobs = open_authenticator(
             loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
         )
-        switch, admin, shared = Switch(), StateBridge(), SharedElsewhere()
+        shared = SharedElsewhere()
         limits = rate_limits(settings.limits)
         books = stack.enter_context(
             open_books(
@@ -115,7 +116,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 spool_root(environment),
                 clock=_now,
                 failed=_failed,
-                jobs=[*jobs, switch.follow(_failed), admin.follow, shared.serve],
+                jobs=[*jobs, switch.follow(_failed), shared.serve],
             )
         )
         if limits is not None:
@@ -125,6 +126,9 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         if settings.record_calls:
             audit = grouped = GroupedAudit(books)
             stack.callback(grouped.close)
+        admin = stack.enter_context(
+            open_bridge(lambda: open_store(loaded, environment), failed=_failed)
+        )
         prices = loaded.config.books.prices
         billing = (
             Billing(books.budgets, load_prices(loaded.resolve(prices)), clock=_now)
