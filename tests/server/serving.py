@@ -228,6 +228,7 @@ def _serving(
             tasks=tasks,
             authenticator=ConfiguredKeys(keys) if keys else LocalCaller(),
             keyless=not keys,
+            has_prices=(controls or Controls()).billing is not None,
             admin=bridge,
         )
         application = build(gateway, ready=lambda: "").application

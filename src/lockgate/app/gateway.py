@@ -5,14 +5,12 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from lockgate.app.billing import Billing
-from lockgate.app.books import load_prices, open_books, spool_root
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
+from lockgate.app.gateway_books import open_gateway_books
 from lockgate.app.gateway_controls import (
     Controls,
     Switch,
@@ -26,7 +24,7 @@ from lockgate.app.gateway_controls import (
 from lockgate.app.gateway_engine import EngineRoom
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
 from lockgate.app.gateway_stages import AuditSink, Authenticator
-from lockgate.app.identity import key_fetcher, list_keys, open_authenticator
+from lockgate.app.identity import list_keys
 from lockgate.app.models import model_store
 from lockgate.app.state import open_store
 from lockgate.app.tasks import find_task, task_names
@@ -68,6 +66,8 @@ class Gateway:
     """The admin API's way to the database."""
     keyless: bool
     """Everyone who reaches the address is the person at this machine."""
+    has_prices: bool = False
+    """Calls cost something: what is reserved for an answer is the most that it may be."""
     ready: Callable[[], bool] = lambda: True
     """Whether what it needs from the database has come."""
 
@@ -105,18 +105,14 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 at_a_time[name] = backend.limits.connections
                 slow_s[name] = backend.limits.first_byte_s / 2
                 _add(models, _upstream(name, backend, pinned, client, environment))
-        gate, jobs = open_authenticator(
-            loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
-        )
         shared = SharedElsewhere()
         limits = rate_limits(settings.limits)
-        books = stack.enter_context(
-            open_books(
-                lambda: open_store(loaded, environment),
-                spool_root(environment),
-                clock=_now,
+        kept = stack.enter_context(
+            open_gateway_books(
+                loaded,
+                environment,
                 failed=_failed,
-                jobs=[*jobs, switch.follow(_failed), shared.serve],
+                more=[switch.follow(_failed), shared.serve],
             )
         )
         if limits is not None:
@@ -124,17 +120,12 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             stack.callback(sharing.cancel)
         audit: AuditSink = NoAudit()
         if settings.record_calls:
-            audit = grouped = GroupedAudit(books)
+            audit = grouped = GroupedAudit(kept.books)
             stack.callback(grouped.close)
         admin = stack.enter_context(
             open_bridge(lambda: open_store(loaded, environment), failed=_failed)
         )
-        prices = loaded.config.books.prices
-        billing = (
-            Billing(books.budgets, load_prices(loaded.resolve(prices)), clock=_now)
-            if (prices)
-            else None
-        )
+        has_prices = loaded.config.books.prices is not None
         tasks = {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
         yield Gateway(
             settings=settings,
@@ -145,17 +136,18 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 limits=limits,
                 queues=queues({**at_a_time, **_EMBEDDED_AT_A_TIME}),
                 switch=switch,
-                billing=billing,
+                billing=kept.billing if has_prices or settings.record_calls else None,
                 breakers=breakers(slow_s),
                 cache=exact_cache(settings),
                 guards=guards(loaded.config.guards),
             ),
             models=models,
             tasks=tasks,
-            authenticator=LocalCaller() if keyless else Keyring(settings.keys, gate),
+            authenticator=LocalCaller() if keyless else Keyring(settings.keys, kept.authenticator),
             admin=admin,
             keyless=keyless,
-            ready=lambda: books.is_ready,
+            ready=lambda: kept.is_ready,
+            has_prices=has_prices,
         )
 
 
@@ -170,10 +162,6 @@ async def _keyless(loaded: Loaded, environment: Environment) -> bool:
 
 def _failed(error: LockgateError) -> None:
     _LOG.warning("%s: %s", error.code, error.message)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _embedded(

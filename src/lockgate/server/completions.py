@@ -80,6 +80,7 @@ class Completions:
     default_class: DataClass
     max_body_bytes: int
     max_output_tokens: int
+    caps_answers: bool
 
     async def chat(self, exchange: Exchange) -> None:
         """Answer `POST /v1/chat/completions`."""
@@ -208,8 +209,9 @@ class Completions:
         note.usage = passing.usage_of(model.upstream, reply.body)
         assert note.guarding is not None, "made with the note"
         body = note.guarding.whole(reply.body)
-        if cache is not None:
-            # As it came: what placeholders stand for is another thing in another call.
+        if cache is not None and body is reply.body:
+            # What the guards have changed is not kept: neither what was there, nor what a
+            # placeholder stands for in this one call.
             cache.put(place, reply.body)
         await exchange.respond(body)
 
@@ -250,7 +252,7 @@ class Completions:
                 # A stream that does not say what it took could not be booked.
                 asked.stream_options = StreamOptions(include_usage=True)
                 changed = True
-            if self.controls.billing is not None and not _limit(asked):
+            if self.caps_answers and not _limit(asked):
                 # What is reserved for an answer is also the most that it may be.
                 asked.max_tokens = self.max_output_tokens
                 changed = True
