@@ -296,6 +296,8 @@ class Completions:
         )
         if note.passed_over and exchange.status == _OK:
             self.meter.fell_back(note.model)
+        if not self.audit.records:
+            return
         self.audit.note(
             exchange.id,
             exchange.caller.principal.name,

@@ -40,6 +40,8 @@ class Held:
         `usage` None: the upstream did not say, so it is estimated from what went out, `sent`
         bytes, and what came back. Not `made`: nothing was asked of the upstream.
         """
+        if self.bill is None and self.taken is None:
+            return
         counts = _counts(usage) if usage is not None else self._estimated(sent, made=made)
         if self.bill is not None:
             if made:
