@@ -103,6 +103,27 @@ def test_what_is_turned_off_is_not_asked(mock: MockModel) -> None:
         assert chat(served)[0].status == 200
 
 
+def test_a_model_that_is_turned_off_leaves_the_rest_of_its_chain(mock: MockModel) -> None:
+    switch = Switch()
+    settings_ = ServerSettings(fallbacks={"m": ("spare",)})
+    off = Kill(scope=Scope.MODEL, name="m", reason="leak", actor="a", at="now")
+    switch.now = Kills((off,))
+    controls = Controls(switch=switch)
+    with (
+        mock_model() as other,
+        serving(to(mock, spare=other), settings=settings_, controls=controls) as served,
+    ):
+        assert chat(served)[0].status == 200
+        assert (len(mock.requests), len(other.requests)) == (0, 1)
+        assert served.noted()[3]["passed_over"] == ["m: turned-off"]
+        switch.now = Kills((off, replace(off, name="spare")))
+        assert chat(served)[0].status == 503
+        switch.now = Kills((replace(off, name="spare"),))
+        mock.answer = FAILS
+        assert chat(served)[0].status == 502
+        assert len(other.requests) == 1
+
+
 def test_equal_requests_of_one_team_share_an_answer_and_others_do_not(mock: MockModel) -> None:
     cached = ServerSettings(cache=CacheSettings(ttl_s=60))
     with serving(to(mock), controls=Controls(cache=exact_cache(cached))) as served:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from lockgate.app.gateway_controls import (
 )
 from lockgate.app.gateway_engine import EngineRoom
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
+from lockgate.app.gateway_queues import Urgencies, queue_of
 from lockgate.app.gateway_stages import AuditSink, Authenticator
 from lockgate.app.identity import key_fetcher, list_keys, open_authenticator
 from lockgate.app.models import model_store
@@ -35,6 +36,7 @@ from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
+from lockgate.traffic.queue import Queue
 from lockgate.upstream.address import Pinned, pin
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
@@ -130,6 +132,8 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 switch=switch,
                 billing=billing,
                 breakers=breakers(slow_s),
+                queues=_queues(loaded, models.values()),
+                urgencies=Urgencies(settings.urgency),
                 cache=exact_cache(settings),
                 guards=guards(loaded.config.guards),
             ),
@@ -140,6 +144,16 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             keyless=keyless,
             ready=lambda: books.is_ready,
         )
+
+
+def _queues(loaded: Loaded, models: Iterable[ServedModel]) -> dict[str, Queue]:
+    found: dict[str, Queue] = {}
+    for name in {model.backend_name for model in models}:
+        backend = loaded.config.backend(name)
+        queue = None if backend is None else queue_of(backend)
+        if queue is not None:
+            found[name] = queue
+    return found
 
 
 async def _keyless(loaded: Loaded, environment: Environment) -> bool:

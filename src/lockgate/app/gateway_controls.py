@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lockgate.app.background import Job
 from lockgate.app.billing import Billing
+from lockgate.app.gateway_queues import Urgencies
 from lockgate.app.guards import pipeline_of
 from lockgate.config.settings import GuardSettings, RateLimit, ServerSettings
 from lockgate.domain.call import DataClass
@@ -17,6 +18,7 @@ from lockgate.ports import GatewayState
 from lockgate.traffic.breaker import Breaker, BreakerSettings
 from lockgate.traffic.bucket import Limit
 from lockgate.traffic.kill_switch import EVERY_S, Kills, KillSwitch
+from lockgate.traffic.queue import Queue
 from lockgate.traffic.rate_limits import Limits, RateLimits
 from lockgate.traffic.retry_budget import RetryBudget
 from lockgate.upstream.cache import ExactCache
@@ -89,6 +91,9 @@ class Controls:
     billing: Billing | None = None
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     """By upstream."""
+    queues: Mapping[str, Queue] = field(default_factory=dict[str, Queue])
+    """By backend."""
+    urgencies: Urgencies = field(default_factory=Urgencies)
     retries: RetryBudget = field(default_factory=RetryBudget)
     cache: ExactCache | None = None
     guards: Guards | None = None

@@ -1,6 +1,7 @@
 """`/v1/chat/completions`, `/v1/completions` and `/v1/embeddings`, to a model elsewhere or here.
 
-    decode -> scope -> model -> hold (limits, budget) -> egress -> cache -> ask -> check -> answer
+    decode -> scope -> model -> hold (limits, budget) -> egress -> cache -> queue -> ask -> check
+    -> answer
 
 What was held is given back, and the call is noted, however it ends.
 """
@@ -24,7 +25,8 @@ from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
-from lockgate.server.holding import Held, hold
+from lockgate.server.holding import Held, hold, still_on
+from lockgate.server.queueing import Place, Urgency, cost_of
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
@@ -63,6 +65,7 @@ class Note:
     held: Held | None = None
     guarding: Guarding | None = None
     streamed: int = 0
+    urgency: Urgency | None = None
     passed_over: list[str] = field(default_factory=list[str])
 
 
@@ -104,10 +107,15 @@ class Completions:
         note = Note(asked.model, endpoint, self._data_class(exchange))
         note.guarding = Guarding(self.controls, self.meter, note.data_class)
         try:
-            chain = self._chain(exchange, asked.model)
+            named = self._chain(exchange, asked.model)
+            chain = still_on(self.controls, named)
+            if chain is not named:
+                left = {model.name for model in chain}
+                note.passed_over = [f"{m.name}: turned-off" for m in named if m.name not in left]
             exchange.release = chain[0].release
             if note.guarding.clean(asked):
                 encoded = _encode(asked)
+            note.urgency = Urgency(self.controls, exchange, self._cost(asked, len(encoded)))
             note.held = await hold(
                 self.controls,
                 exchange,
@@ -161,8 +169,9 @@ class Completions:
     ) -> None:
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
-            note.made = True
-            note.usage = await self.embedded.answer(exchange, model, asked)
+            async with self._place(exchange, model, note):
+                note.made = True
+                note.usage = await self.embedded.answer(exchange, model, asked)
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -199,10 +208,11 @@ class Completions:
                 return
             exchange.cache = b"miss"
             self.meter.looked_up("miss")
-        note.made = True
-        reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
-        if reply.status != _OK:
-            raise passing.refused(model.upstream, reply)
+        async with self._place(exchange, model, note):
+            note.made = True
+            reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
+            if reply.status != _OK:
+                raise passing.refused(model.upstream, reply)
         note.usage = passing.usage_of(model.upstream, reply.body)
         assert note.guarding is not None, "made with the note"
         body = note.guarding.whole(reply.body)
@@ -221,14 +231,19 @@ class Completions:
         wants_usage: bool,
     ) -> None:
         exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
-        note.made = True
-        source = await Asking(self.controls, self.meter).open(exchange, model, request)
-        try:
-            assert note.guarding is not None, "made with the note"
-            relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
-            await relay.run(source)
-        finally:
-            source.close()
+        async with self._place(exchange, model, note):
+            note.made = True
+            source = await Asking(self.controls, self.meter).open(exchange, model, request)
+            try:
+                assert note.guarding is not None, "made with the note"
+                relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+                await relay.run(source)
+            finally:
+                source.close()
+
+    def _place(self, exchange: Exchange, model: ServedModel, note: Note) -> Place:
+        assert note.urgency is not None, "read before anything is asked"
+        return Place(self.controls, self.meter, exchange, model.backend_name, note.urgency)
 
     def _request(
         self, model: UpstreamModel, asked: Asked, encoded: bytes, endpoint: str
@@ -255,6 +270,12 @@ class Completions:
             return 0
         count = asked.n if isinstance(asked.n, int) else 1
         return (_limit(asked) or self.max_output_tokens) * count
+
+    def _cost(self, asked: Asked, sent: int) -> int:
+        """Return about how many tokens the queue has to count."""
+        if isinstance(asked, EmbeddingRequest):
+            return cost_of(sent, 0, 0)
+        return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
 
     def _data_class(self, exchange: Exchange) -> DataClass:
         """Return the class of the request's data: the client may raise it, never lower it."""

@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lockgate.app.billing import Bill, BilledCall
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_models import ServedModel
 from lockgate.domain.money import TokenCounts
 from lockgate.errors import Overloaded
 from lockgate.server.exchange import Exchange
@@ -60,15 +62,12 @@ async def hold(
     """Take what the call may need: a place in every limit, and the most that it can cost.
 
     Raises:
-        HttpFailure: the model is turned off, or a limit is reached; the answer says until when.
+        HttpFailure: a limit is reached; the answer says until when.
         OverBudget: a budget has not so much left.
         Denied: the model has no price.
         Unavailable: the budgets are not known.
 
     """
-    kills = controls.switch.now
-    if kills.kills:
-        _refuse_if_off(controls, model)
     caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
     held = Held(controls, estimate)
@@ -97,12 +96,25 @@ async def hold(
     return held
 
 
-def _refuse_if_off(controls: Controls, model: str) -> None:
-    off = controls.switch.now.of_model(model) or controls.switch.now.of_task("")
-    if off is not None:
-        raise HttpFailure(
-            503, "turned-off", f"`{model}` is turned off since {off.at}: {off.reason}"
-        )
+def still_on(controls: Controls, chain: Sequence[ServedModel]) -> Sequence[ServedModel]:
+    """Return what is left of a chain of models without those that are turned off.
+
+    Raises:
+        HttpFailure: nothing is.
+
+    """
+    kills = controls.switch.now
+    if not kills.kills:
+        return chain
+    everything = kills.of_task("")
+    left = [] if everything else [model for model in chain if not kills.of_model(model.name)]
+    if left:
+        return left
+    off = everything or kills.of_model(chain[0].name)
+    assert off is not None, "it leaves nothing of the chain"
+    raise HttpFailure(
+        503, "turned-off", f"`{chain[0].name}` is turned off since {off.at}: {off.reason}"
+    )
 
 
 def _limited(retry_after_s: float) -> HttpFailure:
