@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from gateway.targets import HERE, MODEL_PORT, PEERS, Target, bodies, gateway, nginx, peers
+from gateway.targets import HERE, MODEL_PORT, PEERS, Target, all_on, bare, bodies, nginx, peers
 
 CONNECTIONS = (1, 16, 64)
 ROUNDS = 3
@@ -52,8 +52,8 @@ def _targets(folder: Path, *, quick: bool) -> list[Target]:
     if not quick:
         _install_peers()
     plain = nginx(folder, 9410)
-    ours = gateway(folder, "lockgate", 9420)
-    return [*([plain] if plain else []), ours, *([] if quick else peers(9430))]
+    ours = [bare(folder, 9420), all_on(folder, 9421)]
+    return [*([plain] if plain else []), *ours, *([] if quick else peers(9430))]
 
 
 def _install_peers() -> None:

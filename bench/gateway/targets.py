@@ -1,5 +1,6 @@
 """What is measured: the gateway as shipped, and what others put in the same place."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -66,9 +67,10 @@ def gateway(folder: Path, name: str, port: int, more: str = "", key: str | None 
     place = folder / name
     place.mkdir(exist_ok=True)
     (place / "lockgate.toml").write_text(
-        f'task_folders = []\n[server]\nlisten = "127.0.0.1:{port}"\n'
-        f'[backends.model]\nkind = "openai"\nurl = "http://127.0.0.1:{MODEL_PORT}/v1"\n'
-        f'data_classes = ["public", "internal"]\nmodels = {{ bench = "bench" }}\n{more}'
+        f'task_folders = []\n[backends.model]\nkind = "openai"\n'
+        f'url = "http://127.0.0.1:{MODEL_PORT}/v1"\n'
+        f'data_classes = ["public", "internal"]\nmodels = {{ bench = "bench" }}\n'
+        f'[server]\nlisten = "127.0.0.1:{port}"\n{more}'
     )
     return Target(
         name,
@@ -77,6 +79,65 @@ def gateway(folder: Path, name: str, port: int, more: str = "", key: str | None 
         environment={"LOCKGATE_STATE_DIR": str(place / "state"), "LOCKGATE_DATA_DIR": str(place)},
         key=key,
     )
+
+
+BARE = """record_calls = false
+[server.keys.bench]
+sha256 = "{digest}"
+scopes = ["model:*"]
+[guards.internal]
+secrets = "off"
+canary = "off"
+"""
+"""A key, its scope, parsing, the model's name, the call, its usage, metrics."""
+
+ALL_ON = """[server.keys.bench]
+sha256 = "{digest}"
+scopes = ["model:*"]
+[server.limits."key:*"]
+requests_per_minute = 10000000
+tokens_per_minute = 10000000000
+[server.limits."team:*"]
+requests_per_minute = 10000000
+[server.limits."route:*"]
+requests_per_minute = 10000000
+[server.cache]
+ttl_s = 0.000001
+[server.tracing]
+otlp_url = "http://127.0.0.1:{port}/v1/traces"
+ratio = 0.1
+[books]
+prices = "prices.toml"
+[guards.internal]
+secrets = "redact"
+personal = "redact"
+"""
+"""And limits, a reservation, redaction both ways, the breaker, a cache that is missed, a usage
+event, the audit chain, one request in ten traced."""
+
+PRICES = """currency = "EUR"
+[[price]]
+model = "bench"
+valid_from = 2026-01-01
+input = "0.15"
+output = "0.60"
+"""
+
+
+def bare(folder: Path, port: int) -> Target:
+    """Return the gateway with nothing but what a proxy with keys has."""
+    return gateway(folder, "lockgate", port, BARE.format(digest=_digest()), KEY)
+
+
+def all_on(folder: Path, port: int) -> Target:
+    """Return the gateway with everything that it can do between a caller and an upstream."""
+    target = gateway(folder, "all-on", port, ALL_ON.format(digest=_digest(), port=MODEL_PORT), KEY)
+    (folder / "all-on" / "prices.toml").write_text(PRICES)
+    return target
+
+
+def _digest() -> str:
+    return hashlib.sha256(KEY.encode()).hexdigest()
 
 
 def nginx(folder: Path, port: int) -> Target | None:

@@ -32,11 +32,14 @@ def run(folder: Path, suite: str, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("-p", "no:lockgate"),  # the entry point, where it is installed
             *("-p", "lockgate.cli.pytest_plugin", "--rootdir", str(folder), *arguments),
         ],
         cwd=folder,
-        env={**os.environ, "LOCKGATE_STATE_DIR": str(folder / "s"), "PYTEST_ADDOPTS": ""},
+        env={
+            **os.environ,
+            "LOCKGATE_STATE_DIR": str(folder / "s"),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

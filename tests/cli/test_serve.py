@@ -13,6 +13,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import openai
@@ -225,6 +226,61 @@ def test_a_configuration_that_is_read_again_fails_no_request(folder: Path) -> No
             assert [m["id"] for m in process.ask("/v1/models")["data"]] == ["m", "n"]
             assert failed == []
             assert answered > 0
+
+
+PRICES = """currency = "EUR"
+[[price]]
+model = "m"
+valid_from = 2026-01-01
+input = "1000"
+output = "1000"
+"""
+
+
+def test_a_teams_key_budget_limits_and_ledger_hold_together(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mock_model() as mock:
+        more = ["[books]", "prices = 'prices.toml'", "[server.limits.'team:*']"]
+        configure(folder, mock, more=[*more, "requests_per_minute = 3"])
+        (folder / "prices.toml").write_text(PRICES)
+        assert execute(["token", "new", "ci", "--team", "shop", "--scope", "model:*"]) == 0
+        secret = capsys.readouterr().out.strip()
+        assert execute(["budget", "set", "team:shop", "1"]) == 0
+        with serving(folder) as process:
+            process.wait_until_it_says("Authorization: Bearer")
+            with pytest.raises(HTTPError, match="401"):
+                process.ask("/v1/models")
+            wait_ready(process)
+            with openai.OpenAI(
+                base_url=f"{process.url}/v1", api_key=secret, max_retries=0
+            ) as client:
+                ask: Any = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+                # 11 tokens at 0.001 each, but as many as the body has bytes are held meanwhile.
+                client.chat.completions.create(**ask, max_tokens=50)
+                with pytest.raises(openai.RateLimitError) as over:
+                    client.chat.completions.create(**ask, max_tokens=5000)
+                assert over.value.code == "over-budget"
+                client.chat.completions.create(**ask, max_tokens=50)
+                with pytest.raises(openai.RateLimitError) as limited:
+                    client.chat.completions.create(**ask, max_tokens=50)
+                assert limited.value.code == "rate-limited"
+        assert execute(["usage", "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert (row["team"], row["calls"], int(row["nanos"])) == ("shop", 2, 22_000_000)
+        assert execute(["audit", "verify"]) == 0
+
+
+def wait_ready(process: Process) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            process.ask("/healthz/ready")
+        except HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("it does not get ready")
 
 
 def test_a_request_that_runs_is_answered_before_it_ends(folder: Path) -> None:

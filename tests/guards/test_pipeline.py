@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category
 from lockgate.guards.pipeline import Pipeline, Scanned
-from lockgate.guards.policy import Policy
-from lockgate.guards.rules import expand, load_rules
+from lockgate.guards.policy import INJECTION_RULES, Policy
+from lockgate.guards.rules import CATALOGUES, expand, load_rules
 from lockgate.guards.secrets import SecretGuard
 from lockgate.guards.stream import GRID, MAX_MATCH
 
@@ -67,3 +69,10 @@ def test_a_lone_surrogate_does_not_stop_the_search() -> None:
     text = f"caf\udce9 {TEXTS[2]} \ud800"
 
     assert PIPELINE.scan_input(text).text == "caf\ufffd token <secret:github-pat:1> \ufffd"
+
+
+def test_the_docs_name_every_rule_that_a_configuration_may_name() -> None:
+    docs = (Path(__file__).parents[2] / "docs/concepts/guards.md").read_text("utf-8")
+    named = [r.id for c in CATALOGUES if c is not Category.SECRETS for r in load_rules(c)]
+
+    assert [rule for rule in (*named, *INJECTION_RULES) if f"`{rule}`" not in docs] == []

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from itertools import pairwise
@@ -29,7 +31,9 @@ from lockgate.config.settings import (
 )
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
-from lockgate.traffic.kill_switch import Kill, Kills, Scope
+from lockgate.traffic.concurrency import FixedConcurrency
+from lockgate.traffic.kill_switch import Kill, Kills, Leaves, Scope
+from lockgate.traffic.queue import Queue, QueueSettings
 from lockgate.traffic.retry_budget import RetryBudget
 from server.serving import Models, Served, serving, upstream
 from upstream.mock_model import WORDS, MockModel, mock_model
@@ -122,6 +126,47 @@ def test_a_model_that_is_turned_off_leaves_the_rest_of_its_chain(mock: MockModel
         mock.answer = FAILS
         assert chat(served)[0].status == 502
         assert len(other.requests) == 1
+
+
+def test_a_task_that_is_turned_off_leaves_its_rules_or_nothing() -> None:
+    switch = Switch()
+
+    def off(leaves: Leaves) -> Kills:
+        kill = Kill(scope=Scope.TASK, name="review", leaves=leaves, reason="r", actor="a", at="now")
+        return Kills((kill,))
+
+    with serving(controls=Controls(switch=switch)) as served:
+        switch.now = off(Leaves.RULES)
+        response, _ = served.ask("POST", "/review?engine=model", b"diff")
+        assert (response.status, response.headers["x-lockgate-engine"]) == (200, "rules")
+        switch.now = off(Leaves.NOTHING)
+        response, body = served.ask("POST", "/review?engine=model", b"diff")
+        assert (response.status, body["error"]["code"]) == (503, "turned-off")
+
+
+def test_a_task_counts_against_its_callers_limits() -> None:
+    controls = Controls(limits=rate_limits({"route:*": RateLimit(requests_per_minute=1)}))
+    with serving(controls=controls) as served:
+        assert served.ask("POST", "/review", b"diff")[0].status == 200
+        assert served.ask("POST", "/review", b"diff")[0].status == 429
+
+
+def test_what_cannot_be_in_time_behind_a_busy_backend_is_shed(mock: MockModel) -> None:
+    mock.hang_after = 9
+    one = Queue(FixedConcurrency(1), QueueSettings(), clock=time.perf_counter)
+    with serving(to(mock), controls=Controls(queues={"there": one})) as served:
+        with socket.create_connection(("127.0.0.1", served.port)) as first:
+            body = json.dumps(CHAT).encode()
+            first.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            assert mock.asked.wait(5)
+            patience = {"X-Lockgate-Deadline-Ms": "500"}
+            response, answer = served.ask("POST", "/v1/chat/completions", CHAT, patience)
+            assert (response.status, answer["error"]["code"]) == (503, "overloaded")
+        mock.hang_after = None
+        assert chat(served)[0].status == 200
 
 
 def test_equal_requests_of_one_team_share_an_answer_and_others_do_not(mock: MockModel) -> None:

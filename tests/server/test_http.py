@@ -157,6 +157,15 @@ def test_a_path_has_one_spelling(path: str) -> None:
         )
 
 
+def test_a_large_body_does_not_silence_its_connection() -> None:
+    with serving() as served, socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.settimeout(5)
+        for size in (200_000, 70_000, 3_000_000):
+            head = b"POST /review HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size
+            client.sendall(head + b"x" * size)
+            assert status(client.recv(65536)) == 200
+
+
 def test_another_method_is_told_which_ones_there_are() -> None:
     with serving() as served:
         response, body = served.ask("DELETE", "/v1/tasks/review")

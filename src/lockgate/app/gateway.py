@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 
 from lockgate.app.billing import Billing
 from lockgate.app.books import load_prices, open_books, spool_root
+from lockgate.app.calls import new_id
 from lockgate.app.gateway_access import Keyring, LocalCaller
-from lockgate.app.gateway_admin import StateBridge
+from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_controls import (
     Controls,
     Switch,
     breakers,
     exact_cache,
+    exchange_limits,
     guards,
     rate_limits,
 )
@@ -36,6 +38,7 @@ from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
+from lockgate.traffic.elsewhere import SharedElsewhere
 from lockgate.traffic.queue import Queue
 from lockgate.upstream.address import Pinned, pin
 from lockgate.upstream.limits import Limits
@@ -85,7 +88,8 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
     settings = loaded.config.server
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
-        room = EngineRoom(loaded, environment)
+        switch = Switch()
+        room = EngineRoom(loaded, environment, switch)
         stack.push_async_callback(room.stop)
         engine = await room.start()
         backends = engine.answering.inferring.backends
@@ -101,20 +105,27 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         gate, jobs = open_authenticator(
             loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
         )
-        switch, admin = Switch(), StateBridge()
+        shared = SharedElsewhere()
+        limits = rate_limits(settings.limits)
         books = stack.enter_context(
             open_books(
                 lambda: open_store(loaded, environment),
                 spool_root(environment),
                 clock=_now,
                 failed=_failed,
-                jobs=[*jobs, switch.follow(_failed), admin.follow],
+                jobs=[*jobs, switch.follow(_failed), shared.serve],
             )
         )
+        if limits is not None:
+            sharing = asyncio.create_task(exchange_limits(limits, shared, replica=new_id()))
+            stack.callback(sharing.cancel)
         audit: AuditSink = NoAudit()
         if settings.record_calls:
             audit = grouped = GroupedAudit(books)
             stack.callback(grouped.close)
+        admin = stack.enter_context(
+            open_bridge(lambda: open_store(loaded, environment), failed=_failed)
+        )
         prices = loaded.config.books.prices
         billing = (
             Billing(books.budgets, load_prices(loaded.resolve(prices)), clock=_now)
@@ -128,7 +139,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             engine=room,
             audit=audit,
             controls=Controls(
-                limits=rate_limits(settings.limits),
+                limits=limits,
                 switch=switch,
                 billing=billing,
                 breakers=breakers(slow_s),

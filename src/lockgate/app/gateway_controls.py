@@ -14,13 +14,15 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
 from lockgate.errors import LockgateError
 from lockgate.guards.pipeline import Pipeline
-from lockgate.ports import GatewayState
+from lockgate.ports import GatewayState, SharedState
 from lockgate.traffic.breaker import Breaker, BreakerSettings
 from lockgate.traffic.bucket import Limit
 from lockgate.traffic.kill_switch import EVERY_S, Kills, KillSwitch
 from lockgate.traffic.queue import Queue
 from lockgate.traffic.rate_limits import Limits, RateLimits
 from lockgate.traffic.retry_budget import RetryBudget
+from lockgate.traffic.shared_limits import EVERY_S as EXCHANGE_S
+from lockgate.traffic.shared_limits import SharedLimits
 from lockgate.upstream.cache import ExactCache
 
 _MINUTE_S = 60.0
@@ -45,6 +47,19 @@ class Switch:
                 await _until(stop, EVERY_S)
 
         return work
+
+
+async def exchange_limits(limits: RateLimits, shared: SharedState, *, replica: str) -> None:
+    """Keep the limits in step with the other replicas, until cancelled.
+
+    While the database is away each replica keeps to its part of every limit.
+    """
+    sharing = SharedLimits(
+        limits, shared, replica=replica, clock=time.monotonic, wall_clock=time.time
+    )
+    while True:
+        await sharing.exchange()
+        await asyncio.sleep(EXCHANGE_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,9 +62,10 @@ def open_authenticator(
 
 def key_fetcher(environment: Environment) -> Callable[[str], bytes]:
     """Return what gets an issuer's keys: no redirects, bounded in size and time."""
-    import urllib3
 
     def fetch(url: str) -> bytes:
+        import urllib3  # only where there are issuers
+
         pool = urllib3.PoolManager(
             ca_certs=str(environment.ca_file) if environment.ca_file else None,
             timeout=_FETCH_S,

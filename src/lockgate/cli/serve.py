@@ -7,6 +7,7 @@ import click
 
 from lockgate.cli.output import words
 from lockgate.cli.session import Session
+from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -35,11 +36,17 @@ def serve(session: Session, listen: str | None) -> None:
     """
     import logging
 
-    import uvloop
-
-    from lockgate.app.gateway import open_gateway
     from lockgate.config.load import load
-    from lockgate.server.running import Server, checked_address
+
+    try:
+        import uvloop
+
+        from lockgate.app.gateway import open_gateway
+        from lockgate.server.running import Server, checked_address
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"`{error.name}` is not installed", hint="pip install 'lockgate[serve]'"
+        ) from error
 
     settings = session.loaded.config.server
     if listen is not None:

@@ -14,6 +14,7 @@ from lockgate.guards.policy import (
     INJECTION_RULES,
     SECOND_PASS,
     Policy,
+    RuleSets,
     Side,
     check_names,
     validators,
@@ -94,10 +95,11 @@ class Pipeline:
         self._policies = policies
         self._descriptions = {rule.id: rule.description for rule in every}
         self._second_pass = second_pass
+        compiled = RuleSets()
         self._sides = {
             data_class: (
-                Side(policy, policy.input, [r for c in _INPUT for r in loaded[c]]),
-                Side(policy, policy.output, [r for c in _OUTPUT for r in loaded[c]]),
+                Side(policy, policy.input, [r for c in _INPUT for r in loaded[c]], compiled),
+                Side(policy, policy.output, [r for c in _OUTPUT for r in loaded[c]], compiled),
             )
             for data_class, policy in policies.items()
         }

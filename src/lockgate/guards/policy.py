@@ -47,11 +47,29 @@ class Policy:
     """Categories whose values an output gets back in place of their placeholders."""
 
 
+class RuleSets:
+    """Compiled rules, shared by all data classes that run the same ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], RuleSet] = {}
+
+    def of(self, rules: Sequence[Rule], hosts: tuple[str, ...]) -> RuleSet:
+        """Return the automata of these rules."""
+        key = tuple(rule.id for rule in rules), hosts
+        if key not in self._known:
+            self._known[key] = RuleSet(rules, validators(hosts))
+        return self._known[key]
+
+
 class Side:
     """The rules of one direction of one data class."""
 
     def __init__(
-        self, policy: Policy, actions: Mapping[Category, Action], rules: Sequence[Rule]
+        self,
+        policy: Policy,
+        actions: Mapping[Category, Action],
+        rules: Sequence[Rule],
+        compiled: RuleSets,
     ) -> None:
         named = [(rule.id, rule.category) for rule in rules]
         named += [(rule, Category.INJECTION) for rule in INJECTION_RULES]
@@ -67,7 +85,7 @@ class Side:
         if policy.restored:
             run.append(_RESTORING)
             self._actions[RESTORE] = Action.REDACT
-        self._rules = RuleSet(run, validators(policy.allowed_hosts))
+        self._rules = compiled.of(run, policy.allowed_hosts)
 
     def action_of(self, rule: str) -> Action:
         """Return what is done about findings of a rule."""
@@ -98,5 +116,7 @@ def check_names(policies: Iterable[Policy], known: set[str]) -> None:
         near = difflib.get_close_matches(name, known, n=1)
         raise InvalidConfig(
             f"there is no guard rule `{name}`",
-            hint=f"did you mean `{near[0]}`?" if near else "list them with `lockgate guard list`",
+            hint=f"did you mean `{near[0]}`?"
+            if near
+            else "the rules are in docs/concepts/guards.md",
         )

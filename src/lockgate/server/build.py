@@ -54,6 +54,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         tasks=gateway.tasks,
         answer=gateway.engine.answer,
         engine_of=gateway.engine_of,
+        controls=gateway.controls,
         default_class=default_class,
         max_body_bytes=settings.max_task_bytes,
     )

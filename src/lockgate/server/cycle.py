@@ -21,6 +21,7 @@ class Connection(Protocol):
 
     def head(self, status: int, headers: list[tuple[bytes, bytes]], *, keep: bool) -> bytes: ...
     def answered(self, cycle: "Cycle") -> None: ...
+    def read_on(self) -> None: ...
 
 
 class Answering(Protocol):
@@ -146,8 +147,7 @@ class Cycle:
             return dict(_DISCONNECT)
         parts, self._body = self._body, []
         self._size = 0
-        if not self.body_ended:
-            self._protocol.transport.resume_reading()
+        self._protocol.read_on()
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         return {"type": "http.request", "body": body, "more_body": not self.body_ended}
 

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from lockgate.app.billing import Bill, BilledCall
 from lockgate.app.gateway_controls import Controls
@@ -14,6 +13,7 @@ from lockgate.errors import Overloaded
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure
 from lockgate.server.replies import Usage
+from lockgate.traffic.rate_limits import Taken
 
 _CHARACTERS_A_TOKEN = 4
 _RETRY_S = 1.0
@@ -25,7 +25,7 @@ class Held:
 
     controls: Controls
     estimate: int
-    taken: Any = None
+    taken: Taken | None = None
     bill: Bill | None = None
     nanos: int = 0
     streamed_characters: int = 0
@@ -71,16 +71,7 @@ async def hold(
     caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
     held = Held(controls, estimate)
-    if controls.limits is not None:
-        route = exchange.route.name
-        taken = controls.limits.take(
-            (f"key:{caller.key}", f"team:{caller.team}", f"route:{route}"), tokens=estimate
-        )
-        exchange.extra += taken.headers()
-        if not taken.allowed:
-            exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
-            raise _limited(taken.retry_after_s)
-        held.taken = taken
+    held.taken = take(controls, exchange, tokens=estimate)
     if controls.billing is not None:
         call = BilledCall(
             id=exchange.id,
@@ -115,6 +106,25 @@ def still_on(controls: Controls, chain: Sequence[ServedModel]) -> Sequence[Serve
     raise HttpFailure(
         503, "turned-off", f"`{chain[0].name}` is turned off since {off.at}: {off.reason}"
     )
+
+
+def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None:
+    """Take a place in every limit of the caller; None where there are none.
+
+    Raises:
+        HttpFailure: a limit is reached; the answer says until when.
+
+    """
+    if controls.limits is None:
+        return None
+    caller = exchange.caller
+    subjects = (f"key:{caller.key}", f"team:{caller.team}", f"route:{exchange.route.name}")
+    taken = controls.limits.take(subjects, tokens=tokens)
+    exchange.extra += taken.headers()
+    if not taken.allowed:
+        exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
+        raise _limited(taken.retry_after_s)
+    return taken
 
 
 def _limited(retry_after_s: float) -> HttpFailure:

@@ -59,7 +59,8 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
         operation["x-scope"] = route.scope
     if route.media_type is not None:
         operation["requestBody"] = {
-            "required": True,
+            # No text is a text, too: an empty diff is no change.
+            "required": route.media_type != "text/plain",
             "content": {route.media_type: {"schema": _flat(route.body, components)}},
         }
     return operation

@@ -93,6 +93,7 @@ class HttpProtocol(asyncio.Protocol):
         self._secure = False
         self._stopping = False
         self._ignoring = False
+        self._paused = False
         self._begin()
 
     def _begin(self) -> None:
@@ -233,7 +234,8 @@ class HttpProtocol(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         if self._ignoring or self.cycle is None:
             return
-        if self.cycle.take(data) > self._limits.held_body_bytes:
+        if self.cycle.take(data) > self._limits.held_body_bytes and not self._paused:
+            self._paused = True
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
@@ -263,6 +265,12 @@ class HttpProtocol(asyncio.Protocol):
             raise ValueError("a header of the answer holds a line break")
         return head
 
+    def read_on(self) -> None:
+        """Read again, after the application has taken what was held."""
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
     def answered(self, cycle: Cycle) -> None:
         """Make the connection ready for the next request, or close it."""
         self._state.total_requests += 1
@@ -271,6 +279,7 @@ class HttpProtocol(asyncio.Protocol):
         if not cycle.keep or not cycle.body_ended or self._ignoring or self._stopping:
             self.transport.close()
             return
+        self.read_on()
         self.deadline = self.loop.time() + self._limits.keep_alive_s
 
     def expire(self) -> None:

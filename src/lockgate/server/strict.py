@@ -1,9 +1,9 @@
 """JSON bodies, decoded into the types that are expected and nothing else.
 
 A body with one name twice is refused: what we check and what somebody behind us reads could
-differ. msgspec does not notice, so it is shown by counting: encoded again, a body has as many
-`":` as it has names, and as many as its strings hold. Only what could hide one from the count
-(an escaped quote or colon, white space before a colon) is parsed a second time, slowly.
+differ. msgspec does not notice, so it is shown by counting colons: a body and what is made of it
+have the same ones in their strings, and one for each name that counted. Only a body with an
+escape that could stand for a colon is parsed a second time, slowly.
 """
 
 import json
@@ -16,7 +16,6 @@ from lockgate.errors import InvalidInput
 T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_DEPTH = 64
-_COLON = b'":'
 _encode = msgspec.json.Encoder().encode
 _SHOWN = 200
 
@@ -39,14 +38,9 @@ def decode(data: bytes, decoder: "msgspec.json.Decoder[T]") -> tuple[T, bytes]:
         raise _too_deep() from None
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _refuse_depth(msgspec.json.decode(data))
-    if encoded.count(_COLON) != data.count(_COLON) or _hides(data):
+    if encoded.count(b":") != data.count(b":") or b"\\u00" in data:
         refuse_twins(data)
     return value, encoded
-
-
-def _hides(data: bytes) -> bool:
-    # Each look is a few nanoseconds; a generator over a tuple of them is not.
-    return b" :" in data or b"\\u00" in data or b"\n:" in data or b"\t:" in data or b"\r:" in data
 
 
 def refuse_twins(data: bytes) -> None:
