@@ -19,8 +19,8 @@ from lockgate.app.gateway_controls import (
     breakers,
     exact_cache,
     guards,
-    rate_limits,
 )
+from lockgate.app.gateway_limits import rate_limits
 from lockgate.app.gateway_models import ServedModel
 from lockgate.config.settings import (
     CacheSettings,

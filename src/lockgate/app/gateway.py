@@ -18,11 +18,10 @@ from lockgate.app.gateway_controls import (
     Switch,
     breakers,
     exact_cache,
-    exchange_limits,
     guards,
-    rate_limits,
 )
 from lockgate.app.gateway_engine import EngineRoom
+from lockgate.app.gateway_limits import Sharing, rate_limits
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
 from lockgate.app.gateway_queues import Urgencies, queue_of
 from lockgate.app.gateway_stages import AuditSink, Authenticator
@@ -116,9 +115,10 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 jobs=[*jobs, switch.follow(_failed), shared.serve],
             )
         )
+        sharing: Sharing | None = None
         if limits is not None:
-            sharing = asyncio.create_task(exchange_limits(limits, shared, replica=new_id()))
-            stack.callback(sharing.cancel)
+            sharing = Sharing(limits, shared, replica=new_id(), failed=_failed)
+            stack.callback(asyncio.create_task(sharing.run()).cancel)
         audit: AuditSink = NoAudit()
         if settings.record_calls:
             audit = grouped = GroupedAudit(books)
@@ -140,6 +140,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             audit=audit,
             controls=Controls(
                 limits=limits,
+                sharing=sharing,
                 switch=switch,
                 billing=billing,
                 breakers=breakers(slow_s),
@@ -153,7 +154,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             authenticator=LocalCaller() if keyless else Keyring(settings.keys, gate),
             admin=admin,
             keyless=keyless,
-            ready=lambda: books.is_ready,
+            ready=lambda: books.is_ready and (sharing is None or sharing.has_joined),
         )
 
 

@@ -165,6 +165,9 @@ class GatewayMeter:
             opened.labels(name).set(breaker.state is not BreakerState.CLOSED)
         for name, queue in self._controls.queues.items():
             self._read_queue(name, queue)
+        if self._controls.sharing is not None:
+            up = self._metrics.gauge("lockgate_shared_state_up").labels()
+            up.set(self._controls.sharing.is_up)
         kills = self._controls.switch.now.kills
         self._metrics.gauge("lockgate_kills").labels().set(len(kills))
         if self._controls.cache is not None:
