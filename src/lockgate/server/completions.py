@@ -25,7 +25,7 @@ from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
-from lockgate.server.holding import Held, hold, place_in
+from lockgate.server.holding import Held, hold, place_in, refuse_if_off
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
@@ -161,6 +161,8 @@ class Completions:
         encoded: bytes,
         note: Note,
     ) -> None:
+        # Here and not before the chain: what is off is no fallback of anything either.
+        refuse_if_off(self.controls, model.name)
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
             note.made = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lockgate.app.billing import Bill, BilledCall
 from lockgate.app.gateway_controls import Controls
 from lockgate.domain.money import TokenCounts
-from lockgate.errors import Overloaded
+from lockgate.errors import Overloaded, TurnedOff
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure
 from lockgate.server.replies import Usage
@@ -65,15 +65,12 @@ async def hold(
     """Take what the call may need: a place in every limit, and the most that it can cost.
 
     Raises:
-        HttpFailure: the model is turned off, or a limit is reached; the answer says until when.
+        HttpFailure: a limit is reached; the answer says until when.
         OverBudget: a budget has not so much left.
         Denied: the model has no price.
         Unavailable: the budgets are not known.
 
     """
-    kills = controls.switch.now
-    if kills.kills:
-        _refuse_if_off(controls, model)
     caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
     held = Held(controls, estimate)
@@ -136,12 +133,17 @@ def _urgency(exchange: Exchange) -> tuple[Klass, float]:
     return klass, _BATCH_S if batch else _ONLINE_S
 
 
-def _refuse_if_off(controls: Controls, model: str) -> None:
-    off = controls.switch.now.of_model(model) or controls.switch.now.of_task("")
+def refuse_if_off(controls: Controls, model: str) -> None:
+    """Refuse a model that is turned off, alone or with everything.
+
+    Raises:
+        TurnedOff: it is; the rest of its fallback chain may not be.
+
+    """
+    kills = controls.switch.now
+    off = kills.of_model(model) or kills.of_task("") if kills.kills else None
     if off is not None:
-        raise HttpFailure(
-            503, "turned-off", f"`{model}` is turned off since {off.at}: {off.reason}"
-        )
+        raise TurnedOff(f"`{model}` is turned off since {off.at}: {off.reason}")
 
 
 def _limited(retry_after_s: float) -> HttpFailure:
