@@ -171,6 +171,28 @@ def test_what_cannot_be_in_time_behind_a_busy_backend_is_shed(mock: MockModel) -
         assert chat(served)[0].status == 200
 
 
+def test_a_model_that_is_off_leaves_the_rest_of_its_chain_and_is_no_fallback(
+    mock: MockModel,
+) -> None:
+    off = Kill(scope=Scope.MODEL, name="m", reason="leak", actor="a", at="now")
+    switch = Switch()
+    settings = ServerSettings(fallbacks={"m": ("n",)})
+    with (
+        mock_model() as other,
+        serving(to(mock, n=other), controls=Controls(switch=switch), settings=settings) as served,
+    ):
+        switch.now = Kills((off,))
+        assert chat(served)[0].status == 200
+        assert (len(mock.requests), len(other.requests)) == (0, 1)
+        mock.answer = FAILS
+        switch.now = Kills((replace(off, name="n"),))
+        response, body = chat(served)
+        assert (response.status, body["error"]["code"]) == (503, "turned-off")
+        switch.now = Kills((Kill(scope=Scope.ALL, reason="fire", actor="a", at="now"),))
+        assert chat(served)[0].status == 503
+        assert len(other.requests) == 1
+
+
 def test_equal_requests_of_one_team_share_an_answer_and_others_do_not(mock: MockModel) -> None:
     cached = ServerSettings(cache=CacheSettings(ttl_s=60))
     with serving(to(mock), controls=Controls(cache=exact_cache(cached))) as served:
