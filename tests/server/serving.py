@@ -14,17 +14,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lockgate.app.background import Background
 from lockgate.app.gateway import Gateway
 from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
-from lockgate.app.gateway_admin import StateBridge
+from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config, ServerKey, ServerSettings
-from lockgate.domain.call import Answer, Call, DataClass
+from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.policy import authorise
+from lockgate.domain.usage import Usage
 from lockgate.errors import InvalidInput, LockgateError, Unavailable
 from lockgate.ports import Task
 from lockgate.server.build import build
@@ -67,11 +67,12 @@ class FakeEngine:
             at=NOON,
             task=call.task,
             output={"risk": risk},
-            engine=call.engine,
-            degraded=(),
+            engine=EngineKind.RULES if call.without_models else call.engine,
+            degraded=(call.without_models,) if call.without_models else (),
             evidence=(),
             confidence=None,
             release=Digest.of(b"release"),
+            usage=Usage(input_tokens=30, output_tokens=10),
         )
 
     def refuse_if_full(self) -> None:
@@ -182,20 +183,15 @@ def serving(
 
 @contextmanager
 def _bridge(database: Path | None) -> Generator[StateBridge]:
-    bridge = StateBridge()
     if database is None:
-        yield bridge
+        yield StateBridge()
         return
-    background = Background(lambda: open_sqlite(database), [bridge.follow], failed=_raise)
-    background.start()
-    try:
+    with open_bridge(lambda: open_sqlite(database), failed=_raise) as bridge:
         until = time.monotonic() + 10
         while not bridge.is_open:
             assert time.monotonic() < until
             time.sleep(0.005)
         yield bridge
-    finally:
-        assert background.stop(10)
 
 
 def _raise(error: LockgateError) -> None:

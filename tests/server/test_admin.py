@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import jsonschema_rs
 import pytest
 
 from lockgate.app.gateway_controls import Controls
+from lockgate.server.openapi import document as document_of
 from server.serving import Served, serving
 from server.test_access import KEYS, bearer
 
@@ -206,6 +208,10 @@ def test_a_body_that_does_not_fit_changes_nothing(untouched: Admin, path: str, b
         "usage?start_time=-1",
         "usage?start_time=99999999999999999999",
         "usage?start_time=NaN",
+        "usage?start_time=null",
+        "usage?start_time=1.5",
+        "usage?start_time=",
+        "keys?after=",
         "audit?limit=201",
         "audit?subject=",
         "releases?task=review",
@@ -257,6 +263,44 @@ def test_an_id_is_given_once_even_after_its_key_was_revoked(admin: Admin) -> Non
     assert admin.ask("admin", "POST", "keys/ci/rotate", {})[0] == 404
 
 
+def test_a_key_of_the_configuration_cannot_be_doubled(admin: Admin) -> None:
+    status, answer = admin.ask("admin", "POST", "keys", {**KEY, "id": "caller", "team": "core"})
+    assert (status, answer["error"]["code"]) == (409, "taken")
+
+
+def test_what_is_answered_is_what_the_document_says(admin: Admin) -> None:
+    document = document_of(admin.served.routes)
+    sent: dict[tuple[str, str], tuple[str, Any]] = {
+        ("POST", "/admin/keys"): ("keys", KEY),
+        ("POST", "/admin/keys/{key}/rotate"): ("keys/ci/rotate", {}),
+        ("POST", "/admin/budgets"): ("budgets", {"account": "key:ci", "limit_nanos": "5"}),
+        ("POST", "/admin/kills"): ("kills", {"what": "model:m", "reason": "x"}),
+        ("GET", "*"): ("", None),
+        ("DELETE", "/admin/keys/{key}"): ("keys/ci", None),
+        ("DELETE", "/admin/budgets"): ("budgets?account=key:ci", None),
+        ("DELETE", "/admin/kills"): ("kills?what=model:m&reason=x", None),
+    }
+    rows = [route for route in admin.served.routes if route.path.startswith("/admin/")]
+    order = list(sent)
+    rows.sort(key=lambda r: order.index((r.method, "*" if r.method == "GET" else r.path)))
+    for route in rows:
+        name = route.path.removeprefix("/admin/")
+        path, body = sent.get((route.method, route.path), (name, None))
+        status, answer = admin.ask(str(route.role), route.method, path, body)
+        operation = document["paths"][route.path][route.method.lower()]
+        assert operation["x-role"] == route.role
+        answers = operation["responses"][str(status)]["content"]["application/json"]
+        schema = {**answers["schema"], "components": document["components"]}
+        jsonschema_rs.validate(schema, answer)
+        assert answer.get("data") != [] or name in {"usage", "releases", "promotions"}
+    assert len(rows) == 15
+    dropped = document["paths"]["/admin/budgets"]["delete"]["parameters"]
+    assert {each["name"]: each["required"] for each in dropped} == {
+        "account": True,
+        "period": False,
+    }
+
+
 def test_a_body_that_is_huge_deep_twice_named_or_no_json_is_refused(admin: Admin) -> None:
     ask = admin.served.ask
     json_type = bearer("admin")
@@ -270,6 +314,11 @@ def test_a_body_that_is_huge_deep_twice_named_or_no_json_is_refused(admin: Admin
     assert ask("POST", "/admin/keys", json.dumps(KEY).encode(), text)[0].status == 415
     assert ask("POST", "/admin/keys", b"id=ci&team=shop", json_type)[0].status == 400
     assert admin.rows("gateway_keys") == 0
+
+
+def test_a_number_is_whole_however_it_is_written(admin: Admin) -> None:
+    assert admin.ask("admin", "POST", "keys", {**KEY, "expires_days": 3.0})[0] == 201
+    assert admin.ask("admin", "POST", "keys", {**KEY, "id": "b", "expires_days": 3e400})[0] == 400
 
 
 def test_the_list_of_keys_comes_in_pages(admin: Admin) -> None:

@@ -23,7 +23,12 @@ class Background:
     """Opens the database, as soon as it answers, and runs the jobs beside each other."""
 
     def __init__(
-        self, open_state: OpenState, jobs: Sequence[Job], *, failed: Callable[[LockgateError], None]
+        self,
+        open_state: OpenState,
+        jobs: Sequence[Job],
+        *,
+        failed: Callable[[LockgateError], None],
+        name: str = "lockgate-books",
     ) -> None:
         self._open_state = open_state
         self._jobs = jobs
@@ -31,7 +36,7 @@ class Background:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lockgate-books", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin; return when the thread runs, whether or not the database answers."""

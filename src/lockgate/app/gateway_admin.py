@@ -1,17 +1,23 @@
-"""The way from the loop that serves to the thread that has the database, for the admin API."""
+"""The admin API's way to the database: a thread and a connection of its own.
+
+The loop that serves waits for no database, and the thread of the books, which revokes keys within
+a second, waits for no sum over a long ledger.
+"""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
-from lockgate.errors import Overloaded, StorageFailed, Unavailable
+from lockgate.app.background import Background, OpenState, running
+from lockgate.errors import LockgateError, Overloaded, StorageFailed, Unavailable
 from lockgate.ports import GatewayState
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[GatewayState], Coroutine[Any, Any, T]]
 TIMEOUT_S: Final = 10.0
 MOST: Final = 32
-"""Pieces of work at once: an operator's dashboards are not to hold up the books."""
+"""Pieces of work at once."""
 _RETRY_S = 1.0
 
 
@@ -79,3 +85,13 @@ class StateBridge:
             return await work(state)
         finally:
             self._tasks.discard(task)
+
+
+@contextmanager
+def open_bridge(
+    open_state: OpenState, *, failed: Callable[[LockgateError], None]
+) -> Generator[StateBridge]:
+    """Open a bridge for the length of a block. `failed` is called on its thread."""
+    bridge = StateBridge()
+    with running(Background(open_state, [bridge.follow], failed=failed, name="lockgate-admin")):
+        yield bridge

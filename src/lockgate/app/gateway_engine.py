@@ -7,12 +7,15 @@ loop that serves requests, either would hold up every open stream.
 import asyncio
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lockgate.app.engine import Engine, open_engine
+from lockgate.app.gateway_controls import Switch
+from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.call import Answer, Call
+from lockgate.engine.answer import Answering
 
 _STOP_S = 60.0
 
@@ -28,6 +31,8 @@ class _Silence:
 @dataclass(slots=True)
 class _Opened:
     engine: Engine
+    answering: Answering
+    """The engine's, with what the kill switch says of models."""
     loop: asyncio.AbstractEventLoop
     stop: asyncio.Event
 
@@ -35,8 +40,9 @@ class _Opened:
 class EngineRoom:
     """Answers calls of tasks."""
 
-    def __init__(self, loaded: Loaded, environment: Environment) -> None:
+    def __init__(self, loaded: Loaded, environment: Environment, switch: Switch) -> None:
         self._loaded = loaded
+        self._switch = switch
         self._environment = environment
         self._ready: Future[_Opened] = Future()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -57,7 +63,7 @@ class EngineRoom:
         """Answer one call of a task; cancelled, the call is cancelled too. As the engine's."""
         opened = self._opened
         assert opened is not None, "the room is open"
-        answering = opened.engine.answering.answer(call, _Silence())
+        answering = opened.answering.answer(call, _Silence())
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, opened.loop))
 
     async def stop(self) -> None:
@@ -78,5 +84,8 @@ class EngineRoom:
     async def _main(self) -> None:
         stop = asyncio.Event()
         async with open_engine(self._loaded, self._environment) as engine:
-            self._ready.set_result(_Opened(engine, asyncio.get_running_loop(), stop))
+            inferring = engine.answering.inferring
+            backends = SwitchedBackends(inferring.backends, self._switch)
+            answering = replace(engine.answering, inferring=replace(inferring, backends=backends))
+            self._ready.set_result(_Opened(engine, answering, asyncio.get_running_loop(), stop))
             await stop.wait()

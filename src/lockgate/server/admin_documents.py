@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 _PLAIN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _NAME = "[A-Za-z0-9][A-Za-z0-9._/:@-]{0,255}"
@@ -69,7 +69,7 @@ class KeyQuery(_Asked, kw_only=True):
     """Which keys."""
 
     limit: Limit = 1000
-    after: Plain | None = None
+    after: Plain | UnsetType = UNSET
     """The id that the page before ended with."""
 
 
@@ -84,9 +84,9 @@ class UsageQuery(_Asked, kw_only=True):
     """Which part of the ledger, summed by what."""
 
     by: Dimension = "team"
-    start_time: Seconds | None = None
+    start_time: Seconds | UnsetType = UNSET
     """Unix seconds, included; thirty days before the end if it is not given."""
-    end_time: Seconds | None = None
+    end_time: Seconds | UnsetType = UNSET
     """Unix seconds, not included; now if it is not given."""
     limit: Limit = 50
 
@@ -101,15 +101,15 @@ class KillQuery(_Asked, kw_only=True):
 class PromotionQuery(_Asked, kw_only=True):
     """Which promotions."""
 
-    environment: Plain | None = None
-    task: Plain | None = None
+    environment: Plain | UnsetType = UNSET
+    task: Plain | UnsetType = UNSET
     limit: Limit = 50
 
 
 class AuditQuery(_Asked, kw_only=True):
     """Which events."""
 
-    subject: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    subject: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
     """The task of a call, `model:NAME`, or what an administrative action was done to."""
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 

@@ -1,11 +1,13 @@
 """`/admin/keys`: made, rotated and revoked. A secret is shown once, to whoever made it."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.identity import Wanted, list_keys, make_key, revoke_key, rotate_key
 from lockgate.domain.identity import GatewayKey, Role
+from lockgate.errors import Taken
 from lockgate.ports import Clock
 from lockgate.server import admin_documents as documents
 from lockgate.server.admin_asking import body_of, query_of, respond
@@ -20,19 +22,23 @@ class KeyAdmin:
 
     bridge: StateBridge
     clock: Clock
+    configured: AbstractSet[str]
+    """Keys of the configuration: two that share a name would share budgets and calls."""
 
     async def listed(self, exchange: Exchange) -> None:
         """Answer with the keys, revoked ones included."""
         asked = query_of(exchange, documents.KeyQuery)
         found = sorted(await self.bridge.do(list_keys), key=lambda key: key.id)
-        after = asked.after
-        rows = [key for key in found if after is None or key.id > after]
+        after = asked.after or ""
+        rows = [key for key in found if key.id > after]
         data = [_document(key) for key in rows[: asked.limit]]
         await respond(exchange, documents.Keys(data=data, has_more=len(rows) > asked.limit))
 
     async def make(self, exchange: Exchange) -> None:
         """Make a key, and answer with its secret."""
         asked = await body_of(exchange, documents.NewKey)
+        if asked.id in self.configured:
+            raise Taken(f"the configuration has a key `{asked.id}`", hint="choose another id")
         now, actor, days = self.clock(), _actor(exchange), asked.expires_days
         wanted = Wanted(
             id=asked.id,

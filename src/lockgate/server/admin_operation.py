@@ -86,7 +86,9 @@ class OperationAdmin:
         async def read(state: GatewayState) -> Sequence[Promotion]:
             async with state.begin() as unit:
                 return await unit.promotions(
-                    environment=asked.environment, task=asked.task, limit=asked.limit
+                    environment=asked.environment or None,
+                    task=asked.task or None,
+                    limit=asked.limit,
                 )
 
         found = await self.bridge.do(read)
@@ -98,7 +100,7 @@ class OperationAdmin:
 
         async def read(state: GatewayState) -> Sequence[AuditEvent]:
             async with state.begin() as unit:
-                return await unit.recent(limit=asked.limit, task=asked.subject)
+                return await unit.recent(limit=asked.limit, task=asked.subject or None)
 
         found = await self.bridge.do(read)
         data = []

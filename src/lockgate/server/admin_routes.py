@@ -204,7 +204,8 @@ def _answer(kind: type[msgspec.Struct], *, status: int = 200) -> Answers:
 
 def _query(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """Return a type's members as parameters."""
-    return {name: _plain(each) for name, each in _members(kind).get("properties", {}).items()}
+    found: dict[str, Any] = _members(kind).get("properties", {})
+    return found
 
 
 def _needed(kind: type[msgspec.Struct]) -> frozenset[str]:
@@ -213,17 +214,6 @@ def _needed(kind: type[msgspec.Struct]) -> frozenset[str]:
 
 def _members(kind: type[msgspec.Struct]) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.json.schema_components([kind])[1][kind.__name__]
-    return found
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a parameter's schema without null: a parameter is there, or is not."""
-    found = {name: each for name, each in schema.items() if name not in {"anyOf", "default"}}
-    for option in schema.get("anyOf", ()):
-        if option != {"type": "null"}:
-            found |= option
-    if schema.get("default") is not None:
-        found["default"] = schema["default"]
     return found
 
 

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec import UNSET
+
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.spending import Standing, drop_budget, set_budget, standings, usage_by
 from lockgate.domain.budget import Budget, Period
@@ -79,8 +81,8 @@ class SpendingAdmin:
 
 def _span(asked: documents.UsageQuery, now: datetime) -> tuple[datetime, datetime]:
     # What was booked a moment ago is in the sum.
-    until = math.ceil(now.timestamp()) + 1 if asked.end_time is None else asked.end_time
-    since = max(0, until - _SPAN_S) if asked.start_time is None else asked.start_time
+    until = math.ceil(now.timestamp()) + 1 if asked.end_time is UNSET else asked.end_time
+    since = max(0, until - _SPAN_S) if asked.start_time is UNSET else asked.start_time
     return datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC)
 
 

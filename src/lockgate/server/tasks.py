@@ -9,6 +9,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,13 +17,14 @@ from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Controls
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
-from lockgate.errors import InvalidInput, LockgateError, NotFound
+from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
 from lockgate.ports import Task
 from lockgate.server import strict
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
 from lockgate.server.holding import take
 from lockgate.traffic.kill_switch import Leaves
+from lockgate.traffic.rate_limits import Taken
 
 JSON_TYPES = frozenset({b"application/json", b""})
 TEXT_TYPES = frozenset({b"text/plain", b"text/x-diff", b"text/x-patch"})
@@ -32,10 +34,9 @@ LARGE = 64 << 10
 """Bytes of JSON that are decoded elsewhere than on the loop."""
 MAX_KEPT = 2_000
 KEPT_S = 24 * 3600.0
+_MOST_FIELDS = 16
 _SHOWN = 80
 _KEY_CHARACTERS = 255
-_MOST_FIELDS = 16
-_CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(slots=True)
@@ -91,7 +92,9 @@ class Tasks:
         """Answer `POST /v1/tasks/{task}`: the input as JSON, or as text where a task takes one."""
         task = self._find(exchange)
         form = self._form(exchange, task)
-        job = await self._begin(exchange, task)
+        off = self._off(task)
+        taken = take(self.controls, exchange, tokens=0)
+        job = await self._begin(exchange, task, off, taken)
         if b"respond-async" in exchange.headers.get(b"prefer", b"").lower():
             where = f"/v1/tasks/{task.spec.name}/calls/{job.id}"
             exchange.extra += [
@@ -159,6 +162,22 @@ class Tasks:
             )
         return form
 
+    def _off(self, task: Task) -> str:
+        """Return why no model may answer for a task; empty if one may.
+
+        Raises:
+            TurnedOff: the rules may not answer either.
+
+        """
+        kills = self.controls.switch.now
+        kill = kills.of_task(task.spec.name) if kills.kills else None
+        if kill is None:
+            return ""
+        reason = f"`{task.spec.name}` is turned off since {kill.at}: {kill.reason}"
+        if kill.leaves is Leaves.NOTHING:
+            raise TurnedOff(reason)
+        return reason
+
     def _engine(self, exchange: Exchange, task: Task) -> EngineKind:
         wanted = _query(exchange).get("engine")
         if wanted is None:
@@ -170,29 +189,10 @@ class Tasks:
                 f"there is no engine `{wanted[-1][:_SHOWN]}`", hint="it is `model` or `rules`"
             ) from None
 
-    def _allowed(self, task: Task, engine: EngineKind) -> EngineKind:
-        """Return what may answer: the rules, where models are turned off for the task.
-
-        Raises:
-            HttpFailure: the task is turned off altogether.
-
-        """
-        off = self.controls.switch.now.of_task(task.spec.name)
-        if off is None:
-            return engine
-        if off.leaves is Leaves.NOTHING:
-            raise HttpFailure(
-                503,
-                "turned-off",
-                f"`{task.spec.name}` is turned off since {off.at}: {off.reason}",
-            )
-        return EngineKind.RULES
-
-    async def _begin(self, exchange: Exchange, task: Task) -> Job:
+    async def _begin(self, exchange: Exchange, task: Task, off: str, taken: Taken | None) -> Job:
         """Start a call, or find the one that had the same idempotency key."""
-        engine = self._allowed(task, self._engine(exchange, task))
+        engine = self._engine(exchange, task)
         body = await exchange.body(self.max_body_bytes)
-        take(self.controls, exchange, tokens=len(body) // _CHARACTERS_A_TOKEN)
         owner = _owner(exchange)
         key = exchange.headers.get(b"idempotency-key")
         if key is not None and not 0 < len(key) <= _KEY_CHARACTERS:
@@ -214,13 +214,24 @@ class Tasks:
             input=await _input(exchange, task, body),
             engine=engine,
             data_class=self.default_class,
+            without_models=off,
         )
         working = asyncio.ensure_future(self.answer(call))
+        if taken is not None:
+            working.add_done_callback(partial(self._settle, taken))
         until = asyncio.get_running_loop().time() + KEPT_S
         job = Job(job_id, task.spec.name, owner, digest, working, until)
         if key is not None or b"respond-async" in exchange.headers.get(b"prefer", b"").lower():
             self._keep(job)
         return job
+
+    def _settle(self, taken: Taken, working: "asyncio.Future[Answer]") -> None:
+        """Take the tokens that a call has used from the limits: before it nobody knows them."""
+        if working.cancelled() or working.exception() is not None:
+            return
+        usage = working.result().usage
+        if self.controls.limits is not None:
+            self.controls.limits.settle(taken, usage.input_tokens + usage.output_tokens)
 
     def _keep(self, job: Job) -> None:
         now = asyncio.get_running_loop().time()
@@ -267,14 +278,6 @@ class Tasks:
         await exchange.respond(text.encode("utf-8"), kind=kind)
 
 
-def _query(exchange: Exchange) -> dict[str, list[str]]:
-    text = exchange.scope["query_string"].decode("latin-1")
-    try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise InvalidInput(f"the query has more than {_MOST_FIELDS} fields") from None
-
-
 async def _input(exchange: Exchange, task: Task, body: bytes) -> JsonObject:
     kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     plain = task.spec.plain
@@ -309,3 +312,11 @@ def _failed(job: Job) -> bool:
     if not job.working.done():
         return False
     return job.working.cancelled() or job.working.exception() is not None
+
+
+def _query(exchange: Exchange) -> dict[str, list[str]]:
+    text = exchange.scope["query_string"].decode("latin-1")
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise InvalidInput(f"the query has more than {_MOST_FIELDS} fields") from None
