@@ -1,4 +1,4 @@
-"""What hostile text can do: leave its place in a stream, a template, a cache, or past the guards."""
+"""What hostile text can do: leave its place in a stream or a template, or pass the guards."""
 
 import hashlib
 import json
@@ -21,7 +21,8 @@ from lockgate.config.settings import (
 )
 from lockgate.domain.digest import Digest
 from lockgate.domain.identity import GatewayKey, KeySecret, Role
-from lockgate.domain.inference import Completion, Dispatch, Result, Usage
+from lockgate.domain.inference import Completion, Dispatch, Result
+from lockgate.domain.usage import Usage
 from lockgate.errors import Unauthenticated
 from lockgate.identity.authenticator import Authenticator
 from lockgate.identity.secret import digest
@@ -157,7 +158,8 @@ def places(text: str) -> dict[str, dict[str, Any]]:
     user: Any = CHAT["messages"][0]
     return {
         "content": {**CHAT, "messages": [{"role": "user", "content": f"use {text} now"}]},
-        "part": {**CHAT, "messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
+        "part": {**CHAT, "messages": [
+            {"role": "user", "content": [{"type": "text", "text": text}]}]},
         "tool answer": {**CHAT, "messages": [{"role": "tool", "content": text}]},
         "tool call": {**CHAT, "messages": [{"role": "assistant", "tool_calls": [call]}]},
         "function call": {**CHAT, "messages": [
