@@ -23,6 +23,7 @@ from lockgate.domain.inference import (
 )
 from lockgate.errors import Corrupt, InvalidInput, LockgateError, Unavailable
 from lockgate.ports import StreamingBackend
+from lockgate.server.answer_schemas import check_schema
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import error_body, failure
 from lockgate.server.guarding import Guarding
@@ -254,7 +255,7 @@ def _schema(asked: ChatRequest) -> Any:
     if wanted.get("type") == "json_schema" and isinstance(schema, dict):
         found = schema.get("schema")
         if isinstance(found, dict):
-            return found
+            return check_schema(found)
     if wanted.get("type") == "json_object":
         return {"type": "object"}
     raise InvalidInput(
