@@ -147,6 +147,68 @@ def test_a_message_or_a_task_input_is_never_a_template(mock: MockModel, text: st
         assert "1337" not in json.dumps(error)
 
 
+STRING: dict[str, Any] = {"type": "string"}
+MILLION = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "minLength": 1000 * MILLION},
+        {"type": "string", "maxLength": 1e9},
+        {"type": "array", "minItems": MILLION, "items": STRING},
+        {"anyOf": [{"type": "object", "minProperties": MILLION}]},
+        {"type": "array", "minItems": 40, "items": {"type": "array", "minItems": 40}},
+        {"type": "string", "pattern": "a{1000000}"},
+        {"type": "string", "pattern": "((a{20}){20}){20}"},
+        {"type": "array", "minItems": 100, "items": {"type": "string", "pattern": "a{1,100}"}},
+        {"type": "object", "patternProperties": {"^(a{100}){100}$": STRING}},
+        {"type": "string", "pattern": "(a|b)*" * 100},
+        {"anyOf": [{"pattern": f"{n}"} for n in range(100)]},
+        {"enum": ["x"] * 5000},
+        {"type": "object", "properties": {f"p{n}": STRING for n in range(2000)}},
+        {"$ref": "http://127.0.0.1:9/schema"},
+        {"properties": {"a": {"$ref": "file:///etc/passwd"}}},
+        {"$dynamicRef": "https://evil.example/"},
+        {"x-guidance": {"whitespace_pattern": "a{1000000}"}},
+        {"%llguidance": {}},
+    ],
+    ids=lambda schema: json.dumps(schema)[:60],
+)
+def test_a_schema_that_would_take_all_memory_or_fetch_something_reaches_no_model(
+    schema: dict[str, Any],
+) -> None:
+    parrot = Parrot(["{}"])
+    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    with serving(embedded(parrot)) as served:
+        body = {**CHAT, "response_format": wanted}
+        response, error = served.ask("POST", "/v1/chat/completions", body)
+        assert (response.status, error["error"]["code"]) == (400, "invalid-input")
+        assert parrot.asked == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": STRING}},
+        {"type": "array", "minItems": 3, "maxItems": 100, "items": {"maxLength": 10}},
+        {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
+        {"patternProperties": 5, "pattern": None, "properties": {"pattern": STRING}},
+        {"properties": {"minLength": {"type": "integer"}, "$ref": {"type": "string"}}},
+    ],
+    ids=lambda schema: json.dumps(schema)[:60],
+)
+def test_a_harmless_schema_reaches_the_model_as_it_is(schema: dict[str, Any]) -> None:
+    parrot = Parrot(["{}"])
+    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    with serving(embedded(parrot)) as served:
+        body = {**CHAT, "response_format": wanted}
+        assert served.ask("POST", "/v1/chat/completions", body)[0].status == 200
+        asked: Any = parrot.asked[0].request
+        assert asked.schema == schema
+
+
 def places(text: str) -> dict[str, dict[str, Any]]:
     """Return bodies with a text in each place that a model may see."""
     call = {
