@@ -48,6 +48,7 @@ class FakeEngine:
     cancelled: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
     full: bool = False
+    records: bool = True
 
     async def answer(self, call: Call) -> Answer:
         authorise(call.principal, call.task)

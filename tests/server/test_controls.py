@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import socket
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from itertools import pairwise
@@ -19,9 +20,8 @@ from lockgate.app.gateway_controls import (
     breakers,
     exact_cache,
     guards,
-    queues,
-    rate_limits,
 )
+from lockgate.app.gateway_limits import rate_limits
 from lockgate.app.gateway_models import ServedModel
 from lockgate.config.settings import (
     CacheSettings,
@@ -33,7 +33,9 @@ from lockgate.config.settings import (
 )
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
+from lockgate.traffic.concurrency import FixedConcurrency
 from lockgate.traffic.kill_switch import Kill, Kills, Leaves, Scope
+from lockgate.traffic.queue import Queue, QueueSettings
 from lockgate.traffic.retry_budget import RetryBudget
 from server.serving import Models, Served, serving, upstream
 from upstream.mock_model import WORDS, MockModel, mock_model
@@ -107,6 +109,27 @@ def test_what_is_turned_off_is_not_asked(mock: MockModel) -> None:
         assert chat(served)[0].status == 200
 
 
+def test_a_model_that_is_turned_off_leaves_the_rest_of_its_chain(mock: MockModel) -> None:
+    switch = Switch()
+    settings_ = ServerSettings(fallbacks={"m": ("spare",)})
+    off = Kill(scope=Scope.MODEL, name="m", reason="leak", actor="a", at="now")
+    switch.now = Kills((off,))
+    controls = Controls(switch=switch)
+    with (
+        mock_model() as other,
+        serving(to(mock, spare=other), settings=settings_, controls=controls) as served,
+    ):
+        assert chat(served)[0].status == 200
+        assert (len(mock.requests), len(other.requests)) == (0, 1)
+        assert served.noted()[3]["passed_over"] == ["m: turned-off"]
+        switch.now = Kills((off, replace(off, name="spare")))
+        assert chat(served)[0].status == 503
+        switch.now = Kills((replace(off, name="spare"),))
+        mock.answer = FAILS
+        assert chat(served)[0].status == 502
+        assert len(other.requests) == 1
+
+
 def test_a_task_that_is_turned_off_leaves_its_rules_or_nothing() -> None:
     switch = Switch()
 
@@ -132,7 +155,8 @@ def test_a_task_counts_against_its_callers_limits() -> None:
 
 def test_what_cannot_be_in_time_behind_a_busy_backend_is_shed(mock: MockModel) -> None:
     mock.hang_after = 9
-    with serving(to(mock), controls=Controls(queues=queues({"there": 1}))) as served:
+    one = Queue(FixedConcurrency(1), QueueSettings(), clock=time.perf_counter)
+    with serving(to(mock), controls=Controls(queues={"there": one})) as served:
         with socket.create_connection(("127.0.0.1", served.port)) as first:
             body = json.dumps(CHAT).encode()
             first.sendall(
@@ -140,11 +164,33 @@ def test_what_cannot_be_in_time_behind_a_busy_backend_is_shed(mock: MockModel) -
                 b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
             )
             assert mock.asked.wait(5)
-            patience = {"X-Lockgate-Deadline-S": "1"}
+            patience = {"X-Lockgate-Deadline-Ms": "500"}
             response, answer = served.ask("POST", "/v1/chat/completions", CHAT, patience)
             assert (response.status, answer["error"]["code"]) == (503, "overloaded")
         mock.hang_after = None
         assert chat(served)[0].status == 200
+
+
+def test_a_model_that_is_off_leaves_the_rest_of_its_chain_and_is_no_fallback(
+    mock: MockModel,
+) -> None:
+    off = Kill(scope=Scope.MODEL, name="m", reason="leak", actor="a", at="now")
+    switch = Switch()
+    settings = ServerSettings(fallbacks={"m": ("n",)})
+    with (
+        mock_model() as other,
+        serving(to(mock, n=other), controls=Controls(switch=switch), settings=settings) as served,
+    ):
+        switch.now = Kills((off,))
+        assert chat(served)[0].status == 200
+        assert (len(mock.requests), len(other.requests)) == (0, 1)
+        mock.answer = FAILS
+        switch.now = Kills((replace(off, name="n"),))
+        response, body = chat(served)
+        assert (response.status, body["error"]["code"]) == (502, "upstream-failed")
+        switch.now = Kills((Kill(scope=Scope.ALL, reason="fire", actor="a", at="now"),))
+        assert chat(served)[0].status == 503
+        assert len(other.requests) == 1
 
 
 def test_equal_requests_of_one_team_share_an_answer_and_others_do_not(mock: MockModel) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lockgate.app.gateway_controls import Controls, Switch, rate_limits
+from lockgate.app.gateway_controls import Controls, Switch
+from lockgate.app.gateway_limits import rate_limits
 from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.config.settings import RateLimit, ServerKey
 from lockgate.domain.call import DataClass

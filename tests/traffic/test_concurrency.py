@@ -94,3 +94,20 @@ def test_a_limit_of_no_requests_is_refused() -> None:
 
 def test_an_overload_says_when_to_come_back() -> None:
     assert Overloaded("full", retry_after_s=2.0).retry_after_s == 2.0
+
+
+def test_a_backend_that_is_quick_is_never_held_back_by_our_own_loop() -> None:
+    concurrency = AdaptiveConcurrency(initial=64, quick_s=0.05)
+    for at in range(20_000):
+        concurrency.completed(10, 0.0001 if at % 1000 < 10 else 0.01, in_flight=concurrency.limit)
+        assert concurrency.limit >= 64
+    assert concurrency.limit > 100
+
+
+def test_what_was_first_seen_under_overload_is_not_taken_for_the_best() -> None:
+    async def test() -> None:
+        concurrency, backend = AdaptiveConcurrency(initial=64), Backend(8)
+        await _drive(concurrency, backend, 60)
+        assert concurrency.limit <= 2.5 * 8 + 2
+
+    run(test())

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,13 +16,12 @@ from lockgate.app.gateway_controls import (
     Switch,
     breakers,
     exact_cache,
-    exchange_limits,
     guards,
-    queues,
-    rate_limits,
 )
 from lockgate.app.gateway_engine import EngineRoom
+from lockgate.app.gateway_limits import Sharing, rate_limits
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
+from lockgate.app.gateway_queues import Urgencies, queue_of
 from lockgate.app.gateway_stages import AuditSink, Authenticator
 from lockgate.app.identity import list_keys
 from lockgate.app.models import model_store
@@ -37,14 +36,13 @@ from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
 from lockgate.traffic.elsewhere import SharedElsewhere
+from lockgate.traffic.queue import Queue
 from lockgate.upstream.address import Pinned, pin
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
 from lockgate.upstream.reply import Client
 
 _LOG = logging.getLogger("lockgate.gateway")
-_EMBEDDED_AT_A_TIME = {"llama_cpp": 1, "onnx": 4}
-"""llama.cpp runs one request after the other; the embedder has a few threads."""
 _USABLE = frozenset({State.PULLED, State.BUILTIN})
 _GENERATING = "llama_cpp"
 _EMBEDDING = "onnx"
@@ -96,13 +94,11 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         backends = engine.answering.inferring.backends
         models: dict[str, ServedModel] = _embedded(loaded, environment, backends)
         slow_s: dict[str, float] = {}
-        at_a_time: dict[str, int] = {}
         for name, backend in loaded.config.backends.items():
             if isinstance(backend, OpenAIBackend) and backend.models:
                 pinned = await _pin(name, backend)
                 client = _client(pinned, backend.limits, environment)
                 stack.push_async_callback(client.close)
-                at_a_time[name] = backend.limits.connections
                 slow_s[name] = backend.limits.first_byte_s / 2
                 _add(models, _upstream(name, backend, pinned, client, environment))
         shared = SharedElsewhere()
@@ -115,9 +111,10 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 more=[switch.follow(_failed), shared.serve],
             )
         )
+        sharing: Sharing | None = None
         if limits is not None:
-            sharing = asyncio.create_task(exchange_limits(limits, shared, replica=new_id()))
-            stack.callback(sharing.cancel)
+            sharing = Sharing(limits, shared, replica=new_id(), failed=_failed)
+            stack.callback(asyncio.create_task(sharing.run()).cancel)
         audit: AuditSink = NoAudit()
         if settings.record_calls:
             audit = grouped = GroupedAudit(kept.books)
@@ -134,10 +131,12 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             audit=audit,
             controls=Controls(
                 limits=limits,
-                queues=queues({**at_a_time, **_EMBEDDED_AT_A_TIME}),
+                sharing=sharing,
                 switch=switch,
                 billing=kept.billing if has_prices or settings.record_calls else None,
                 breakers=breakers(slow_s),
+                queues=_queues(loaded, models.values()),
+                urgencies=Urgencies(settings.urgency),
                 cache=exact_cache(settings),
                 guards=guards(loaded.config.guards),
             ),
@@ -146,18 +145,30 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             authenticator=LocalCaller() if keyless else Keyring(settings.keys, kept.authenticator),
             admin=admin,
             keyless=keyless,
-            ready=lambda: kept.is_ready,
+            ready=lambda: kept.is_ready and (sharing is None or sharing.has_joined),
             has_prices=has_prices,
         )
 
 
+def _queues(loaded: Loaded, models: Iterable[ServedModel]) -> dict[str, Queue]:
+    found: dict[str, Queue] = {}
+    for name in {model.backend_name for model in models}:
+        backend = loaded.config.backend(name)
+        queue = None if backend is None else queue_of(backend)
+        if queue is not None:
+            found[name] = queue
+    return found
+
+
 async def _keyless(loaded: Loaded, environment: Environment) -> bool:
-    """Say whether nobody has a key: neither the configuration, nor an issuer, nor the database."""
+    """Say whether nobody ever had a key: in the configuration, of an issuer, in the database.
+
+    Revoked keys count: to revoke the last one must not open the door to everyone here.
+    """
     if loaded.config.server.keys or loaded.config.identity.issuers:
         return False
     async with open_store(loaded, environment) as state:
-        keys = await list_keys(state)
-    return all(key.revoked_at is not None for key in keys)
+        return not await list_keys(state)
 
 
 def _failed(error: LockgateError) -> None:

@@ -7,25 +7,21 @@ from dataclasses import dataclass, field
 
 from lockgate.app.background import Job
 from lockgate.app.billing import Billing
+from lockgate.app.gateway_limits import Sharing
+from lockgate.app.gateway_queues import Urgencies
 from lockgate.app.guards import pipeline_of
-from lockgate.config.settings import GuardSettings, RateLimit, ServerSettings
+from lockgate.config.settings import GuardSettings, ServerSettings
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
 from lockgate.errors import LockgateError
 from lockgate.guards.pipeline import Pipeline
-from lockgate.ports import GatewayState, SharedState
+from lockgate.ports import GatewayState
 from lockgate.traffic.breaker import Breaker, BreakerSettings
-from lockgate.traffic.bucket import Limit
-from lockgate.traffic.concurrency import FixedConcurrency
 from lockgate.traffic.kill_switch import EVERY_S, Kills, KillSwitch
-from lockgate.traffic.queue import Queue, QueueSettings
-from lockgate.traffic.rate_limits import Limits, RateLimits
+from lockgate.traffic.queue import Queue
+from lockgate.traffic.rate_limits import RateLimits
 from lockgate.traffic.retry_budget import RetryBudget
-from lockgate.traffic.shared_limits import EVERY_S as EXCHANGE_S
-from lockgate.traffic.shared_limits import SharedLimits
 from lockgate.upstream.cache import ExactCache
-
-_MINUTE_S = 60.0
 
 
 class Switch:
@@ -47,27 +43,6 @@ class Switch:
                 await _until(stop, EVERY_S)
 
         return work
-
-
-async def exchange_limits(limits: RateLimits, shared: SharedState, *, replica: str) -> None:
-    """Keep the limits in step with the other replicas, until cancelled.
-
-    While the database is away each replica keeps to its part of every limit.
-    """
-    sharing = SharedLimits(
-        limits, shared, replica=replica, clock=time.monotonic, wall_clock=time.time
-    )
-    while True:
-        await sharing.exchange()
-        await asyncio.sleep(EXCHANGE_S)
-
-
-def queues(backends: Mapping[str, int]) -> dict[str, Queue]:
-    """Return a queue for each backend; the value is how many requests it takes at a time."""
-    return {
-        name: Queue(FixedConcurrency(most), QueueSettings(), clock=time.monotonic)
-        for name, most in backends.items()
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,27 +85,17 @@ class Controls:
     """The controls of one gateway. What is None is not configured."""
 
     limits: RateLimits | None = None
+    sharing: Sharing | None = None
     switch: Switch = field(default_factory=Switch)
     billing: Billing | None = None
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     """By upstream."""
-    queues: Mapping[str, Queue] = field(default_factory=dict)
+    queues: Mapping[str, Queue] = field(default_factory=dict[str, Queue])
     """By backend."""
+    urgencies: Urgencies = field(default_factory=Urgencies)
     retries: RetryBudget = field(default_factory=RetryBudget)
     cache: ExactCache | None = None
     guards: Guards | None = None
-
-
-def rate_limits(settings: Mapping[str, RateLimit]) -> RateLimits | None:
-    """Return the limits that the configuration names; None if it names none."""
-    if not settings:
-        return None
-    rows = {subject: _limits(row) for subject, row in settings.items()}
-
-    def limits_of(subject: str) -> Limits | None:
-        return rows.get(subject) or rows.get(f"{subject.partition(':')[0]}:*")
-
-    return RateLimits(limits_of, clock=time.monotonic)
 
 
 def breakers(upstreams: Mapping[str, float]) -> dict[str, Breaker]:
@@ -147,19 +112,6 @@ def exact_cache(settings: ServerSettings) -> ExactCache | None:
     if not chosen.ttl_s:
         return None
     return ExactCache(ttl_s=chosen.ttl_s, most_bytes=chosen.megabytes << 20, clock=time.monotonic)
-
-
-def _limits(row: RateLimit) -> Limits:
-    return Limits(
-        requests=_limit(row.requests_per_minute, row.burst),
-        tokens=_limit(row.tokens_per_minute, row.burst),
-    )
-
-
-def _limit(amount: int | None, burst: float) -> Limit | None:
-    if amount is None:
-        return None
-    return Limit(amount=amount, per_s=_MINUTE_S, burst=max(1, round(amount * burst)))
 
 
 async def _until(stop: asyncio.Event, seconds: float) -> None:

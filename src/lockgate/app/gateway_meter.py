@@ -16,6 +16,8 @@ from lockgate.telemetry.span_queue import SpanQueue
 from lockgate.telemetry.spans import Tracer
 from lockgate.telemetry.table import ROUTE, UPSTREAM
 from lockgate.traffic.breaker import BreakerState
+from lockgate.traffic.lane import Klass
+from lockgate.traffic.queue import Queue
 
 _RANDOM_BITS = 80
 _NANOS = 1e9
@@ -43,13 +45,14 @@ class GatewayMeter:
     def __init__(self, controls: Controls, *, routes: Sequence[str] = ()) -> None:
         self._metrics = Metrics()
         self._metrics.expect(ROUTE, [(route,) for route in routes])
-        self._metrics.expect(UPSTREAM, [(name,) for name in controls.breakers])
+        backends = dict.fromkeys((*controls.breakers, *controls.queues))
+        self._metrics.expect(UPSTREAM, [(name,) for name in backends])
         self._controls = controls
         self._entropy = Entropy()
         self._routes: dict[str, _RouteSeries] = {}
         self._models: dict[tuple[str, str], _ModelSeries] = {}
         self._caches: dict[str, Counter] = {}
-        self._calls: dict[tuple[str, str], Counter] = {}
+        self._calls: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.open_requests = self._metrics.gauge("lockgate_open_requests").labels()
         watch_process(self._metrics)
         self._metrics.on_scrape(self._read)
@@ -96,12 +99,14 @@ class GatewayMeter:
 
     def asked(self, upstream: str, result: str, seconds: float) -> None:
         """Count one call of an upstream: `ok`, `failed` or `cancelled`."""
-        counter = self._calls.get((upstream, result))
-        if counter is None:
-            family = self._metrics.counter("lockgate_upstream_calls_total")
-            counter = self._calls[upstream, result] = family.labels(upstream, result)
-        counter.inc()
-        self._metrics.histogram("lockgate_upstream_seconds").labels(upstream).observe(seconds)
+        found = self._calls.get((upstream, result))
+        if found is None:
+            counter = self._metrics.counter("lockgate_upstream_calls_total")
+            seconds_of = self._metrics.histogram("lockgate_upstream_seconds")
+            found = (counter.labels(upstream, result), seconds_of.labels(upstream))
+            self._calls[upstream, result] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def first_chunk(self, route: str, seconds: float) -> None:
         """Note how long the first part of a stream took."""
@@ -110,6 +115,14 @@ class GatewayMeter:
     def limited(self, route: str, limit: str) -> None:
         """Count a request that a limit refused: `requests`, `tokens` or `budget`."""
         self._metrics.counter("lockgate_limited_total").labels(route, limit).inc()
+
+    def shed(self, backend: str, klass: Klass) -> None:
+        """Count a request that could not be in time, or found no room to wait."""
+        self._metrics.counter("lockgate_shed_total").labels(backend, klass).inc()
+
+    def queued(self, backend: str, klass: Klass, seconds: float) -> None:
+        """Note how long a request waited that had to."""
+        self._metrics.histogram("lockgate_queue_seconds").labels(backend, klass).observe(seconds)
 
     def retried(self, upstream: str, *, allowed: bool) -> None:
         """Count a retry, or one that the budget did not allow."""
@@ -152,11 +165,25 @@ class GatewayMeter:
         opened = self._metrics.gauge("lockgate_breaker_open")
         for name, breaker in self._controls.breakers.items():
             opened.labels(name).set(breaker.state is not BreakerState.CLOSED)
+        for name, queue in self._controls.queues.items():
+            self._read_queue(name, queue)
+        if self._controls.sharing is not None:
+            up = self._metrics.gauge("lockgate_shared_state_up").labels()
+            up.set(self._controls.sharing.is_up)
         kills = self._controls.switch.now.kills
         self._metrics.gauge("lockgate_kills").labels().set(len(kills))
         if self._controls.cache is not None:
             held = self._metrics.gauge("lockgate_cache_bytes").labels("exact")
             held.set(self._controls.cache.bytes)
+
+    def _read_queue(self, name: str, queue: Queue) -> None:
+        metrics = self._metrics
+        metrics.gauge("lockgate_in_flight").labels(name).set(queue.in_flight)
+        metrics.gauge("lockgate_concurrency_limit").labels(name).set(queue.limit)
+        for klass in Klass:
+            requests, tokens = queue.waiting_of(klass)
+            metrics.gauge("lockgate_queue_requests").labels(name, klass).set(requests)
+            metrics.gauge("lockgate_queue_tokens").labels(name, klass).set(tokens)
 
     def _open_model(self, model: str, release: str) -> _ModelSeries:
         variant = _variant(model, release)

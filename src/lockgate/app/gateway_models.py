@@ -30,6 +30,11 @@ class UpstreamModel:
     """Host and port, for the audit log."""
     targets: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
+    @property
+    def backend_name(self) -> str:
+        """As with models inside the process."""
+        return self.upstream
+
     def request(self, endpoint: str, body: bytes) -> Request:
         """Return the request for an endpoint such as `chat/completions`."""
         target = self.targets.get(endpoint)

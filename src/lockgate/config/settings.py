@@ -212,6 +212,18 @@ ModelSettings: TypeAlias = Annotated[PypiModel | HfModel | FileModel, TaggedBy("
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingSettings(_Table):
+    """What may wait in front of a backend of the gateway. What is too much is shed."""
+
+    requests: Annotated[int, Range(ge=0, le=100_000)] = 1000
+    """Most that wait at a time."""
+    tokens: Annotated[int, Range(ge=0, le=1_000_000_000)] = 1_000_000
+    """Most of all waiting requests together, their answers included."""
+    batch_share: Annotated[float, Range(ge=0.01, le=0.99)] = 0.1
+    """What batch requests get while others wait too, of the tokens and of the places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LlamaCppBackend(_Table):
     """GGUF models inside the process."""
 
@@ -220,6 +232,7 @@ class LlamaCppBackend(_Table):
     """Threads for one inference. More are quicker only while nothing else keeps the cores busy."""
     context_tokens: Annotated[int, Range(ge=128)] = 2048
     """Prompt and answer together."""
+    queue: WaitingSettings = field(default_factory=WaitingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +242,7 @@ class OnnxBackend(_Table):
     kind: Literal["onnx"] = "onnx"
     workers: Annotated[int, Range(ge=1, le=1024)] = 2
     """Texts embedded at a time, one thread each."""
+    queue: WaitingSettings = field(default_factory=WaitingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +265,9 @@ class UpstreamLimits(_Table):
     """From the request to the last byte."""
     connections: Annotated[int, Range(ge=1, le=10_000)] = 256
     """Open at a time."""
+    concurrency: Annotated[int, Range(ge=1, le=10_000)] | None = None
+    """Requests at a time, never more than `connections`. Default: found by how quickly it
+    answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +290,7 @@ class OpenAIBackend(_Table):
     """Networks beside the public ones that the gateway may find the server in, such as
     `10.0.0.0/8`. An address that is written in `url` needs none unless it is link-local."""
     limits: UpstreamLimits = field(default_factory=UpstreamLimits)
+    queue: WaitingSettings = field(default_factory=WaitingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,6 +366,19 @@ class RateLimit(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UrgencySettings(_Table):
+    """How requests stand to others that wait, unless they say that they are less urgent."""
+
+    priority: Annotated[int, Range(ge=0, le=9)] = 0
+    """The higher goes first. `x-lockgate-priority` may lower it."""
+    batch: bool = False
+    """Nobody waits for them. `x-lockgate-class: batch` says so of a single request."""
+    deadline_s: Annotated[float, Range(ge=0.01, le=86_400)] = 600.0
+    """What cannot be done in so many seconds is refused. `x-lockgate-deadline-ms` may shorten
+    it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSettings(_Table):
     """Kept answers to equal requests of one team. Only whole answers that passed every check."""
 
@@ -369,6 +400,7 @@ class TracingSettings(_Table):
 
 
 Subject: TypeAlias = Annotated[str, Matches("(key|team|route):([A-Za-z0-9._/:@-]+|[*])")]
+Asker: TypeAlias = Annotated[str, Matches("(key|team):([A-Za-z0-9._/:@-]+|[*])")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,6 +426,9 @@ class ServerSettings(_Table):
     limits: Mapping[Subject, RateLimit] = field(default_factory=dict)
     """By subject: `key:NAME`, `team:NAME` or `route:NAME`; `key:*` is for each key without a row
     of its own."""
+    urgency: Mapping[Asker, UrgencySettings] = field(default_factory=dict)
+    """By key or team. The first that there is of `key:NAME`, `team:NAME`, `key:*` and `team:*`
+    counts."""
     fallbacks: Mapping[Name, tuple[Name, ...]] = field(default_factory=dict)
     """By model: which ones take its place, in turn, where it cannot answer. Never where the data
     may not go."""

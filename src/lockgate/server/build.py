@@ -42,7 +42,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     completions = Completions(
         models=gateway.models,
         fallbacks=settings.fallbacks,
-        embedded=Embedded(timeout_s=_EMBEDDED_S, controls=gateway.controls),
+        embedded=Embedded(timeout_s=_EMBEDDED_S),
         audit=gateway.audit,
         controls=gateway.controls,
         meter=meter,

@@ -1,13 +1,13 @@
 """`/v1/chat/completions`, `/v1/completions` and `/v1/embeddings`, to a model elsewhere or here.
 
-    decode -> scope -> model -> hold (limits, budget) -> egress -> cache -> ask -> check -> answer
+    decode -> scope -> model -> hold (limits, budget) -> egress -> cache -> queue -> ask -> check
+    -> answer
 
 What was held is given back, and the call is noted, however it ends.
 """
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -25,7 +25,8 @@ from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
-from lockgate.server.holding import Held, hold, place_in
+from lockgate.server.holding import Held, hold, still_on
+from lockgate.server.queueing import Place, Urgency, cost_of
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
@@ -63,6 +64,7 @@ class Note:
     held: Held | None = None
     guarding: Guarding | None = None
     streamed: int = 0
+    urgency: Urgency | None = None
     passed_over: list[str] = field(default_factory=list[str])
 
 
@@ -105,10 +107,15 @@ class Completions:
         note = Note(asked.model, endpoint, exchange.data_class(self.default_class))
         note.guarding = Guarding(self.controls, self.meter, note.data_class)
         try:
-            chain = self._chain(exchange, asked.model)
+            named = self._chain(exchange, asked.model)
+            chain = still_on(self.controls, named)
+            if chain is not named:
+                left = {model.name for model in chain}
+                note.passed_over = [f"{m.name}: turned-off" for m in named if m.name not in left]
             exchange.release = chain[0].release
             if note.guarding.clean(asked):
                 encoded = _encode(asked)
+            note.urgency = Urgency(self.controls, exchange, self._cost(asked, len(encoded)))
             note.held = await hold(
                 self.controls,
                 exchange,
@@ -162,9 +169,10 @@ class Completions:
     ) -> None:
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
-            note.made = True
             assert note.guarding is not None, "made with the note"
-            note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
+            async with self._place(exchange, model, note):
+                note.made = True
+                note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -204,8 +212,8 @@ class Completions:
         async with self._place(exchange, model, note):
             note.made = True
             reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
-        if reply.status != _OK:
-            raise passing.refused(model.upstream, reply)
+            if reply.status != _OK:
+                raise passing.refused(model.upstream, reply)
         note.usage = passing.usage_of(model.upstream, reply.body)
         assert note.guarding is not None, "made with the note"
         body = note.guarding.whole(reply.body)
@@ -235,11 +243,9 @@ class Completions:
             finally:
                 source.close()
 
-    def _place(
-        self, exchange: Exchange, model: UpstreamModel, note: Note
-    ) -> AbstractAsyncContextManager[object]:
-        cost = note.held.estimate if note.held is not None else 1
-        return place_in(self.controls, exchange, model.upstream, cost)
+    def _place(self, exchange: Exchange, model: ServedModel, note: Note) -> Place:
+        assert note.urgency is not None, "read before anything is asked"
+        return Place(self.controls, self.meter, exchange, model.backend_name, note.urgency)
 
     def _request(
         self, model: UpstreamModel, asked: Asked, encoded: bytes, endpoint: str
@@ -267,6 +273,12 @@ class Completions:
         count = asked.n if isinstance(asked.n, int) else 1
         return (_limit(asked) or self.max_output_tokens) * count
 
+    def _cost(self, asked: Asked, sent: int) -> int:
+        """Return about how many tokens the queue has to count."""
+        if isinstance(asked, EmbeddingRequest):
+            return cost_of(sent, 0, 0)
+        return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
+
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.held is not None:
@@ -282,6 +294,8 @@ class Completions:
         )
         if note.passed_over and exchange.status == _OK:
             self.meter.fell_back(note.model)
+        if not self.audit.records:
+            return
         self.audit.note(
             exchange.id,
             exchange.caller.principal.name,

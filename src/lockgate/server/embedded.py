@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import EmbeddedModel
 from lockgate.domain.inference import (
     Completion,
@@ -27,12 +26,10 @@ from lockgate.server.answer_schemas import check_schema
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import error_body, failure
 from lockgate.server.guarding import Guarding
-from lockgate.server.holding import place_in
 from lockgate.server.passing import EVENT_STREAM
 from lockgate.server.replies import Usage
 from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest, Part
 from lockgate.server.sse import DONE, event
-from lockgate.traffic.controlled import cost_of
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
@@ -46,7 +43,6 @@ class Embedded:
     """Runs requests on backends inside the process: temperature 0, a fixed seed."""
 
     timeout_s: float
-    controls: Controls
 
     async def answer(
         self, exchange: Exchange, model: EmbeddedModel, asked: Asked, guarding: Guarding
@@ -159,10 +155,7 @@ class Embedded:
         dispatch = Dispatch(model=model.name, digest=model.digest, request=request)
         began = time.perf_counter()
         try:
-            async with (
-                place_in(self.controls, exchange, model.backend_name, cost_of(dispatch)),
-                asyncio.timeout(self.timeout_s),
-            ):
+            async with asyncio.timeout(self.timeout_s):
                 if parts is None:
                     return await model.backend.infer(dispatch)
                 if isinstance(model.backend, StreamingBackend):

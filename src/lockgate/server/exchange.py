@@ -31,8 +31,9 @@ _WANTED = frozenset(
         b"accept",
         b"traceparent",
         b"x-lockgate-data-class",
+        b"x-lockgate-priority",
         b"x-lockgate-class",
-        b"x-lockgate-deadline-s",
+        b"x-lockgate-deadline-ms",
     }
 )
 JSON = (b"content-type", b"application/json")

@@ -2,24 +2,21 @@
 
 import math
 import time
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lockgate.app.billing import Bill, BilledCall
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_models import ServedModel
 from lockgate.domain.money import TokenCounts
-from lockgate.errors import Overloaded
+from lockgate.errors import Overloaded, TurnedOff
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure
 from lockgate.server.replies import Usage
-from lockgate.traffic.lane import Klass
 from lockgate.traffic.rate_limits import Taken
 
 _CHARACTERS_A_TOKEN = 4
 _RETRY_S = 1.0
-_ONLINE_S = 120.0
-_BATCH_S = 3600.0
-_DEADLINE_DIGITS = 5
 
 
 @dataclass(slots=True)
@@ -40,6 +37,8 @@ class Held:
         `usage` None: the upstream did not say, so it is estimated from what went out, `sent`
         bytes, and what came back. Not `made`: nothing was asked of the upstream.
         """
+        if self.bill is None and self.taken is None:
+            return
         counts = _counts(usage) if usage is not None else self._estimated(sent, made=made)
         if self.bill is not None:
             if made:
@@ -65,15 +64,12 @@ async def hold(
     """Take what the call may need: a place in every limit, and the most that it can cost.
 
     Raises:
-        HttpFailure: the model is turned off, or a limit is reached; the answer says until when.
+        HttpFailure: a limit is reached; the answer says until when.
         OverBudget: a budget has not so much left.
         Denied: the model has no price.
         Unavailable: the budgets are not known.
 
     """
-    kills = controls.switch.now
-    if kills.kills:
-        _refuse_if_off(controls, model)
     caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
     held = Held(controls, estimate)
@@ -93,6 +89,25 @@ async def hold(
     return held
 
 
+def still_on(controls: Controls, chain: Sequence[ServedModel]) -> Sequence[ServedModel]:
+    """Return what is left of a chain of models without those that are turned off.
+
+    Raises:
+        TurnedOff: nothing is.
+
+    """
+    kills = controls.switch.now
+    if not kills.kills:
+        return chain
+    everything = kills.of_task("")
+    left = [] if everything else [model for model in chain if not kills.of_model(model.name)]
+    if left:
+        return left
+    off = everything or kills.of_model(chain[0].name)
+    assert off is not None, "it leaves nothing of the chain"
+    raise TurnedOff(f"`{chain[0].name}` is turned off since {off.at}: {off.reason}")
+
+
 def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None:
     """Take a place in every limit of the caller; None where there are none.
 
@@ -110,38 +125,6 @@ def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None
         exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
         raise _limited(taken.retry_after_s)
     return taken
-
-
-def place_in(
-    controls: Controls, exchange: Exchange, backend: str, cost: int
-) -> AbstractAsyncContextManager[object]:
-    """Return what is entered to get a place at a backend, and left to give it back.
-
-    `X-Lockgate-Class: batch` says that nobody waits for the answer, and `X-Lockgate-Deadline-S`
-    how long it is of use. Entering raises Overloaded when it could not be in time.
-    """
-    queue = controls.queues.get(backend)
-    if queue is None:
-        return nullcontext()
-    klass, patience_s = _urgency(exchange)
-    return queue.slot(cost, klass, time.monotonic() + patience_s)
-
-
-def _urgency(exchange: Exchange) -> tuple[Klass, float]:
-    batch = exchange.headers.get(b"x-lockgate-class", b"") == b"batch"
-    klass = Klass.BATCH if batch else Klass.ONLINE
-    wanted = exchange.headers.get(b"x-lockgate-deadline-s", b"")
-    if wanted.isdigit() and len(wanted) <= _DEADLINE_DIGITS:
-        return klass, float(wanted)
-    return klass, _BATCH_S if batch else _ONLINE_S
-
-
-def _refuse_if_off(controls: Controls, model: str) -> None:
-    off = controls.switch.now.of_model(model) or controls.switch.now.of_task("")
-    if off is not None:
-        raise HttpFailure(
-            503, "turned-off", f"`{model}` is turned off since {off.at}: {off.reason}"
-        )
 
 
 def _limited(retry_after_s: float) -> HttpFailure:

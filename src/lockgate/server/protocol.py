@@ -105,6 +105,8 @@ class HttpProtocol(asyncio.Protocol):
         self._stopping = False
         self._ignoring = False
         self._paused = False
+        self._defaults: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
         self._begin()
 
     def _begin(self) -> None:
@@ -270,14 +272,15 @@ class HttpProtocol(asyncio.Protocol):
             ValueError: a header holds a line break.
 
         """
-        lines = [_STATUS[status]]
-        for name, value in self._state.default_headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
+        if self._state.default_headers is not self._defaults:
+            self._defaults = self._state.default_headers
+            self._default_lines = b"".join(b"%b: %b\r\n" % row for row in self._defaults)
+        parts = [_STATUS[status], self._default_lines]
         for name, value in headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
-        lines.append(b"\r\n" if keep else b"connection: close\r\n\r\n")
-        head = b"".join(lines)
-        count = len(lines) + (not keep)
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n" if keep else b"connection: close\r\n\r\n")
+        head = b"".join(parts)
+        count = len(headers) + len(self._defaults) + (2 if keep else 3)
         if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
             raise ValueError("a header of the answer holds a line break")
         return head

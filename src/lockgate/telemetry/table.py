@@ -75,7 +75,9 @@ TABLE: tuple[Metric, ...] = (
     Metric("lockgate_shed_total", C, "Requests that could not be in time.", (UPSTREAM, KLASS)),
     Metric("lockgate_queue_requests", G, "Requests that wait.", (UPSTREAM, KLASS)),
     Metric("lockgate_queue_tokens", G, "Tokens that wait.", (UPSTREAM, KLASS)),
-    Metric("lockgate_queue_seconds", H, "Time of waiting.", (UPSTREAM, KLASS), SECONDS),
+    Metric(
+        "lockgate_queue_seconds", H, "Time of those that had to wait.", (UPSTREAM, KLASS), SECONDS
+    ),
     Metric("lockgate_in_flight", G, "Requests at a backend.", (UPSTREAM,)),
     Metric("lockgate_concurrency_limit", G, "Most requests at a backend.", (UPSTREAM,)),
     Metric("lockgate_kills", G, "Tasks and models that are turned off."),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from lockgate.errors import Overloaded, Unavailable
+from lockgate.errors import Overloaded, Unavailable, UpstreamFailed
 from lockgate.traffic.concurrency import Concurrency
 from lockgate.traffic.lane import Klass, Lane, Waiter
 from lockgate.traffic.pace import Pace
@@ -70,6 +70,16 @@ class Queue:
     def waiting_tokens(self) -> int:
         """How much waits."""
         return self._online.cost + self._batch.cost
+
+    @property
+    def limit(self) -> int:
+        """How many requests the backend gets at a time now."""
+        return self._concurrency.limit
+
+    def waiting_of(self, klass: Klass) -> tuple[int, int]:
+        """Return how many requests of a class wait, and how many tokens."""
+        lane = self._lane(klass)
+        return len(lane), lane.cost
 
     def slot(self, cost: int, klass: Klass, deadline: float, *, priority: int = 0) -> "Slot":
         """Return what is entered to get a slot, and left to give it back.
@@ -141,7 +151,10 @@ class Queue:
         if error is None:
             self.pace.completed(cost, seconds)
             self._concurrency.completed(cost, seconds, in_flight=self.in_flight)
-        elif isinstance(error, (Unavailable, TimeoutError)) and not isinstance(error, Overloaded):
+        elif isinstance(error, (Unavailable, TimeoutError)) and not isinstance(
+            error,
+            (Overloaded, UpstreamFailed),  # what is broken has not too much to do
+        ):
             self._concurrency.overloaded()
         self._give_back(cost)
 
