@@ -1,0 +1,103 @@
+"""What a real gateway does under three times its upstream's capacity, and in outages.
+
+usage: PYTHONPATH=bench python bench/gateway_overload.py [--quick] [NAME ...]
+
+NAME is `overload`, `failing` or `outage`. Exit status 1: a goal is missed.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from gateway.scenarios import KINDS, WAITING, WAITING_TOKENS, WORKERS, half_failing, overloaded
+
+
+def _show(what: str, value: float, goal: str, *, met: bool) -> bool:
+    print(f"  {what:<44} {value:>10.3f}   {goal:<12} {'' if met else 'MISSED'}", flush=True)
+    return met
+
+
+def _overload(folder: Path, *, quick: bool) -> bool:
+    met = []
+    for name, concurrency in (("found", None), ("fixed", WORKERS)):
+        found = overloaded(
+            folder / name,
+            seconds=10 if quick else 40,
+            warm_up_s=5 if quick else 20,
+            concurrency=concurrency,
+        )
+        tally = found.tally
+        print(f"3 x capacity ({found.capacity:.0f}/s), concurrency {name}, {tally.total} requests")
+        share, high = found.goodput / found.capacity, found.in_time("high")
+        met += [
+            _show("high priority within its deadline", high, ">= 0.99", met=high >= 0.99),
+            _show("goodput / capacity", share, ">= 0.90", met=share >= 0.9),
+            _show(
+                "waiting requests, most",
+                found.most_waiting,
+                f"<= {WAITING}",
+                met=found.most_waiting <= WAITING,
+            ),
+            _show(
+                "waiting tokens, most",
+                found.most_tokens,
+                f"<= {WAITING_TOKENS}",
+                met=found.most_tokens <= WAITING_TOKENS,
+            ),
+        ]
+        for kind in KINDS:
+            asked = tally.asked[kind.name]
+            shed = tally.statuses[kind.name, 503] / max(1, asked)
+            in_time = found.in_time(kind.name)
+            print(f"    {kind.name:<8} asked {asked:>6}  shed {shed:.3f}  in time {in_time:.3f}")
+        odd = tally.total - tally.of_status(200) - tally.of_status(503)
+        met.append(_show("answers that are neither 200 nor 503", odd, "0", met=odd == 0))
+    return all(met)
+
+
+def _failing(folder: Path, *, quick: bool) -> bool:
+    met = []
+    for per_s in (50.0, 200.0):
+        found = half_failing(
+            folder / f"at-{per_s:g}",
+            per_s=per_s,
+            before_s=3 if quick else 10,
+            failing_s=5 if quick else 20,
+        )
+        print(f"an upstream fails half its requests, {per_s:g} requests/s, {found.tally.total}")
+        share = found.retries / found.tally.total
+        met += [
+            _show("retries / requests", share, "<= 0.10", met=share <= 0.1),
+            _show(
+                "breaker opens after, s",
+                found.opened_after_s,
+                "<= 1",
+                met=found.opened_after_s <= 1,
+            ),
+            _show(
+                "breaker closes after, s",
+                found.closed_after_s,
+                "<= 5",
+                met=found.closed_after_s <= 5,
+            ),
+        ]
+    return all(met)
+
+
+SCENARIOS = {"overload": _overload, "failing": _failing}
+
+
+def main() -> None:
+    quick = "--quick" in sys.argv
+    names = [name for name in sys.argv[1:] if name in SCENARIOS] or list(SCENARIOS)
+    with tempfile.TemporaryDirectory() as folder:
+        met = []
+        for name in names:
+            place = Path(folder) / name
+            place.mkdir()
+            met.append(SCENARIOS[name](place, quick=quick))
+    sys.exit(0 if all(met) else 1)
+
+
+if __name__ == "__main__":
+    main()
