@@ -101,7 +101,9 @@ def _measure(
     quick: bool,
 ) -> None:
     with _running(target.command, core=0, **target.environment) as pid:
-        _wait(target, written["short"])
+        if not _wait(target, written["short"]):
+            print(f"round {number + 1}  {target.name} does not answer: left out", flush=True)
+            return
         for body in ("short", "prompt"):
             for connections in CONNECTIONS:
                 if quick and connections != 16:
@@ -137,16 +139,16 @@ def _load(target: Target, body: Path, connections: int) -> dict[str, float]:
     return found
 
 
-def _wait(target: Target, body: Path) -> None:
+def _wait(target: Target, body: Path) -> bool:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {target.key or 'x'}"}
     url = f"http://127.0.0.1:{target.port}{target.path}"
-    for _ in range(600):
+    for _ in range(1200):
         try:
             with urlopen(Request(url, body.read_bytes(), headers), timeout=10):
-                return
+                return True
         except (URLError, OSError):
             time.sleep(0.1)
-    sys.exit(f"{target.name} does not answer")
+    return False
 
 
 def _tree(pid: int) -> list[int]:

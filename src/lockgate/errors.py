@@ -12,6 +12,7 @@ LockgateError
 ├── Unavailable           a dependency failed; the same call may succeed later
 │   ├── ModelMissing      the model is not in the local store
 │   ├── Overloaded        there is more work than can be done in time
+│   ├── TurnedOff         the kill switch stops the model, the task, or everything
 │   ├── UpstreamFailed    a model server elsewhere gave no valid answer
 │   ├── UpstreamTimeout   a model server elsewhere was too slow
 │   └── NoAnswer          every way to an answer failed and the task may not fall back
@@ -110,6 +111,12 @@ class Overloaded(Unavailable):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """Seconds after which the same request would get its turn; None: waiting does not help."""
+
+
+class TurnedOff(Unavailable):
+    """Somebody has turned off the model, the task, or everything."""
+
+    code = "turned-off"
 
 
 class UpstreamFailed(Unavailable):

@@ -123,3 +123,21 @@ def test_a_dataset_in_a_policy_is_a_name_or_a_whole_digest(run: Run, workplace: 
 
     assert status == 1, shown
     assert "sha256:12" in shown
+
+
+def test_a_release_is_evaluated_by_its_name_if_it_is_what_answers(
+    run: Run, workplace: Path
+) -> None:
+    prepared(run, workplace)
+
+    status, shown = run("eval", "triage:candidate", "--sign", "eval")
+
+    assert status == 0, shown
+    digest = json.loads(run("release", "show", "triage:candidate", "--json")[1])["digest"]
+    assert f"about triage {digest}" in shown
+    prompt = workplace / "tasks" / "triage" / "prompt.j2"
+    prompt.write_text(prompt.read_text() + "\nBe brief.\n")
+    status, shown = run("eval", "triage:candidate")
+    assert status == 2, shown
+    assert f"to be evaluated is {digest}, here would answer: sha256:" in shown
+    assert run("eval", "triage:nobody")[0] == 2

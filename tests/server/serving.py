@@ -48,6 +48,7 @@ class FakeEngine:
     cancelled: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
     full: bool = False
+    records: bool = True
 
     async def answer(self, call: Call) -> Answer:
         authorise(call.principal, call.task)
@@ -228,6 +229,7 @@ def _serving(
             tasks=tasks,
             authenticator=ConfiguredKeys(keys) if keys else LocalCaller(),
             keyless=not keys,
+            has_prices=(controls or Controls()).billing is not None,
             admin=bridge,
         )
         application = build(gateway, ready=lambda: "").application

@@ -1,6 +1,7 @@
 """Limits, budgets, guards, cache, breaker, retries, fallbacks and the kill switch, over HTTP."""
 
 import asyncio
+import hashlib
 import json
 import socket
 import time
@@ -27,6 +28,7 @@ from lockgate.config.settings import (
     GuardClassSettings,
     GuardSettings,
     RateLimit,
+    ServerKey,
     ServerSettings,
 )
 from lockgate.domain.call import DataClass
@@ -169,6 +171,28 @@ def test_what_cannot_be_in_time_behind_a_busy_backend_is_shed(mock: MockModel) -
         assert chat(served)[0].status == 200
 
 
+def test_a_model_that_is_off_leaves_the_rest_of_its_chain_and_is_no_fallback(
+    mock: MockModel,
+) -> None:
+    off = Kill(scope=Scope.MODEL, name="m", reason="leak", actor="a", at="now")
+    switch = Switch()
+    settings = ServerSettings(fallbacks={"m": ("n",)})
+    with (
+        mock_model() as other,
+        serving(to(mock, n=other), controls=Controls(switch=switch), settings=settings) as served,
+    ):
+        switch.now = Kills((off,))
+        assert chat(served)[0].status == 200
+        assert (len(mock.requests), len(other.requests)) == (0, 1)
+        mock.answer = FAILS
+        switch.now = Kills((replace(off, name="n"),))
+        response, body = chat(served)
+        assert (response.status, body["error"]["code"]) == (503, "turned-off")
+        switch.now = Kills((Kill(scope=Scope.ALL, reason="fire", actor="a", at="now"),))
+        assert chat(served)[0].status == 503
+        assert len(other.requests) == 1
+
+
 def test_equal_requests_of_one_team_share_an_answer_and_others_do_not(mock: MockModel) -> None:
     cached = ServerSettings(cache=CacheSettings(ttl_s=60))
     with serving(to(mock), controls=Controls(cache=exact_cache(cached))) as served:
@@ -180,6 +204,50 @@ def test_equal_requests_of_one_team_share_an_answer_and_others_do_not(mock: Mock
         other, _ = chat(served, temperature=0.1)
         assert other.headers["x-lockgate-cache"] == "miss"
         assert len(mock.requests) == 2
+
+
+def test_an_answer_that_the_guards_changed_is_not_kept(mock: MockModel) -> None:
+    cached = exact_cache(ServerSettings(cache=CacheSettings(ttl_s=60)))
+    assert cached is not None
+    with serving(to(mock), controls=replace(guarding(), cache=cached)) as served:
+        says(mock, f"use {TOKEN} now")
+        for _ in range(2):
+            assert chat(served)[0].headers["x-lockgate-cache"] == "miss"
+        assert len(cached) == 0
+
+
+def test_the_cache_of_one_team_says_nothing_to_another(mock: MockModel) -> None:
+    keys = {
+        name: ServerKey(
+            sha256=hashlib.sha256(name.encode()).hexdigest(), team=name, scopes=("model:*",)
+        )
+        for name in ("blue", "red")
+    }
+    cached = exact_cache(ServerSettings(cache=CacheSettings(ttl_s=60)))
+    with serving(to(mock), keys=keys, controls=Controls(cache=cached)) as served:
+
+        def state(key: str) -> Any:
+            headers = {"Authorization": f"Bearer {key}"}
+            response, _ = served.ask("POST", "/v1/chat/completions", CHAT, headers)
+            return response.headers["x-lockgate-cache"]
+
+        assert [state("blue"), state("blue"), state("red")] == ["miss", "hit", "miss"]
+
+
+def test_secrets_that_were_sent_are_nowhere_afterwards(
+    mock: MockModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    cached = exact_cache(ServerSettings(cache=CacheSettings(ttl_s=60)))
+    assert cached is not None
+    with serving(to(mock), controls=replace(guarding(), cache=cached)) as served:
+        seeded = [f"ghp_{hashlib.sha256(b'%d' % n).hexdigest()[:36]}" for n in range(200)]
+        for secret in seeded:
+            chat(served, f"the token is {secret} today")
+        _, metrics = served.ask("GET", "/metrics")
+        kept = b"".join(entry.body for entry in cached._kept.values())
+        seen = json.dumps([mock.requests, served.engine.notes]).encode() + metrics + kept
+        everything = seen + caplog.text.encode()
+        assert [secret for secret in seeded if secret.encode() in everything] == []
 
 
 def test_a_failed_answer_is_not_kept(mock: MockModel) -> None:

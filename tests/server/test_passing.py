@@ -10,6 +10,7 @@ import pytest
 
 from lockgate.app.gateway_models import ServedModel
 from lockgate.domain.call import DataClass
+from lockgate.server.protocol import EdgeLimits
 from lockgate.upstream.limits import Limits
 from server.serving import Models, Served, serving, upstream
 from upstream.mock_model import USAGE, WORDS, MockModel, mock_model
@@ -105,6 +106,24 @@ def test_a_client_that_leaves_ends_the_upstreams_work(mock: MockModel) -> None:
                 began = time.monotonic()
             assert mock.hung_up.wait(1)
             assert time.monotonic() - began < 0.1
+
+
+def test_a_client_that_reads_nothing_is_let_go_and_with_it_the_upstream(mock: MockModel) -> None:
+    body = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 60_000)
+    mock.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + body * 400
+    with serving(to(mock), limits=EdgeLimits(write_s=0.3)) as served:
+        request = b'{"model":"m","messages":[{"role":"user"}],"stream":true}'
+        with socket.create_connection(("127.0.0.1", served.port)) as client:
+            client.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(request), request)
+            )
+            assert mock.asked.wait(5)
+            until = time.monotonic() + 5
+            while served.edge.open and time.monotonic() < until:
+                time.sleep(0.02)
+            assert not served.edge.open
+        assert mock.hung_up.wait(2)
 
 
 def test_a_stream_that_breaks_off_ends_with_an_error_and_without_done(mock: MockModel) -> None:

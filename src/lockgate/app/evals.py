@@ -47,6 +47,8 @@ class EvalOptions:
 
     target: str = ""
     """A suite's file, a folder with one, or the name of a task; nothing: `promptfooconfig.yaml`."""
+    release: Digest | None = None
+    """The release that must answer; nothing: what is installed."""
     engine: str | None = None
     providers: tuple[str, ...] = ()
     """In place of the suite's."""
@@ -113,6 +115,7 @@ async def evaluate_found(
     _require_allowed(suite, options)
     tasks = tasks_of(loaded, suite)
     releases = _releases(loaded, environment, tasks)
+    _require_release(options.release, releases)
     results = options.results or _kept(environment, found, options.changed_since)
     summary = Summary(gate=suite.gate, derived=suite.metrics)
     named = "\n".join([*(f"{n} {d}" for n, d in releases.items()), f"engine {options.engine}"])
@@ -308,6 +311,16 @@ def _of_the_sample(gate: Gate, rate: float) -> Rule:
         limit=rate,
         min_cases=gate.min_cases,
     )
+
+
+def _require_release(wanted: Digest | None, releases: Mapping[str, Digest]) -> None:
+    """Refuse before the work what another release would answer."""
+    others = sorted({str(digest) for digest in releases.values() if digest != wanted})
+    if wanted is not None and (others or not releases):
+        raise UsageError(
+            f"to be evaluated is {wanted}, here would answer: {', '.join(others) or 'no release'}",
+            hint="install what that release pins, or evaluate what is here without naming it",
+        )
 
 
 def _releases(

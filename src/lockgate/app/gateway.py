@@ -5,14 +5,12 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from lockgate.app.billing import Billing
-from lockgate.app.books import load_prices, open_books, spool_root
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
+from lockgate.app.gateway_books import open_gateway_books
 from lockgate.app.gateway_controls import (
     Controls,
     Switch,
@@ -25,7 +23,7 @@ from lockgate.app.gateway_limits import Sharing, rate_limits
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
 from lockgate.app.gateway_queues import Urgencies, queue_of
 from lockgate.app.gateway_stages import AuditSink, Authenticator
-from lockgate.app.identity import key_fetcher, list_keys, open_authenticator
+from lockgate.app.identity import list_keys
 from lockgate.app.models import model_store
 from lockgate.app.state import open_store
 from lockgate.app.tasks import find_task, task_names
@@ -66,6 +64,8 @@ class Gateway:
     """The admin API's way to the database."""
     keyless: bool
     """Everyone who reaches the address is the person at this machine."""
+    has_prices: bool = False
+    """Calls cost something: what is reserved for an answer is the most that it may be."""
     ready: Callable[[], bool] = lambda: True
     """Whether what it needs from the database has come."""
 
@@ -101,18 +101,14 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 stack.push_async_callback(client.close)
                 slow_s[name] = backend.limits.first_byte_s / 2
                 _add(models, _upstream(name, backend, pinned, client, environment))
-        gate, jobs = open_authenticator(
-            loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=_failed
-        )
         shared = SharedElsewhere()
         limits = rate_limits(settings.limits)
-        books = stack.enter_context(
-            open_books(
-                lambda: open_store(loaded, environment),
-                spool_root(environment),
-                clock=_now,
+        kept = stack.enter_context(
+            open_gateway_books(
+                loaded,
+                environment,
                 failed=_failed,
-                jobs=[*jobs, switch.follow(_failed), shared.serve],
+                more=[switch.follow(_failed), shared.serve],
             )
         )
         sharing: Sharing | None = None
@@ -121,17 +117,12 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             stack.callback(asyncio.create_task(sharing.run()).cancel)
         audit: AuditSink = NoAudit()
         if settings.record_calls:
-            audit = grouped = GroupedAudit(books)
+            audit = grouped = GroupedAudit(kept.books)
             stack.callback(grouped.close)
         admin = stack.enter_context(
             open_bridge(lambda: open_store(loaded, environment), failed=_failed)
         )
-        prices = loaded.config.books.prices
-        billing = (
-            Billing(books.budgets, load_prices(loaded.resolve(prices)), clock=_now)
-            if (prices)
-            else None
-        )
+        has_prices = loaded.config.books.prices is not None
         tasks = {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
         yield Gateway(
             settings=settings,
@@ -142,7 +133,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 limits=limits,
                 sharing=sharing,
                 switch=switch,
-                billing=billing,
+                billing=kept.billing if has_prices or settings.record_calls else None,
                 breakers=breakers(slow_s),
                 queues=_queues(loaded, models.values()),
                 urgencies=Urgencies(settings.urgency),
@@ -151,10 +142,11 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             ),
             models=models,
             tasks=tasks,
-            authenticator=LocalCaller() if keyless else Keyring(settings.keys, gate),
+            authenticator=LocalCaller() if keyless else Keyring(settings.keys, kept.authenticator),
             admin=admin,
             keyless=keyless,
-            ready=lambda: books.is_ready and (sharing is None or sharing.has_joined),
+            ready=lambda: kept.is_ready and (sharing is None or sharing.has_joined),
+            has_prices=has_prices,
         )
 
 
@@ -169,20 +161,18 @@ def _queues(loaded: Loaded, models: Iterable[ServedModel]) -> dict[str, Queue]:
 
 
 async def _keyless(loaded: Loaded, environment: Environment) -> bool:
-    """Say whether nobody has a key: neither the configuration, nor an issuer, nor the database."""
+    """Say whether nobody ever had a key: in the configuration, of an issuer, in the database.
+
+    Revoked keys count: to revoke the last one must not open the door to everyone here.
+    """
     if loaded.config.server.keys or loaded.config.identity.issuers:
         return False
     async with open_store(loaded, environment) as state:
-        keys = await list_keys(state)
-    return all(key.revoked_at is not None for key in keys)
+        return not await list_keys(state)
 
 
 def _failed(error: LockgateError) -> None:
     _LOG.warning("%s: %s", error.code, error.message)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _embedded(

@@ -21,6 +21,8 @@ class GroupedAudit:
     before the call, and is never among them.
     """
 
+    records = True
+
     def __init__(self, books: Books) -> None:
         self._books = books
         self._loop = asyncio.get_running_loop()
@@ -72,6 +74,8 @@ class GroupedAudit:
 
 class NoAudit:
     """Records no calls of models; the audit log has those of tasks. Implements `AuditSink`."""
+
+    records = False
 
     def refuse_if_full(self) -> None: ...
 

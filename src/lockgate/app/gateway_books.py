@@ -1,11 +1,12 @@
 """What the gateway needs beside models, opened from the configuration: callers, money, audit."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lockgate.app.audit_log import retention_job
+from lockgate.app.background import Job
 from lockgate.app.billing import Billing
 from lockgate.app.books import Books, load_prices, open_books, spool_root
 from lockgate.app.identity import key_fetcher, open_authenticator
@@ -34,12 +35,16 @@ class GatewayBooks:
 
 @contextmanager
 def open_gateway_books(
-    loaded: Loaded, environment: Environment, *, failed: Callable[[LockgateError], None]
+    loaded: Loaded,
+    environment: Environment,
+    *,
+    failed: Callable[[LockgateError], None],
+    more: Sequence[Job] = (),
 ) -> Generator[GatewayBooks]:
     """Open callers, budgets, prices and the spool for the length of a block.
 
     Returns before the database has answered. `failed` is called, on the other thread, for each
-    failure that is lived through.
+    failure that is lived through. `more` jobs share the thread.
 
     Raises:
         InvalidConfig, NotFound: the price file or the issuers of tokens are wrong.
@@ -56,7 +61,7 @@ def open_gateway_books(
         spool_root(environment),
         clock=_now,
         failed=failed,
-        jobs=[*jobs, retention_job(_now, failed)],
+        jobs=[*jobs, retention_job(_now, failed), *more],
     ) as books:
         billing = Billing(books.budgets, prices, clock=_now)
         yield GatewayBooks(authenticator=authenticator, billing=billing, books=books)

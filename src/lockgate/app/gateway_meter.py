@@ -52,7 +52,7 @@ class GatewayMeter:
         self._routes: dict[str, _RouteSeries] = {}
         self._models: dict[tuple[str, str], _ModelSeries] = {}
         self._caches: dict[str, Counter] = {}
-        self._calls: dict[tuple[str, str], Counter] = {}
+        self._calls: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.open_requests = self._metrics.gauge("lockgate_open_requests").labels()
         watch_process(self._metrics)
         self._metrics.on_scrape(self._read)
@@ -99,12 +99,14 @@ class GatewayMeter:
 
     def asked(self, upstream: str, result: str, seconds: float) -> None:
         """Count one call of an upstream: `ok`, `failed` or `cancelled`."""
-        counter = self._calls.get((upstream, result))
-        if counter is None:
-            family = self._metrics.counter("lockgate_upstream_calls_total")
-            counter = self._calls[upstream, result] = family.labels(upstream, result)
-        counter.inc()
-        self._metrics.histogram("lockgate_upstream_seconds").labels(upstream).observe(seconds)
+        found = self._calls.get((upstream, result))
+        if found is None:
+            counter = self._metrics.counter("lockgate_upstream_calls_total")
+            seconds_of = self._metrics.histogram("lockgate_upstream_seconds")
+            found = (counter.labels(upstream, result), seconds_of.labels(upstream))
+            self._calls[upstream, result] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def first_chunk(self, route: str, seconds: float) -> None:
         """Note how long the first part of a stream took."""

@@ -48,6 +48,11 @@ class Authenticator(Protocol):
 class AuditSink(Protocol):
     """Takes audit events of calls that are no task's; they are written in groups."""
 
+    @property
+    def records(self) -> bool:
+        """Whether it wants any: what nobody reads need not be put together."""
+        ...
+
     def refuse_if_full(self) -> None:
         """Refuse a call that could not be recorded. Asked before the call is made.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lockgate.app.gateway_controls import Switch
 from lockgate.domain.call import DataClass
 from lockgate.domain.inference import Dispatch, Result
-from lockgate.errors import Unavailable
+from lockgate.errors import TurnedOff
 from lockgate.ports import Backend
 
 
@@ -39,10 +39,10 @@ class _Switched:
         return self.backend.data_classes
 
     async def infer(self, dispatch: Dispatch) -> Result:
-        """As `ports.Backend.infer`. Raises Unavailable, too, if the model is off."""
+        """As `ports.Backend.infer`. Raises TurnedOff, too, if the model is off."""
         off = self.switch.now.of_model(dispatch.model)
         if off is not None:
-            raise Unavailable(
+            raise TurnedOff(
                 f"the model `{dispatch.model}` is turned off since {off.at}: {off.reason}"
             )
         return await self.backend.infer(dispatch)

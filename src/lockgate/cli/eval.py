@@ -13,6 +13,7 @@ import click
 from lockgate.cli.output import data, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
+from lockgate.domain.digest import Digest
 from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ Examples:
   lockgate eval
   lockgate eval suites/triage.yaml --engine model -o eval.sarif -o eval.junit.xml
   lockgate eval review --engine rules
+  lockgate eval review:candidate --sign eval
   lockgate eval --results new.jsonl --base main.jsonl -o comment.md
   lockgate eval suites/triage.yaml --sign eval
 
@@ -35,7 +37,7 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
 
 
 @click.command("eval", epilog=EPILOG)
-@click.argument("target", required=False, default="", metavar="[TASK|FILE]")
+@click.argument("target", required=False, default="", metavar="[TASK|RELEASE|FILE]")
 @click.option(
     "--engine",
     type=click.Choice(["rules", "model"]),
@@ -129,7 +131,7 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
 @passphrase_file_option
 @click.pass_obj
 def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: Any) -> int:
-    """Run the suite in FILE, or TASK's own cases, and report what passed.
+    """Run the suite in FILE, or the cases of TASK or of a RELEASE of it, and report what passed.
 
     A suite is a promptfooconfig.yaml, as promptfoo reads it.
     """
@@ -148,6 +150,10 @@ def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chos
             hint="leave `--engine` out, or `--sign`",
         )
     opened = signer(session, key, passphrase_file) if key else None
+    if is_release(str(chosen["target"])):
+        chosen["target"], chosen["release"] = session.run(
+            partial(_release, session, str(chosen["target"]))
+        )
     options = EvalOptions(**chosen)
     report = session.run(partial(_run, session, options))
     for path in outputs:
@@ -162,6 +168,21 @@ def eval_(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chos
         for warning in [*report.warnings()[:_SHOWN], *report.notices]:
             words(f"warning: {warning}")
     return report.summary.exit_code
+
+
+def is_release(target: str) -> bool:
+    """Say whether a target is `sha256:…`, `TASK:ALIAS` or `TASK@ENVIRONMENT`, and no file."""
+    return (":" in target or "@" in target) and not Path(target).exists()
+
+
+async def _release(session: Session, reference: str) -> tuple[str, Digest]:
+    from lockgate.app.models import release_store
+    from lockgate.app.release_build import find_release
+
+    releases = release_store(session.environment)
+    async with session.store() as state:
+        found = releases.get(await find_release(reference, releases, state))
+    return found.release.task, found.digest
 
 
 async def _run(session: Session, options: "EvalOptions") -> "Report":

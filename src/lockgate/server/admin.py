@@ -28,9 +28,7 @@ def admin_of(gateway: Gateway, routes: Callable[[], Sequence[Route]]) -> Admin:
     bridge = gateway.admin
     return Admin(
         keys=KeyAdmin(bridge=bridge, clock=_now, configured=gateway.settings.keys.keys()),
-        spending=SpendingAdmin(
-            bridge=bridge, clock=_now, has_prices=gateway.controls.billing is not None
-        ),
+        spending=SpendingAdmin(bridge=bridge, clock=_now, has_prices=gateway.has_prices),
         operation=OperationAdmin(bridge=bridge, clock=_now, routes=routes),
     )
 

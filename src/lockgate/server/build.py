@@ -47,6 +47,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         controls=gateway.controls,
         meter=meter,
         max_output_tokens=settings.max_output_tokens,
+        caps_answers=gateway.has_prices,
         default_class=default_class,
         max_body_bytes=settings.max_body_bytes,
     )

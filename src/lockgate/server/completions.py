@@ -25,8 +25,12 @@ from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
+<<<<<<< HEAD
 from lockgate.server.holding import Held, hold, still_on
 from lockgate.server.queueing import Place, Urgency, cost_of
+=======
+from lockgate.server.holding import Held, hold, place_in, refuse_if_off
+>>>>>>> 9746dcfb61d74b61e7a30d8b1d3b8fe41c09f226
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
@@ -82,6 +86,7 @@ class Completions:
     default_class: DataClass
     max_body_bytes: int
     max_output_tokens: int
+    caps_answers: bool
 
     async def chat(self, exchange: Exchange) -> None:
         """Answer `POST /v1/chat/completions`."""
@@ -167,6 +172,8 @@ class Completions:
         encoded: bytes,
         note: Note,
     ) -> None:
+        # Here and not before the chain: what is off is no fallback of anything either.
+        refuse_if_off(self.controls, model.name)
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
             async with self._place(exchange, model, note):
@@ -216,8 +223,9 @@ class Completions:
         note.usage = passing.usage_of(model.upstream, reply.body)
         assert note.guarding is not None, "made with the note"
         body = note.guarding.whole(reply.body)
-        if cache is not None:
-            # As it came: what placeholders stand for is another thing in another call.
+        if cache is not None and body is reply.body:
+            # What the guards have changed is not kept: neither what was there, nor what a
+            # placeholder stands for in this one call.
             cache.put(place, reply.body)
         await exchange.respond(body)
 
@@ -256,7 +264,7 @@ class Completions:
                 # A stream that does not say what it took could not be booked.
                 asked.stream_options = StreamOptions(include_usage=True)
                 changed = True
-            if self.controls.billing is not None and not _limit(asked):
+            if self.caps_answers and not _limit(asked):
                 # What is reserved for an answer is also the most that it may be.
                 asked.max_tokens = self.max_output_tokens
                 changed = True
@@ -306,6 +314,8 @@ class Completions:
         )
         if note.passed_over and exchange.status == _OK:
             self.meter.fell_back(note.model)
+        if not self.audit.records:
+            return
         self.audit.note(
             exchange.id,
             exchange.caller.principal.name,

@@ -59,6 +59,7 @@ class Cycle:
         "_waiter",
         "awaited",
         "body_ended",
+        "chunks",
         "complete",
         "keep",
         "slow",
@@ -68,6 +69,8 @@ class Cycle:
     def __init__(self, protocol: Connection, *, keep: bool) -> None:
         self._protocol = protocol
         self.keep = keep
+        self.chunks = True
+        """Whether the client knows chunks; to one of HTTP/1.0 the end of an answer is a close."""
         self.task: asyncio.Task[None] | None = None
         self.body_ended = False
         self.complete = False
@@ -181,8 +184,9 @@ class Cycle:
         keep = self.keep and self.body_ended
         self.keep = keep
         if headers[-1][0] != b"content-length" and _unsized(headers) and status not in _NO_BODY:
-            self._chunked = True
-            headers = [*headers, (b"transfer-encoding", b"chunked")]
+            self._chunked = self.chunks
+            if self.chunks:
+                headers = [*headers, (b"transfer-encoding", b"chunked")]
         self._head = self._protocol.head(status, headers, keep=keep)
 
     def _fail(self) -> None:

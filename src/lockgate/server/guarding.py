@@ -34,7 +34,7 @@ class Guarding:
         self._guards = controls.guards
         self._meter = meter
         self._data_class = data_class
-        self._vault = Vault()
+        self._vault = Vault() if controls.guards is not None else None
         self._streams: dict[int, StreamGuard] = {}
         self.findings: dict[str, int] = {}
         """How often each rule found something, for the audit log."""
@@ -155,6 +155,7 @@ class Guarding:
             if len(self._streams) >= _MOST_CHOICES:
                 raise HttpFailure(502, "upstream-failed", "the answer has too many choices")
             assert self._guards is not None, "asked before"
+            assert self._vault is not None, "there are guards"
             scanned = Scanned(text="", data_class=self._data_class, vault=self._vault)
             stream = self._streams[number] = self._guards.pipeline.output_stream(scanned)
         return stream

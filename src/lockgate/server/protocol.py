@@ -16,7 +16,18 @@ from lockgate.server.cycle import ASGI, Cycle, refusal
 
 _SWEEP_S = 0.25
 _NEVER = float("inf")
-_ONCE = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"x-api-key"})
+_ONCE = frozenset(
+    {
+        b"host",
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"x-api-key",
+        b"x-lockgate-data-class",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +105,8 @@ class HttpProtocol(asyncio.Protocol):
         self._stopping = False
         self._ignoring = False
         self._paused = False
+        self._defaults: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
         self._begin()
 
     def _begin(self) -> None:
@@ -120,9 +133,6 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ignoring:
             return
-        cycle = self.cycle
-        if cycle is None and not self._in_head:
-            self.deadline = self.loop.time() + self._limits.head_s
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -158,7 +168,12 @@ class HttpProtocol(asyncio.Protocol):
             if not self.drained.done():
                 self.drained.set_result(None)
             self.drained = None
-            self.deadline = _NEVER
+            if self.transport.is_closing():
+                self.deadline = self.loop.time() + self._limits.write_s
+            elif self.cycle is None:
+                self.deadline = self.loop.time() + self._limits.keep_alive_s
+            else:
+                self.deadline = _NEVER
 
     # What uvicorn calls.
 
@@ -181,6 +196,9 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._begin()
         self._in_head = True
+        # Not with the first bytes: the parser skips empty lines, and a client could send them
+        # for ever.
+        self.deadline = self.loop.time() + self._limits.head_s
 
     def on_url(self, url: bytes) -> None:
         if not self._ignoring:
@@ -209,7 +227,8 @@ class HttpProtocol(asyncio.Protocol):
         path, _, query = self._url.partition(b"?")
         cycle = Cycle(self, keep=version == "1.1" and parser.should_keep_alive())
         cycle.keep = cycle.keep and not self._stopping
-        cycle.awaited = self._expects
+        cycle.chunks = version == "1.1"
+        cycle.awaited = self._expects and cycle.chunks
         self.cycle = cycle
         self.deadline = self.loop.time() + self._limits.body_s
         scope = {
@@ -253,14 +272,15 @@ class HttpProtocol(asyncio.Protocol):
             ValueError: a header holds a line break.
 
         """
-        lines = [_STATUS[status]]
-        for name, value in self._state.default_headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
+        if self._state.default_headers is not self._defaults:
+            self._defaults = self._state.default_headers
+            self._default_lines = b"".join(b"%b: %b\r\n" % row for row in self._defaults)
+        parts = [_STATUS[status], self._default_lines]
         for name, value in headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
-        lines.append(b"\r\n" if keep else b"connection: close\r\n\r\n")
-        head = b"".join(lines)
-        count = len(lines) + (not keep)
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n" if keep else b"connection: close\r\n\r\n")
+        head = b"".join(parts)
+        count = len(headers) + len(self._defaults) + (2 if keep else 3)
         if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
             raise ValueError("a header of the answer holds a line break")
         return head
@@ -277,7 +297,7 @@ class HttpProtocol(asyncio.Protocol):
         self._state.tasks.discard(cycle.task)
         self.cycle = None
         if not cycle.keep or not cycle.body_ended or self._ignoring or self._stopping:
-            self.transport.close()
+            self._leave()
             return
         self.read_on()
         self.deadline = self.loop.time() + self._limits.keep_alive_s
@@ -285,14 +305,19 @@ class HttpProtocol(asyncio.Protocol):
     def expire(self) -> None:
         """End what is past its time: an idle connection quietly, a slow request with 408."""
         self.deadline = _NEVER
-        if self.drained is not None:
+        if self.drained is not None or self.transport.is_closing():
             self.transport.abort()
         elif self.cycle is not None:
             self.cycle.too_slow()
         elif self._in_head:
             self._refuse(408, "the request came too slowly")
         else:
-            self.transport.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close once what was written is read: a client that does not read it gets some time."""
+        self.transport.close()
+        self.deadline = self.loop.time() + self._limits.write_s
 
     def _problem(self, version: str) -> str:
         """Say what is wrong with a head that the parser lets through; empty if nothing."""
@@ -308,8 +333,8 @@ class HttpProtocol(asyncio.Protocol):
                 seen.add(name)
             elif name == b"expect":
                 self._expects = True
-            elif name == b"transfer-encoding" and value.lower() != b"chunked":
-                return "the transfer encoding is not `chunked`"
+            elif name == b"transfer-encoding" and (version, value.lower()) != _CHUNKED:
+                return "the transfer encoding is not the `chunked` of HTTP/1.1"
         if version == "1.1" and b"host" not in seen:
             return "the header `host` is missing"
         return ""
@@ -328,9 +353,10 @@ class HttpProtocol(asyncio.Protocol):
                 (b"content-length", b"%d" % len(body)),
             ]
             self.transport.write(self.head(status, headers, keep=False) + body)
-        self.transport.close()
+        self._leave()
 
 
+_CHUNKED = ("1.1", b"chunked")  # RFC 9112 section 6.1: HTTP/1.0 has none
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _STATUS = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode("ascii"))

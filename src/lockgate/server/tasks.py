@@ -17,7 +17,7 @@ from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Controls
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
-from lockgate.errors import InvalidInput, LockgateError, NotFound
+from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
 from lockgate.ports import Task
 from lockgate.server import strict
 from lockgate.server.exchange import Exchange
@@ -166,7 +166,7 @@ class Tasks:
         """Return why no model may answer for a task; empty if one may.
 
         Raises:
-            HttpFailure: the rules may not answer either.
+            TurnedOff: the rules may not answer either.
 
         """
         kills = self.controls.switch.now
@@ -175,7 +175,7 @@ class Tasks:
             return ""
         reason = f"`{task.spec.name}` is turned off since {kill.at}: {kill.reason}"
         if kill.leaves is Leaves.NOTHING:
-            raise HttpFailure(503, "turned-off", reason)
+            raise TurnedOff(reason)
         return reason
 
     def _engine(self, exchange: Exchange, task: Task) -> EngineKind:

@@ -58,6 +58,13 @@ def test_a_model_on_a_server_that_shows_no_bytes_is_refused_unless_the_policy_na
     assert "closure.external" in [finding.name for finding in allowed.findings]
 
 
+def test_a_prompt_may_run_on_a_model_on_a_server() -> None:
+    scene = served(GOOD).demand(external_models=("*",))
+    pins = tuple(replace(p, runs_on="judge") if p.kind is Kind.PROMPT else p for p in scene.pins)
+    assert replace(scene, pins=pins).decide().allowed
+    refusal(replace(GOOD, pins=pins).decide(), "`judge`")
+
+
 def test_a_model_on_a_server_must_be_an_allowed_model_too() -> None:
     scene = served(GOOD).demand(external_models=("*",), models=tuple(p.name for p in PINS))
     assert refusal(scene.decide(), "`big`").name == "environment.models"

@@ -38,6 +38,17 @@ def test_a_model_in_a_format_that_the_policy_does_not_name_is_refused() -> None:
     assert scene.demand(formats=("gguf", "tf*")).decide().allowed
 
 
+def test_a_list_of_formats_for_weights_is_not_about_the_licence_beside_them() -> None:
+    beside = (WEIGHTS, file("text"), file("json"))
+    assert GOOD.pinning(replace(TEXT, files=beside)).demand(formats=("gguf",)).decide().allowed
+    refusal(
+        GOOD.pinning(replace(TEXT, files=(WEIGHTS, file("pickle"))))
+        .demand(formats=("gguf",))
+        .decide(),
+        "`pickle`",
+    )
+
+
 def test_the_formats_of_data_are_their_own_business() -> None:
     assert GOOD.pinning(replace(DATASET, files=(file("parquet"),))).decide().allowed
 

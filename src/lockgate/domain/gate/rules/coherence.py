@@ -25,7 +25,7 @@ def coherence(case: Case) -> Iterator[Finding]:
             *_made_with(pin, models, "embedder", pin.embedder),
             *_made_with(pin, models, "base", pin.base),
             *_variables(pin),
-            *_context(pin, models),
+            *_context(case, pin, models),
         )
     ]
     yield from refusals
@@ -64,12 +64,12 @@ def _variables(pin: PinFacts) -> Iterator[Finding]:
         )
 
 
-def _context(pin: PinFacts, models: list[PinFacts]) -> Iterator[Finding]:
+def _context(case: Case, pin: PinFacts, models: list[PinFacts]) -> Iterator[Finding]:
     if pin.budget_tokens is None:
         return
     roles = {pin.runs_on} if pin.runs_on else TEXT_ROLES
     takers = [model for model in models if model.role in roles]
-    if pin.runs_on and not takers:
+    if pin.runs_on and not takers and pin.runs_on not in case.external:
         yield deny(
             Rule.COHERENCE,
             "model",

@@ -15,6 +15,8 @@ EXECUTABLE: Final = frozenset({"pickle", "pytorch", "joblib", "keras-lambda", "e
 """Formats that run code when they are loaded. No policy can allow them."""
 WEIGHTS: Final = frozenset({"gguf", "safetensors", "onnx"})
 
+_PASSIVE: Final = frozenset({"json", "text"})
+"""What stands beside weights, such as a licence: a list of formats for weights is not about it."""
 _WEIGHTED: Final = frozenset({Kind.MODEL, Kind.ADAPTER})
 
 
@@ -51,7 +53,11 @@ def _formats(case: Case, pin: PinFacts) -> Iterator[Finding]:
                 f"allowed: {listed(case.rules.formats)}",
                 hint="convert the model to safetensors or GGUF",
             )
-        elif pin.kind in _WEIGHTED and not matches(file.format, case.rules.formats):
+        elif (
+            pin.kind in _WEIGHTED
+            and file.format not in _PASSIVE
+            and not matches(file.format, case.rules.formats)
+        ):
             yield deny(
                 Rule.SAFETY,
                 "format",

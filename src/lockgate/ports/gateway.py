@@ -1,0 +1,147 @@
+"""Durable state of the gateway: keys, budgets, usage."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lockgate.domain.audit import AuditEvent, Entry
+from lockgate.domain.budget import Balance, Bucket, Budget, Lease, Loan, Period, UsageEvent
+from lockgate.domain.identity import GatewayKey, KeySecret
+from lockgate.domain.money import TokenCounts
+from lockgate.ports.state import SharedState, StateUnit
+
+
+class Keys(Protocol):
+    """The gateway's API keys. Part of one transaction."""
+
+    async def version(self) -> int:
+        """Return a number that every change moves."""
+        ...
+
+    async def add(self, key: GatewayKey, secret: KeySecret) -> None:
+        """Store a new key. Raises Taken if there is one with its id."""
+        ...
+
+    async def rotate(self, secret: KeySecret, *, old_until: datetime) -> None:
+        """Add a secret to a key; its others end at `old_until`. Raises NotFound."""
+        ...
+
+    async def revoke(self, key: str, at: datetime) -> bool:
+        """End a key and its secrets; return whether it was valid."""
+        ...
+
+    async def all(self) -> Sequence[GatewayKey]: ...
+
+    async def secrets(self) -> Sequence[KeySecret]: ...
+
+
+class BudgetBook(Protocol):
+    """Limits, and what is lent of them to replicas. Part of one transaction."""
+
+    async def put(self, budget: Budget) -> None: ...
+
+    async def drop(self, account: str, period: Period) -> bool: ...
+
+    async def all(self) -> Sequence[Budget]: ...
+
+    async def balances(self) -> Sequence[Balance]: ...
+
+    async def leases(self, replica: str | None = None) -> Sequence[Lease]: ...
+
+    async def lend(self, lease: Lease, *, limit: int, need: int) -> Loan:
+        """Add to a replica's lease about `lease.nanos`, at least `need`, or nothing.
+
+        Atomic: what is lent never exceeds `limit`, however many replicas ask at once.
+        """
+        ...
+
+    async def give_back(self, replica: str, bucket: Bucket, nanos: int) -> bool:
+        """Return unspent nanos; False, and nothing changed, if the lease does not have them."""
+        ...
+
+    async def spend(
+        self, replica: str, spent: Mapping[Bucket, int], *, expires_at: datetime
+    ) -> None:
+        """Count nanos of a replica's lease as spent."""
+        ...
+
+    async def renew(self, replica: str, expires_at: datetime) -> None: ...
+
+    async def close(self, replica: str, *, keep: bool = False) -> None:
+        """End a replica's leases: what is unspent returns, or counts as spent with `keep`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageTotal:
+    """The sum of many usage events."""
+
+    name: str
+    calls: int
+    counts: TokenCounts
+    nanos: int
+
+
+class UsageLedger(Protocol):
+    """The usage events, and how far each replica's spool was taken over. One transaction."""
+
+    async def open_spool(self, replica: str) -> int:
+        """Return how far a spool is in the ledger: 0 for a new one, -1 for a closed one."""
+        ...
+
+    async def spool(self, replica: str) -> int | None:
+        """Return the position of a spool, -1 for a closed one; None if it never was opened."""
+        ...
+
+    async def advance(self, replica: str, before: int, after: int) -> bool:
+        """Move the position if it is still `before`: who gets True adds the events, once."""
+        ...
+
+    async def close_spool(self, replica: str) -> None:
+        """Note, for good, that all of a spool is in the ledger."""
+        ...
+
+    async def add(self, events: Sequence[UsageEvent]) -> None:
+        """Add events; those whose id is there already are left as they are."""
+        ...
+
+    async def events(self, *, since: datetime, limit: int) -> Sequence[UsageEvent]:
+        """Return the newest events, newest first."""
+        ...
+
+    async def totals(
+        self, dimension: str, *, since: datetime, until: datetime, limit: int
+    ) -> Sequence[UsageTotal]:
+        """Sum by `team`, `key`, `task`, `route` or `model`, the dearest first."""
+        ...
+
+
+class GatewayUnit(StateUnit, Protocol):
+    """One transaction over all durable state, the gateway's included."""
+
+    async def lock_audit(self) -> None:
+        """Be the only one who appends, until the transaction ends."""
+        ...
+
+    async def append_all(self, entries: Sequence[Entry]) -> Sequence[AuditEvent]:
+        """Chain many events, in order: one lock and one new head for all of them."""
+        ...
+
+    @property
+    def keys(self) -> Keys: ...
+
+    @property
+    def budgets(self) -> BudgetBook: ...
+
+    @property
+    def usage(self) -> UsageLedger: ...
+
+
+class GatewayState(SharedState, Protocol):
+    """All durable state; also a `State` and a `Store`."""
+
+    def begin(self) -> AbstractAsyncContextManager[GatewayUnit]:
+        """Open a transaction. As `Store.begin`."""
+        ...

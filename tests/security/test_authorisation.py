@@ -1,0 +1,254 @@
+"""Who may run what: a matrix made from the route table, and requests that try to confuse it."""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from posixpath import normpath
+from typing import Any
+from urllib.parse import unquote
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from gateway_fuzz import fuzz
+from identity.issuers import claims, public_jwk, rsa_key, segment
+from lockgate.app.gateway_access import LocalCaller
+from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_meter import GatewayMeter
+from lockgate.config.settings import ServerKey
+from lockgate.domain.identity import GatewayKey, KeySecret, Role
+from lockgate.identity.authenticator import Authenticator
+from lockgate.identity.oidc import Issuer, Oidc
+from lockgate.identity.rules import Glob, Rule
+from lockgate.identity.secret import digest
+from lockgate.server.application import Application
+from lockgate.server.exchange import Exchange
+from lockgate.server.route import Route, Table
+from server.serving import Served, serving
+from server.test_access import example
+
+NOW = datetime.now(UTC)
+ISSUER = "https://ci.example"
+ALL = frozenset({"task:*", "model:*"})
+DEAD = ("expired", "revoked", "retired", "unknown")
+RSA = rsa_key()
+OTHER = rsa_key()
+
+
+def rule(role: Role) -> Rule:
+    return Rule(claims={"role": Glob(role)}, team="core", roles=frozenset({role}), scopes=ALL)
+
+
+def gate() -> Authenticator:
+    """Return what takes a key and a token for each role, and knows keys that have ended."""
+    issuer = Issuer(
+        name="ci",
+        issuer=ISSUER,
+        audience="lockgate",
+        jwks_url=f"{ISSUER}/jwks",
+        rules=tuple(rule(role) for role in Role),
+    )
+    document = json.dumps({"keys": [public_jwk(RSA, "k")]}).encode()
+    tokens = Oidc([issuer], fetch=lambda _: document, clock=lambda: datetime.now(UTC))
+    assert tokens.refresh() == []
+    found = Authenticator(clock=lambda: datetime.now(UTC), pepper=b"p" * 32, tokens=tokens)
+    keys, secrets = [], []
+    for name in (*Role, *DEAD[:3]):
+        key = GatewayKey(
+            id=name,
+            team="core",
+            roles=frozenset({name}) if isinstance(name, Role) else frozenset(Role),
+            scopes=ALL,
+            created_at=NOW,
+            created_by="core/admin",
+            expires_at=NOW if name == "expired" else None,
+            revoked_at=NOW if name == "revoked" else None,
+        )
+        ends = NOW if name == "retired" else None
+        keys.append(key)
+        secrets.append(
+            KeySecret(digest=digest(name.encode()).hex(), key=name, created_at=NOW, expires_at=ends)
+        )
+    found.load(keys, secrets)
+    return found
+
+
+def token(role: str, key: Any = RSA, **changed: Any) -> str:
+    now = int(datetime.now(UTC).timestamp())
+    given = claims(ISSUER, **{"role": role, "iat": now - 60, "exp": now + 600, **changed})
+    ordered = dict(sorted(given.items()))
+    return jwt.encode(ordered, key, algorithm="RS256", headers={"kid": "k"})
+
+
+def resigned(text: str, algorithm: str) -> str:
+    """Return a token under another algorithm, signed with what everybody knows: the public key."""
+    head = segment({"alg": algorithm, "kid": "k", "typ": "JWT"})
+    signed = f"{head}.{text.split('.')[1]}"
+    public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    mac = hmac.digest(public, signed.encode(), "sha256")
+    return f"{signed}.{segment(mac) if algorithm.startswith('HS') else ''}"
+
+
+def forged(role: str) -> dict[str, str]:
+    """Return tokens that name a role and prove nothing."""
+    long_ago = int((NOW - timedelta(days=1)).timestamp())
+    good = token(role)
+    return {
+        "ended": token(role, iat=long_ago, exp=long_ago + 600),
+        "unsigned": resigned(good, "none"),
+        "unsigned, in capitals": resigned(good, "NONE"),
+        "an HMAC with the public key": resigned(good, "HS256"),
+        "for somebody else": token(role, aud="another"),
+        "of another issuer": token(role, iss=f"{ISSUER}/"),
+        "by another key": token(role, OTHER),
+        "without its signature": good.rpartition(".")[0] + ".",
+        "another's payload": ".".join(
+            [good.split(".")[0], token(role, sub="repo:evil/x").split(".")[1], good.split(".")[2]]
+        ),
+    }
+
+
+@dataclass
+class Gated:
+    """A gateway with the real authenticator, and what its handlers were asked."""
+
+    served: Served
+    ran: list[tuple[str, str]]
+
+    def ask(self, route: Route, secret: str | None) -> tuple[int, list[tuple[str, str]]]:
+        """Return the status, and which handlers ran for whom."""
+        self.ran.clear()
+        path, body = example(route)
+        headers = {"Content-Type": "application/json"}
+        if secret is not None:
+            headers["Authorization"] = f"Bearer {secret}"
+        sent = body if route.method == "POST" else None
+        return self.served.ask(route.method, path, sent, headers)[0].status, list(self.ran)
+
+
+def noted(route: Route, ran: list[tuple[str, str]]) -> Route:
+    async def handler(exchange: Exchange) -> None:
+        ran.append((route.name, exchange.caller.key if route.role is not None else ""))
+        await route.handler(exchange)
+
+    return replace(route, handler=handler)
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gated]:
+    database: Path = tmp_path_factory.mktemp("gated") / "lockgate.db"
+    with serving(keys={"unused": ServerKey(sha256="0" * 64)}, database=database) as served:
+        ran: list[tuple[str, str]] = []
+        served.edge.app = Application(
+            [noted(route, ran) for route in served.routes],
+            authenticator=gate(),
+            meter=GatewayMeter(Controls()),
+            keyless=False,
+        )
+        yield Gated(served, ran)
+
+
+def test_each_route_runs_for_its_role_by_key_and_by_token_and_for_no_other(gated: Gated) -> None:
+    judged = 0
+    for route, role in product(gated.served.routes, Role):
+        subject = f"ci/{claims(ISSUER)['sub']}"
+        for secret, name in ((str(role), str(role)), (token(role), subject)):
+            status, ran = gated.ask(route, secret)
+            caller = name if route.role is not None else ""
+            allowed = route.role in {None, role}
+            assert ran == ([(route.name, caller)] if allowed else []), (route.name, role)
+            assert allowed or status == 403
+            judged += 1
+    assert judged == len(gated.served.routes) * len(Role) * 2
+    assert {route.role for route in gated.served.routes} == {None, *Role}
+    assert sum(route.path.startswith("/admin/") for route in gated.served.routes) >= 14
+
+
+def test_what_has_ended_or_was_forged_runs_nothing_on_any_route(gated: Gated) -> None:
+    for route in gated.served.routes:
+        if route.role is None:
+            continue
+        secrets = {**{name: name for name in DEAD}, **forged(route.role), "nothing": None}
+        for what, secret in secrets.items():
+            assert gated.ask(route, secret) == (401, []), (route.name, what)
+
+
+def test_without_keys_each_route_runs_for_this_machine_and_for_no_web_page(
+    tmp_path: Path,
+) -> None:
+    with serving(database=tmp_path / "lockgate.db") as served:
+        ran: list[tuple[str, str]] = []
+        served.edge.app = Application(
+            [noted(route, ran) for route in served.routes],
+            authenticator=LocalCaller(),
+            meter=GatewayMeter(Controls()),
+            keyless=True,
+        )
+        for route in served.routes:
+            path, body = example(route)
+            sent = body if route.method == "POST" else None
+            for page in (
+                {"Host": "evil.example"},
+                {"Origin": "null"},
+                {"Sec-Fetch-Site": "same-site"},
+            ):
+                ran.clear()
+                response, _ = served.ask(route.method, path, sent, page)
+                assert bool(ran) == (route.role is None), (route.name, page)
+                assert response.status == 403 or route.role is None
+            ran.clear()
+            served.ask(route.method, path, sent, {"Content-Type": "application/json"})
+            assert [name for name, _ in ran] == [route.name]
+
+
+def test_tokens_that_begin_alike_are_told_apart_to_the_last_byte(gated: Gated) -> None:
+    """Keyed by a prefix, a cache of checked tokens gives one bearer the rights of another."""
+    (models,) = [route for route in gated.served.routes if route.name == "models"]
+    filler = "x" * 4000
+    tokens = {n: token("caller", aaa=filler, sub=f"repo:acme/{n}") for n in ("one", "two")}
+    same = next(i for i, (a, b) in enumerate(zip(*tokens.values(), strict=False)) if a != b)
+    assert same > 2000
+    for _ in range(2):
+        for name, text in tokens.items():
+            assert gated.ask(models, text)[1] == [("models", f"ci/repo:acme/{name}")]
+    assert gated.ask(models, tokens["one"][:-4] + "AAAA")[0] == 401
+    assert gated.ask(models, tokens["one"][:same])[0] == 401
+
+
+def test_what_runs_is_what_was_judged_in_3000_hostile_requests() -> None:
+    report = asyncio.run(fuzz(3_000, seed=5))
+    assert report.wrong == []
+    assert report.refused == []
+    assert report.ran > 300
+    assert len(report.routes) >= 27
+    assert set(report.statuses) == {200, 400, 401, 403, 404, 405}
+
+
+def test_the_fuzz_finds_a_gateway_that_normalises_its_paths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find = Table.find
+    monkeypatch.setattr(
+        Table, "find", lambda table, path: find(table, normpath(unquote(path)).lower())
+    )
+    assert asyncio.run(fuzz(1_000, seed=5)).wrong
+
+
+def test_the_fuzz_finds_a_gateway_that_believes_a_forwarded_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = Exchange.__init__
+
+    def believing(self: Exchange, scope: Any, *rest: Any, **more: Any) -> None:
+        begin(self, scope, *rest, **more)
+        if forwarded := dict(scope["headers"]).get(b"x-forwarded-host"):
+            self.headers[b"host"] = forwarded
+
+    monkeypatch.setattr(Exchange, "__init__", believing)
+    assert asyncio.run(fuzz(3_000, seed=5)).wrong
