@@ -2,14 +2,25 @@
 
 usage: PYTHONPATH=bench python bench/gateway_overload.py [--quick] [NAME ...]
 
-NAME is `overload`, `failing` or `outage`. Exit status 1: a goal is missed.
+NAME is `overload`, `failing` or `outage`; without one, all. Exit status 1: a goal is missed.
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-from gateway.scenarios import KINDS, WAITING, WAITING_TOKENS, WORKERS, half_failing, overloaded
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from gateway.outage import outage
+from gateway.scenarios import (
+    CAPACITY,
+    KINDS,
+    WAITING,
+    WAITING_TOKENS,
+    WORKERS,
+    half_failing,
+    overloaded,
+)
+from postgres import postgres_server
 
 
 def _show(what: str, value: float, goal: str, *, met: bool) -> bool:
@@ -27,8 +38,8 @@ def _overload(folder: Path, *, quick: bool) -> bool:
             concurrency=concurrency,
         )
         tally = found.tally
-        print(f"3 x capacity ({found.capacity:.0f}/s), concurrency {name}, {tally.total} requests")
-        share, high = found.goodput / found.capacity, found.in_time("high")
+        print(f"3 x capacity ({CAPACITY:.0f}/s), concurrency {name}, {tally.total} requests")
+        share, high = found.goodput / CAPACITY, found.in_time("high")
         met += [
             _show("high priority within its deadline", high, ">= 0.99", met=high >= 0.99),
             _show("goodput / capacity", share, ">= 0.90", met=share >= 0.9),
@@ -84,7 +95,25 @@ def _failing(folder: Path, *, quick: bool) -> bool:
     return all(met)
 
 
-SCENARIOS = {"overload": _overload, "failing": _failing}
+def _outage(folder: Path, *, quick: bool) -> bool:
+    away_s = 10.0 if quick else 60.0
+    with postgres_server() as server:
+        found = outage(folder / "gateway", server, per_s=100.0, before_s=5.0, away_s=away_s)
+    total, answered = found.tally.total, found.tally.of_status(200)
+    print(f"PostgreSQL is away for {away_s:g} s, 100 requests/s, {total}; {found.down} readings")
+    share = answered / total
+    return all(
+        [
+            _show("requests served", share, ">= 0.999", met=share >= 0.999),
+            _show("answers without a usage event", found.unbooked, "0", met=not found.unbooked),
+            _show("answers without an audit event", found.unaudited, "0", met=not found.unaudited),
+            _show("usage events that are estimates", found.lost, "0", met=not found.lost),
+            _show("all known again after, s", found.recovered_s, "", met=True),
+        ]
+    )
+
+
+SCENARIOS = {"overload": _overload, "failing": _failing, "outage": _outage}
 
 
 def main() -> None:

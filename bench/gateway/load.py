@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 _PATIENCE_S = 30.0
 _STATUS = slice(9, 12)
+_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Tally:
     in_time: Counter[str] = field(default_factory=Counter)
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     retry_after: list[int] = field(default_factory=list[int])
-    seconds: list[float] = field(default_factory=list[float])
+    answered: list[str] = field(default_factory=list[str])
+    """The ids of the requests with an answer."""
 
     @property
     def total(self) -> int:
@@ -112,8 +114,10 @@ async def offer(
             return
         tally.asked[kind.name] += 1
         tally.statuses[kind.name, status] += 1
-        tally.in_time[kind.name] += status == 200 and took <= kind.within_s
-        tally.seconds.append(took)
+        tally.in_time[kind.name] += status == _OK and took <= kind.within_s
+        named = re.search(rb"(?i)\r\nx-request-id: *([^\r]+)", head)
+        if status == _OK and named:
+            tally.answered.append(named[1].decode())
         after = re.search(rb"(?i)\r\nretry-after: *(\d+)", head)
         if after:
             tally.retry_after.append(int(after[1]))
@@ -128,27 +132,13 @@ async def offer(
     return tally
 
 
-async def closed(client: Client, at_a_time: int, seconds: float) -> float:
-    """Return the answers a second when so many clients ask one after the other."""
-    until = time.perf_counter() + seconds
-    done = 0
-
-    async def ask() -> None:
-        nonlocal done
-        while time.perf_counter() < until:
-            status, _, _ = await client.ask(body=chat())
-            done += status == 200 and time.perf_counter() <= until
-
-    await asyncio.gather(*(ask() for _ in range(at_a_time)))
-    return done / seconds
-
-
 @dataclass(slots=True)
 class Watch:
     """Reads the metrics page over and over, and keeps what a reading makes of it."""
 
     client: Client
     every_s: float
+    headers: str = ""
     pages: list[tuple[float, dict[str, float]]] = field(
         default_factory=list[tuple[float, dict[str, float]]]
     )
@@ -161,7 +151,7 @@ class Watch:
 
     async def read(self) -> dict[str, float]:
         """Read the page once."""
-        _, _, page = await self.client.ask(path="/metrics")
+        _, _, page = await self.client.ask(self.headers, path="/metrics")
         found: dict[str, float] = {}
         for line in page.decode().splitlines():
             name, _, value = line.rpartition(" ")

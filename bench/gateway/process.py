@@ -19,7 +19,7 @@ def running(
     command: Sequence[str], environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Generator["subprocess.Popen[str]"]:
     """Run a program for the length of a block."""
-    with open(log or os.devnull, "a", encoding="utf-8") as errors:
+    with (log or Path(os.devnull)).open("a", encoding="utf-8") as errors:
         process = subprocess.Popen(
             command,
             env={**os.environ, **(environment or {})},
@@ -61,16 +61,17 @@ def gateway(folder: Path, port: int, settings: str) -> Generator["subprocess.Pop
     }
     listen = ["--listen", f"127.0.0.1:{port}"]
     with running([*program, *listen], environment, folder / "log") as process:
-        _wait(f"http://127.0.0.1:{port}/healthz/ready", process)
+        if not _answers(f"http://127.0.0.1:{port}/healthz/ready", process):
+            raise AssertionError(f"the gateway is not ready: {(folder / 'log').read_text()}")
         yield process
 
 
-def _wait(url: str, process: "subprocess.Popen[str]") -> None:
+def _answers(url: str, process: "subprocess.Popen[str]") -> bool:
     until = time.monotonic() + _PATIENCE_S
     while time.monotonic() < until and process.poll() is None:
         try:
-            with urlopen(url, timeout=5):
-                return
+            with urlopen(url, timeout=5):  # noqa: S310  ours
+                return True
         except (URLError, ConnectionError):
             time.sleep(0.02)
-    raise AssertionError(f"{url} does not answer")
+    return False

@@ -7,10 +7,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.load import Client, Kind, Tally, Watch, closed, offer
+from gateway.load import Client, Kind, Tally, Watch, offer
 from gateway.process import gateway, upstream
 
 WORKERS, SECONDS = 16, 0.1
+CAPACITY = WORKERS / SECONDS
+"""Answers a second."""
 WAITING, WAITING_TOKENS = 200, 100_000
 KINDS = (
     Kind("high", 0.2, 2.0, "x-lockgate-deadline-ms: 2000\r\n"),
@@ -47,8 +49,6 @@ def free_port() -> int:
 class Overloaded:
     """What became of too much load."""
 
-    capacity: float
-    """Answers a second without a gateway."""
     goodput: float
     """Answers a second, in time."""
     tally: Tally
@@ -65,16 +65,13 @@ def overloaded(
 ) -> Overloaded:
     """Offer several times what the upstream can do."""
 
-    async def measure(model: int, port: int) -> Overloaded:
-        direct = Client(model)
-        capacity = await closed(direct, 2 * WORKERS, min(3.0, warm_up_s))
-        direct.close()
+    async def measure(port: int) -> Overloaded:
         client, watch = Client(port), Watch(Client(port), 0.05)
         watching = asyncio.create_task(watch.run())
         tally = await offer(
             client,
             KINDS,
-            times * capacity,
+            times * CAPACITY,
             warm_up_s + seconds,
             counts=lambda at: warm_up_s <= at < warm_up_s + seconds,
         )
@@ -82,7 +79,6 @@ def overloaded(
         client.close()
         watch.client.close()
         return Overloaded(
-            capacity=capacity,
             goodput=sum(tally.in_time.values()) / seconds,
             tally=tally,
             most_waiting=watch.most(*_QUEUES[:2]),
@@ -94,7 +90,7 @@ def overloaded(
     with upstream(WORKERS, SECONDS) as model:
         port = free_port()
         with gateway(folder, port, settings(model, urgent, limits)):
-            return asyncio.run(measure(model, port))
+            return asyncio.run(measure(port))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
