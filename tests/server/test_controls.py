@@ -187,7 +187,7 @@ def test_a_model_that_is_off_leaves_the_rest_of_its_chain_and_is_no_fallback(
         mock.answer = FAILS
         switch.now = Kills((replace(off, name="n"),))
         response, body = chat(served)
-        assert (response.status, body["error"]["code"]) == (503, "turned-off")
+        assert (response.status, body["error"]["code"]) == (502, "upstream-failed")
         switch.now = Kills((Kill(scope=Scope.ALL, reason="fire", actor="a", at="now"),))
         assert chat(served)[0].status == 503
         assert len(other.requests) == 1

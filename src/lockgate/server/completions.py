@@ -25,12 +25,8 @@ from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
-<<<<<<< HEAD
 from lockgate.server.holding import Held, hold, still_on
 from lockgate.server.queueing import Place, Urgency, cost_of
-=======
-from lockgate.server.holding import Held, hold, place_in, refuse_if_off
->>>>>>> 9746dcfb61d74b61e7a30d8b1d3b8fe41c09f226
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
@@ -172,8 +168,6 @@ class Completions:
         encoded: bytes,
         note: Note,
     ) -> None:
-        # Here and not before the chain: what is off is no fallback of anything either.
-        refuse_if_off(self.controls, model.name)
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
             async with self._place(exchange, model, note):

@@ -93,7 +93,7 @@ def still_on(controls: Controls, chain: Sequence[ServedModel]) -> Sequence[Serve
     """Return what is left of a chain of models without those that are turned off.
 
     Raises:
-        HttpFailure: nothing is.
+        TurnedOff: nothing is.
 
     """
     kills = controls.switch.now
@@ -105,9 +105,7 @@ def still_on(controls: Controls, chain: Sequence[ServedModel]) -> Sequence[Serve
         return left
     off = everything or kills.of_model(chain[0].name)
     assert off is not None, "it leaves nothing of the chain"
-    raise HttpFailure(
-        503, "turned-off", f"`{chain[0].name}` is turned off since {off.at}: {off.reason}"
-    )
+    raise TurnedOff(f"`{chain[0].name}` is turned off since {off.at}: {off.reason}")
 
 
 def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None:
@@ -129,46 +127,6 @@ def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None
     return taken
 
 
-<<<<<<< HEAD
-=======
-def place_in(
-    controls: Controls, exchange: Exchange, backend: str, cost: int
-) -> AbstractAsyncContextManager[object]:
-    """Return what is entered to get a place at a backend, and left to give it back.
-
-    `X-Lockgate-Class: batch` says that nobody waits for the answer, and `X-Lockgate-Deadline-S`
-    how long it is of use. Entering raises Overloaded when it could not be in time.
-    """
-    queue = controls.queues.get(backend)
-    if queue is None:
-        return nullcontext()
-    klass, patience_s = _urgency(exchange)
-    return queue.slot(cost, klass, time.monotonic() + patience_s)
-
-
-def _urgency(exchange: Exchange) -> tuple[Klass, float]:
-    batch = exchange.headers.get(b"x-lockgate-class", b"") == b"batch"
-    klass = Klass.BATCH if batch else Klass.ONLINE
-    wanted = exchange.headers.get(b"x-lockgate-deadline-s", b"")
-    if wanted.isdigit() and len(wanted) <= _DEADLINE_DIGITS:
-        return klass, float(wanted)
-    return klass, _BATCH_S if batch else _ONLINE_S
-
-
-def refuse_if_off(controls: Controls, model: str) -> None:
-    """Refuse a model that is turned off, alone or with everything.
-
-    Raises:
-        TurnedOff: it is; the rest of its fallback chain may not be.
-
-    """
-    kills = controls.switch.now
-    off = kills.of_model(model) or kills.of_task("") if kills.kills else None
-    if off is not None:
-        raise TurnedOff(f"`{model}` is turned off since {off.at}: {off.reason}")
-
-
->>>>>>> 9746dcfb61d74b61e7a30d8b1d3b8fe41c09f226
 def _limited(retry_after_s: float) -> HttpFailure:
     if not math.isfinite(retry_after_s):
         return HttpFailure(429, "rate-limited", "the request is larger than a limit ever allows")
