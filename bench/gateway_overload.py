@@ -2,7 +2,8 @@
 
 usage: PYTHONPATH=bench python bench/gateway_overload.py [--quick] [NAME ...]
 
-NAME is `overload`, `failing` or `outage`; without one, all. Exit status 1: a goal is missed.
+NAME is `limit`, `overload`, `failing` or `outage`; without one, all. Exit status 1: a goal is
+missed.
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from gateway.outage import outage
+from gateway.replicas import shared_limit
 from gateway.scenarios import (
     CAPACITY,
     KINDS,
@@ -113,7 +115,27 @@ def _outage(folder: Path, *, quick: bool) -> bool:
     )
 
 
-SCENARIOS = {"overload": _overload, "failing": _failing, "outage": _outage}
+def _limit(folder: Path, *, quick: bool) -> bool:
+    met = []
+    for name, loads in (("even", (60.0,) * 4), ("skewed", (180.0, 45.0, 9.0, 2.0))):
+        place = folder / name
+        place.mkdir()
+        seconds = 10.0 if quick else 60.0
+        found = shared_limit(
+            place,
+            f"sqlite:{place}/shared.db",
+            per_minute=6000,
+            burst=0.02,
+            loads=loads,
+            seconds=seconds,
+        )
+        print(f"4 replicas share 100 requests/s on SQLite, {name} load, for {seconds:g} s")
+        ok = abs(found.error) <= 0.01
+        met.append(_show("passed / allowed - 1", found.error, "+- 0.01", met=ok))
+    return all(met)
+
+
+SCENARIOS = {"limit": _limit, "overload": _overload, "failing": _failing, "outage": _outage}
 
 
 def main() -> None:

@@ -103,13 +103,14 @@ class Broken:
     closed_after_s: float
 
 
-def half_failing(folder: Path, *, per_s: float, before_s: float, failing_s: float) -> Broken:
+def half_failing(
+    folder: Path, *, per_s: float, before_s: float, failing_s: float, after_s: float = 6.0
+) -> Broken:
     """Let the upstream fail half its requests, and repair it."""
 
     async def measure(model: int, port: int) -> Broken:
         client, control, watch = Client(port), Client(model, "/control"), Watch(Client(port), 0.02)
         watching = asyncio.create_task(watch.run())
-        after_s = 6.0
         total_s = before_s + failing_s + after_s
         load = asyncio.create_task(offer(client, KINDS[:1], per_s, total_s))
         await asyncio.sleep(before_s)
