@@ -2,7 +2,7 @@
 
 The server has one worker, pinned to one core; the model server and the load generator have the
 other. Three rounds; each round measures every target, and ratios are taken within a round.
-usage: python bench/gateway/run.py [--quick] [NAME ...]
+usage: python bench/gateway/run.py [--quick] [NAME ...], where `streams` names the streams
 """
 
 import json
@@ -19,7 +19,19 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from gateway.targets import HERE, MODEL_PORT, PEERS, Target, all_on, bare, bodies, nginx, peers
+from gateway.targets import (
+    HERE,
+    MODEL_PORT,
+    PACED_PORT,
+    PEERS,
+    Target,
+    all_on,
+    bare,
+    bodies,
+    nginx,
+    peers,
+    streaming,
+)
 
 CONNECTIONS = (1, 16, 64)
 ROUNDS = 3
@@ -45,7 +57,12 @@ def main() -> None:
         for number in range(1 if quick else ROUNDS):
             for target in found:
                 _measure(target, written, results, number, quick=quick)
-        _report(results, [target.name for target in found])
+        if found:
+            _report(results, [target.name for target in found])
+        if not names or "streams" in names:
+            command = [str(folder / "model"), str(PACED_PORT), "10"]
+            stack.enter_context(_running(command, core=1))
+            _streams(folder, written["short_stream"])
 
 
 def _targets(folder: Path, *, quick: bool) -> list[Target]:
@@ -69,8 +86,36 @@ def _install_peers() -> None:
 
 
 def _build(folder: Path) -> None:
-    source = HERE / "model.c"
-    subprocess.run(["gcc", "-O2", "-o", str(folder / "model"), str(source)], check=True)
+    for name in ("model", "streams"):
+        source = str(HERE / f"{name}.c")
+        subprocess.run(["gcc", "-O2", "-o", str(folder / name), source], check=True)
+
+
+def _streams(folder: Path, body: Path) -> None:
+    """Time streams of 51 events, one each 10 ms: what is added to the first, and its cost."""
+    print("\n| target | streams | first event p50 us | p99 us | events | CPU us/event | failed |")
+    print("|---|---|---|---|---|---|---|")
+    for target in streaming(folder, 9450):
+        with _running(target.command, core=0, **target.environment) as pid:
+            if not _wait(target, body):
+                continue
+            for streams in (1, 64, 200):
+                before = _cpu_s(pid)
+                command = [str(folder / "streams"), str(target.port), str(streams), str(SECONDS)]
+                done = subprocess.run(
+                    ["taskset", "-c", "1", *command, str(body), target.key or "none"],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                found = json.loads(done.stdout)
+                events = max(1.0, found["per_s"] * SECONDS * found["events"])
+                print(
+                    f"| {target.name} | {streams} | {found['first_p50_us']:.0f} | "
+                    f"{found['first_p99_us']:.0f} | {found['events']:.1f} | "
+                    f"{(_cpu_s(pid) - before) / events * 1e6:.0f} | {found['failed']} |",
+                    flush=True,
+                )
 
 
 @contextmanager

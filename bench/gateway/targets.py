@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PEERS = ROOT / ".bench" / "peers"
 MODEL_PORT = 9401
+PACED_PORT = 9402
+"""Of a second one, which sends an event every 10 ms."""
 SYSTEM = "You are a terse DevOps assistant. Answer with the likely cause and the next command."
 ASKED = (
     "kubectl get pods shows api-7c9d in CrashLoopBackOff with 14 restarts in the last hour, "
@@ -62,14 +64,18 @@ def bodies(folder: Path) -> dict[str, Path]:
     return found
 
 
-def gateway(folder: Path, name: str, port: int, more: str = "", key: str | None = None) -> Target:
+def gateway(
+    folder: Path, name: str, port: int, more: str = "", upstream: int = MODEL_PORT
+) -> Target:
     """Return our own server, configured by `more` beside the one upstream."""
     place = folder / name
     place.mkdir(exist_ok=True)
     (place / "lockgate.toml").write_text(
         f'task_folders = []\n[backends.model]\nkind = "openai"\n'
-        f'url = "http://127.0.0.1:{MODEL_PORT}/v1"\n'
+        f'url = "http://127.0.0.1:{upstream}/v1"\n'
         f'data_classes = ["public", "internal"]\nmodels = {{ bench = "bench" }}\n'
+        # What is measured is the gateway, and not how it finds out what a model server bears.
+        "limits = { connections = 1024, concurrency = 1024 }\n"
         f'[server]\nlisten = "127.0.0.1:{port}"\n{more}'
     )
     return Target(
@@ -77,7 +83,7 @@ def gateway(folder: Path, name: str, port: int, more: str = "", key: str | None 
         [sys.executable, "-m", "lockgate", "--config", str(place / "lockgate.toml"), "serve"],
         port,
         environment={"LOCKGATE_STATE_DIR": str(place / "state"), "LOCKGATE_DATA_DIR": str(place)},
-        key=key,
+        key=KEY,
     )
 
 
@@ -126,12 +132,25 @@ output = "0.60"
 
 def bare(folder: Path, port: int) -> Target:
     """Return the gateway with nothing but what a proxy with keys has."""
-    return gateway(folder, "lockgate", port, BARE.format(digest=_digest()), KEY)
+    return gateway(folder, "lockgate", port, BARE.format(digest=_digest()))
+
+
+def streaming(folder: Path, port: int) -> list[Target]:
+    """Return what passes paced streams on: nginx, and the gateway with and without guards."""
+    bare_, guarded = BARE.format(digest=_digest()), BARE.format(digest=_digest())
+    guarded = guarded.replace('secrets = "off"', 'secrets = "redact"\npersonal = "redact"')
+    plain = nginx(folder, port, PACED_PORT)
+    return [
+        Target("direct", ["sleep", "1000"], PACED_PORT, key=KEY),
+        *([plain] if plain else []),
+        gateway(folder, "stream", port + 1, bare_, PACED_PORT),
+        gateway(folder, "stream+guards", port + 2, guarded, PACED_PORT),
+    ]
 
 
 def all_on(folder: Path, port: int) -> Target:
     """Return the gateway with everything that it can do between a caller and an upstream."""
-    target = gateway(folder, "all-on", port, ALL_ON.format(digest=_digest(), port=MODEL_PORT), KEY)
+    target = gateway(folder, "all-on", port, ALL_ON.format(digest=_digest(), port=MODEL_PORT))
     (folder / "all-on" / "prices.toml").write_text(PRICES)
     return target
 
@@ -140,18 +159,18 @@ def _digest() -> str:
     return hashlib.sha256(KEY.encode()).hexdigest()
 
 
-def nginx(folder: Path, port: int) -> Target | None:
+def nginx(folder: Path, port: int, upstream: int = MODEL_PORT) -> Target | None:
     """Return a plain proxy, which does nothing but pass bytes on."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         return None
-    place = folder / "nginx"
+    place = folder / f"nginx{upstream}"
     place.mkdir(exist_ok=True)
     (place / "nginx.conf").write_text(
         "worker_processes 1; daemon off; pid nginx.pid; error_log stderr;\n"
         "events { worker_connections 1024; }\n"
         "http { access_log off; keepalive_requests 1000000;\n"
-        f"  upstream model {{ server 127.0.0.1:{MODEL_PORT}; keepalive 128;"
+        f"  upstream model {{ server 127.0.0.1:{upstream}; keepalive 128;"
         " keepalive_requests 1000000; }\n"
         f"  server {{ listen 127.0.0.1:{port};\n"
         "    location / { proxy_pass http://model; proxy_http_version 1.1;"

@@ -50,6 +50,13 @@ def through(chunks: Sequence[str]) -> tuple[str, tuple[GuardFinding, ...]]:
 
 
 @settings(max_examples=1500, deadline=None)
+@given(text=TEXTS | TEXTS.map(lambda text: text * 40))
+def test_a_text_in_one_pass_is_the_same_as_in_two(text: str) -> None:
+    stream = PIPELINE.output_stream(Scanned(text=""))
+    assert (stream.whole(text), stream.findings) == through([text])
+
+
+@settings(max_examples=1500, deadline=None)
 @given(text=TEXTS, places=st.lists(st.integers(0, 4000), max_size=12))
 def test_however_a_text_is_cut_the_output_and_the_findings_are_the_same(
     text: str, places: Sequence[int]

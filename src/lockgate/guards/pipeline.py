@@ -127,7 +127,7 @@ class Pipeline:
         suspects = self._injection.suspects(text, retrieved=retrieved) if side.injection else ()
         safe = quarantine(text, suspects, side.action_of, vault)
         stream = side.stream(vault)
-        clean = stream.feed(safe.text) + stream.finish()
+        clean = stream.whole(safe.text)
         findings = [*safe.findings, *map(safe.located, stream.findings)]
         blocked = safe.blocked
         if stream.blocked is not None:

@@ -99,6 +99,14 @@ class StreamGuard:
             at = end
         return "".join(parts)
 
+    def whole(self, text: str) -> str:
+        """Return what `feed` and `finish` would for a text that is here as a whole, in one pass."""
+        data = encode(text)
+        if len(data) >= GRID or self._data:
+            return self.feed(text) + self.finish()
+        self._data = data
+        return self.finish()
+
     def finish(self) -> str:
         """Say that the text is complete, and return the rest of it."""
         if self.blocked is not None:

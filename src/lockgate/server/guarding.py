@@ -161,7 +161,7 @@ class Guarding:
         return stream
 
     def _pass(self, stream: StreamGuard, text: str) -> str:
-        clean = stream.feed(text) + stream.finish()
+        clean = stream.whole(text)
         if stream.blocked is not None:
             self._count()
             raise _blocked("answer", stream.blocked, status=502)
