@@ -19,7 +19,7 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
-from lockgate.errors import Denied, InvalidInput, NotFound, Unavailable
+from lockgate.errors import Denied, NotFound, Unavailable
 from lockgate.server import passing, strict
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
@@ -45,7 +45,6 @@ from lockgate.upstream.request import Request
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
-_ORDER = (DataClass.PUBLIC, DataClass.INTERNAL, DataClass.CONFIDENTIAL)
 _OK = 200
 
 
@@ -105,7 +104,7 @@ class Completions:
         self, exchange: Exchange, endpoint: str, asked: Asked, encoded: bytes
     ) -> None:
         self.audit.refuse_if_full()
-        note = Note(asked.model, endpoint, self._data_class(exchange))
+        note = Note(asked.model, endpoint, exchange.data_class(self.default_class))
         note.guarding = Guarding(self.controls, self.meter, note.data_class)
         try:
             named = self._chain(exchange, asked.model)
@@ -170,9 +169,10 @@ class Completions:
     ) -> None:
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
+            assert note.guarding is not None, "made with the note"
             async with self._place(exchange, model, note):
                 note.made = True
-                note.usage = await self.embedded.answer(exchange, model, asked)
+                note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -279,20 +279,6 @@ class Completions:
             return cost_of(sent, 0, 0)
         return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
 
-    def _data_class(self, exchange: Exchange) -> DataClass:
-        """Return the class of the request's data: the client may raise it, never lower it."""
-        wanted = exchange.headers.get(b"x-lockgate-data-class")
-        if wanted is None:
-            return self.default_class
-        try:
-            chosen = DataClass(wanted.decode("ascii"))
-        except ValueError:
-            raise InvalidInput(
-                f"there is no data class `{wanted[:40].decode('latin-1')}`",
-                hint=f"it is one of {', '.join(DataClass)}",
-            ) from None
-        return max(chosen, self.default_class, key=_ORDER.index)
-
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.held is not None:
@@ -313,7 +299,8 @@ class Completions:
         self.audit.note(
             exchange.id,
             exchange.caller.principal.name,
-            f"model:{note.model}",
+            # What is no model's name is the client's text, and not for the log.
+            f"model:{note.model if note.model in self.models else 'unknown'}",
             {
                 "endpoint": note.endpoint,
                 "upstream": note.upstream or None,

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import msgspec
@@ -22,8 +22,10 @@ from lockgate.domain.inference import (
 )
 from lockgate.errors import Corrupt, InvalidInput, LockgateError, Unavailable
 from lockgate.ports import StreamingBackend
+from lockgate.server.answer_schemas import check_schema
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import error_body, failure
+from lockgate.server.guarding import Guarding
 from lockgate.server.passing import EVENT_STREAM
 from lockgate.server.replies import Usage
 from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest, Part
@@ -42,10 +44,13 @@ class Embedded:
 
     timeout_s: float
 
-    async def answer(self, exchange: Exchange, model: EmbeddedModel, asked: Asked) -> Usage:
+    async def answer(
+        self, exchange: Exchange, model: EmbeddedModel, asked: Asked, guarding: Guarding
+    ) -> Usage:
         """Answer one request, and return what it took.
 
         Raises:
+            HttpFailure: a rule blocks the answer.
             InvalidInput: the request wants what these models do not do.
             Unavailable: the model cannot answer now.
 
@@ -61,10 +66,11 @@ class Embedded:
         chat = isinstance(asked, ChatRequest)
         shape = _Shape(id=f"chatcmpl-{exchange.id}", model=model.name, chat=chat)
         if asked.streams:
-            return await self._stream(exchange, model, request, shape, usage=asked.wants_usage)
+            shape = replace(shape, usage=asked.wants_usage)
+            return await self._stream(exchange, model, request, shape, guarding)
         result = await self._infer(exchange, model, request)
         assert isinstance(result, Completion), "a backend returns what was asked for"
-        await exchange.respond(_encode(shape.whole(result)))
+        await exchange.respond(guarding.whole(_encode(shape.whole(result))))
         return _usage(result)
 
     async def _embed(
@@ -103,8 +109,7 @@ class Embedded:
         model: EmbeddedModel,
         request: Generate,
         shape: "_Shape",
-        *,
-        usage: bool,
+        guarding: Guarding,
     ) -> Usage:
         parts: asyncio.Queue[str | None] = asyncio.Queue()
         working = asyncio.ensure_future(self._infer(exchange, model, request, parts))
@@ -117,9 +122,11 @@ class Embedded:
             await exchange.part(event(_encode(shape.chunk(role=True))))
             text = first
             while text is not None:
-                await exchange.part(event(_encode(shape.chunk(text))))
+                if clean := guarding.part(0, text, last=False):
+                    await exchange.part(event(_encode(shape.chunk(clean))))
                 text = await parts.get()
             result = await working
+            rest = guarding.part(0, "", last=True)
         except LockgateError as error:
             if not exchange.status:
                 raise
@@ -129,9 +136,11 @@ class Embedded:
             return Usage()
         finally:
             working.cancel()
+            guarding.finish()
         assert isinstance(result, Completion), "a backend returns what was asked for"
-        last = [event(_encode(shape.chunk(finish=result.finish_reason)))]
-        if usage:
+        last = [event(_encode(shape.chunk(rest)))] if rest else []
+        last.append(event(_encode(shape.chunk(finish=result.finish_reason))))
+        if shape.usage:
             last.append(event(_encode(shape.usage_chunk(result))))
         await exchange.end(b"".join([*last, event(DONE)]))
         return _usage(result)
@@ -172,6 +181,8 @@ class _Shape:
     id: str
     model: str
     chat: bool
+    usage: bool = False
+    """Whether a stream ends with what it took."""
 
     def whole(self, result: Completion) -> dict[str, Any]:
         """Return a whole answer."""
@@ -237,7 +248,7 @@ def _schema(asked: ChatRequest) -> Any:
     if wanted.get("type") == "json_schema" and isinstance(schema, dict):
         found = schema.get("schema")
         if isinstance(found, dict):
-            return found
+            return check_schema(found)
     if wanted.get("type") == "json_object":
         return {"type": "object"}
     raise InvalidInput(

@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 
 from lockgate.app.gateway_stages import Caller
-from lockgate.errors import Denied
+from lockgate.domain.call import DataClass
+from lockgate.errors import Denied, InvalidInput
 from lockgate.server.cycle import Receive, Scope, Send
 from lockgate.server.failures import Failure, HttpFailure
 from lockgate.server.route import Route
 from lockgate.telemetry.spans import Trace
 
 _encode = msgspec.json.Encoder().encode
+_ORDER = (DataClass.PUBLIC, DataClass.INTERNAL, DataClass.CONFIDENTIAL)
 _WANTED = frozenset(
     {
         b"authorization",
@@ -95,6 +97,25 @@ class Exchange:
                 f"`{self.caller.principal.name}` may not use the {kind} `{name}`",
                 hint=f"the scope `{kind}:{name}` is needed",
             )
+
+    def data_class(self, least: DataClass) -> DataClass:
+        """Return the class of the request's data: the client may raise it, never lower it.
+
+        Raises:
+            InvalidInput: it names no class.
+
+        """
+        wanted = self.headers.get(b"x-lockgate-data-class")
+        if wanted is None:
+            return least
+        try:
+            chosen = DataClass(wanted.decode("ascii"))
+        except ValueError:
+            raise InvalidInput(
+                f"there is no data class `{wanted[:40].decode('latin-1')}`",
+                hint=f"it is one of {', '.join(DataClass)}",
+            ) from None
+        return max(chosen, least, key=_ORDER.index)
 
     async def body(self, limit: int) -> bytes:
         """Return the whole body.

@@ -1,9 +1,11 @@
 """The guards around one call: what goes to a model, and what comes back, whole or in parts."""
 
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
@@ -13,7 +15,7 @@ from lockgate.guards.pipeline import Scanned
 from lockgate.guards.stream import StreamGuard
 from lockgate.guards.vault import Vault
 from lockgate.server.failures import HttpFailure
-from lockgate.server.replies import TEXTS
+from lockgate.server.replies import TEXTS, Texts
 from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
@@ -25,6 +27,13 @@ _COUNTED = {
     Action.FLAG: "shadow",
 }
 _MOST_CHOICES = 128
+_PART = ("text", "refusal")
+_MESSAGE = ("name", "tool_calls", "function_call", "refusal", "reasoning_content")
+_REQUEST = (
+    *("prompt", "input", "suffix", "stop", "tools", "tool_choice", "response_format"),
+    *("metadata", "user"),
+)
+"""Members that are text, or hold some. Pictures and sounds are data and not looked into."""
 
 
 class Guarding:
@@ -69,7 +78,7 @@ class Guarding:
         if not self.guards_outputs:
             return body
         began = time.perf_counter()
-        texts = TEXTS.decode(body)
+        texts = decoded(body)
         document: Any = None
         for number, choice in enumerate(texts.choices):
             text = choice.text if choice.message is None else choice.message.content
@@ -94,6 +103,8 @@ class Guarding:
             HttpFailure: a rule blocks the answer.
 
         """
+        if not self.guards_outputs:
+            return text
         stream = self._stream(number)
         clean = stream.feed(text) if text else ""
         if last:
@@ -112,31 +123,53 @@ class Guarding:
         self._count()
 
     def _clean(self, asked: Asked) -> bool:
-        match asked:
-            case ChatRequest():
-                changed = False
-                for message in asked.messages:
-                    retrieved = message.role in {"tool", "function"}
-                    if isinstance(message.content, str):
-                        clean = self._scan(message.content, retrieved=retrieved)
-                        changed |= clean != message.content
-                        message.content = clean
-                    elif isinstance(message.content, list):
-                        for part in message.content:
-                            if isinstance(part.text, str):
-                                clean = self._scan(part.text, retrieved=retrieved)
-                                changed |= clean != part.text
-                                part.text = clean
-                return changed
-            case CompletionRequest():
-                before, asked.prompt = asked.prompt, self._all(asked.prompt)
-                return asked.prompt != before
-            case EmbeddingRequest():
-                before, asked.input = asked.input, self._all(asked.input)
-                return asked.input != before
+        changed = False
+        if isinstance(asked, ChatRequest):
+            for message in asked.messages:
+                retrieved = message.role in {"tool", "function"}
+                if isinstance(message.content, str):
+                    clean = self._scan(message.content, retrieved=retrieved)
+                    changed |= clean != message.content
+                    message.content = clean
+                elif isinstance(message.content, list):
+                    for part in message.content:
+                        changed |= self._members(part, _PART, retrieved=retrieved)
+                changed |= self._members(message, _MESSAGE)
+        return self._members(asked, _REQUEST) or changed
 
-    def _all(self, texts: str | list[str]) -> str | list[str]:
-        return self._scan(texts) if isinstance(texts, str) else [self._scan(t) for t in texts]
+    def _members(self, value: Any, names: Sequence[str], *, retrieved: bool = False) -> bool:
+        """Scan what else of a request is text, and may come from anywhere."""
+        changed = False
+        for name in names:
+            before = getattr(value, name, None)
+            if before is None or before is UNSET or (self._is_clean(before) and not retrieved):
+                continue
+            clean = self._texts(before, retrieved=retrieved)
+            if clean != before:
+                setattr(value, name, clean)
+                changed = True
+        return changed
+
+    def _is_clean(self, value: Any) -> bool:
+        """Say whether there is nothing in any of the texts: one look at all of them together."""
+        if isinstance(value, str):
+            return False
+        assert self._guards is not None, "asked before"
+        found = self._guards.pipeline.scan_input(
+            "\n".join(_strings(value)), data_class=self._data_class
+        )
+        return not found.findings and found.blocked is None
+
+    def _texts(self, value: Any, *, retrieved: bool = False) -> Any:
+        match value:
+            case str():
+                return self._scan(value, retrieved=retrieved)
+            case list():
+                return [self._texts(item) for item in value]
+            case dict():
+                return {self._scan(name): self._texts(item) for name, item in value.items()}
+            case _:
+                return value
 
     def _scan(self, text: str, *, retrieved: bool = False) -> str:
         assert self._guards is not None, "asked before"
@@ -176,6 +209,34 @@ class Guarding:
     def _found(self, finding: GuardFinding) -> None:
         self.findings[finding.rule] = self.findings.get(finding.rule, 0) + 1
         self._meter.found(finding.rule, _COUNTED.get(finding.action, "shadow"))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for item in value:
+                yield from _strings(item)
+        case dict():
+            for name, item in value.items():
+                yield name
+                yield from _strings(item)
+        case _:
+            return
+
+
+def decoded(body: bytes) -> Texts:
+    """Return the texts of a whole answer.
+
+    Raises:
+        HttpFailure: they are not where the API has them, so that nobody could look at them.
+
+    """
+    try:
+        return TEXTS.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise HttpFailure(502, "upstream-failed", "the answer's texts are not texts") from None
 
 
 def _blocked(what: str, finding: GuardFinding, *, status: int) -> HttpFailure:

@@ -189,7 +189,8 @@ def refused(upstream: str, reply: Reply) -> LockgateError:
         )
     if status in _CLIENT and status not in _OURS_TO_FIX:
         return HttpFailure(status, "upstream-refused", f"the upstream `{upstream}` says: {said}")
-    return UpstreamFailed(f"the upstream `{upstream}` answered {status}: {said}")
+    # Its words stay with it: they may quote our key, or the prompt, and this goes to a log.
+    return UpstreamFailed(f"the upstream `{upstream}` answered {status}")
 
 
 def _said(body: bytes) -> str:

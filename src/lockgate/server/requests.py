@@ -132,13 +132,24 @@ COMPLETION: "msgspec.json.Decoder[CompletionRequest]" = msgspec.json.Decoder(Com
 EMBEDDING: "msgspec.json.Decoder[EmbeddingRequest]" = msgspec.json.Decoder(EmbeddingRequest)
 
 
+_CLIENTS_TOOLS = frozenset({"function", "custom"})
+"""Tools that the client runs. Others, such as `mcp`, name an address that the upstream asks."""
+
+
 def refuse_addresses(request: ChatRequest) -> None:
-    """Refuse pictures that the upstream would have to fetch.
+    """Refuse what would make the upstream go somewhere: pictures to fetch, tools to call.
 
     Raises:
-        InvalidInput: one is named by an address and not there as data.
+        InvalidInput: a picture is named by an address and not there as data, or a tool is one that
+            the upstream uses by itself.
 
     """
+    for tool in request.tools or ():
+        if tool.get("type") not in _CLIENTS_TOOLS:
+            raise InvalidInput(
+                f"the client does not run tools of the type `{str(tool.get('type'))[:40]}`",
+                hint="tools are of the type `function`",
+            )
     for message in request.messages:
         if not isinstance(message.content, list):
             continue

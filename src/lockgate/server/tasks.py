@@ -192,12 +192,13 @@ class Tasks:
     async def _begin(self, exchange: Exchange, task: Task, off: str, taken: Taken | None) -> Job:
         """Start a call, or find the one that had the same idempotency key."""
         engine = self._engine(exchange, task)
+        data_class = exchange.data_class(self.default_class)
         body = await exchange.body(self.max_body_bytes)
         owner = _owner(exchange)
         key = exchange.headers.get(b"idempotency-key")
         if key is not None and not 0 < len(key) <= _KEY_CHARACTERS:
             raise InvalidInput(f"the idempotency key is not 1 to {_KEY_CHARACTERS} characters")
-        digest = hashlib.sha256(b"%b\0%b" % (str(engine).encode(), body)).digest()
+        digest = hashlib.sha256(f"{engine}\0{data_class}\0".encode() + body).digest()
         job_id = new_id() if key is None else _call_id(owner, task.spec.name, key)
         known = self.jobs.get(job_id)
         if known is not None and not _failed(known):
@@ -213,7 +214,7 @@ class Tasks:
             task=task.spec.name,
             input=await _input(exchange, task, body),
             engine=engine,
-            data_class=self.default_class,
+            data_class=data_class,
             without_models=off,
         )
         working = asyncio.ensure_future(self.answer(call))
