@@ -31,6 +31,8 @@ class Tally:
     asked: Counter[str] = field(default_factory=Counter)
     in_time: Counter[str] = field(default_factory=Counter)
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    """By the code of the error."""
     retry_after: list[int] = field(default_factory=list[int])
     answered: list[str] = field(default_factory=list[str])
     """The ids of the requests with an answer."""
@@ -98,8 +100,12 @@ async def offer(
     *,
     seed: int = 1,
     counts: Callable[[float], bool] = lambda _: True,
+    stop: asyncio.Event | None = None,
 ) -> Tally:
-    """Send `per_s` requests a second at random moments; `counts` says by the time which count."""
+    """Send `per_s` requests a second at random moments, for some seconds or until `stop` is set.
+
+    `counts` says by the time which of them count.
+    """
     source = random.Random(seed)
     tally = Tally()
     body = chat()
@@ -108,7 +114,7 @@ async def offer(
     async def one(kind: Kind) -> None:
         came = time.perf_counter()
         counted = counts(came - began)
-        status, head, _ = await client.ask(kind.headers, body)
+        status, head, data = await client.ask(kind.headers, body)
         took = time.perf_counter() - came
         if not counted:
             return
@@ -118,13 +124,16 @@ async def offer(
         named = re.search(rb"(?i)\r\nx-request-id: *([^\r]+)", head)
         if status == _OK and named:
             tally.answered.append(named[1].decode())
+        if status != _OK:
+            code = re.search(rb'"code":"([^"]*)"', data)
+            tally.refusals[code[1].decode() if code else ""] += 1
         after = re.search(rb"(?i)\r\nretry-after: *(\d+)", head)
         if after:
             tally.retry_after.append(int(after[1]))
 
     due = 0.0
     async with asyncio.TaskGroup() as group:
-        while due < seconds:
+        while due < seconds and not (stop and stop.is_set()):
             due += source.expovariate(per_s)
             await asyncio.sleep(max(0.0, began + due - time.perf_counter()))
             (kind,) = source.choices(kinds, [kind.share for kind in kinds])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import socket
 import time
 from dataclasses import dataclass
@@ -104,21 +105,25 @@ class Broken:
 
 
 def half_failing(
-    folder: Path, *, per_s: float, before_s: float, failing_s: float, after_s: float = 6.0
+    folder: Path, *, per_s: float, before_s: float, failing_s: float, after_s: float = 10.0
 ) -> Broken:
-    """Let the upstream fail half its requests, and repair it."""
+    """Let the upstream fail half its requests, and repair it; end once it is asked again."""
 
     async def measure(model: int, port: int) -> Broken:
         client, control, watch = Client(port), Client(model, "/control"), Watch(Client(port), 0.02)
         watching = asyncio.create_task(watch.run())
         total_s = before_s + failing_s + after_s
-        load = asyncio.create_task(offer(client, KINDS[:1], per_s, total_s))
+        stop = asyncio.Event()
+        load = asyncio.create_task(offer(client, KINDS[:1], per_s, total_s, stop=stop))
         await asyncio.sleep(before_s)
         failed_at = time.perf_counter()
         await control.ask(body=json.dumps({"fail": 0.5}).encode())
         await asyncio.sleep(failing_s)
         await control.ask(body=json.dumps({"fail": 0.0}).encode())
         repaired_at = time.perf_counter()
+        while not load.done() and math.isinf(watch.first(_OPEN, 0.0, repaired_at)):
+            await asyncio.sleep(0.05)
+        stop.set()
         tally = await load
         watching.cancel()
         last = await watch.read()

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from conftest import Opener
-from lockgate.errors import Corrupt
+from lockgate.errors import Corrupt, StorageFailed
 from lockgate.traffic.bucket import Limit
 from lockgate.traffic.memory import MemoryState
 from lockgate.traffic.rate_limits import Limits, LimitsOf, RateLimits
@@ -224,5 +224,37 @@ def test_a_damaged_shared_state_is_reported_and_the_replica_goes_on_alone() -> N
         assert isinstance(await shared.exchange(), Corrupt)
         clock.now += 1
         assert limits.take(["k"], tokens=0).allowed
+
+    asyncio.run(work())
+
+
+def test_a_replica_keeps_its_part_of_the_pot_when_the_database_goes_away() -> None:
+    class Ending(MemoryState):
+        away = False
+
+        async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+            if self.away:
+                raise StorageFailed("away")
+            await super().change(name, change)
+
+    async def work() -> None:
+        clock, state = Clock(), Ending()
+        limits = [RateLimits(lambda _: REQUESTS, clock=clock) for _ in range(2)]
+        shared = [
+            SharedLimits(lim, state, replica=name, clock=clock, wall_clock=clock)
+            for lim, name in zip(limits, "ab", strict=True)
+        ]
+        for _ in range(3):
+            for lim, replica in zip(limits, shared, strict=True):
+                assert lim.take(["k"], tokens=0).allowed
+                assert await replica.exchange() is None
+        state.away = True
+        # More than the lease, before the failure is known: the rest is from the common pot.
+        passed = [sum(lim.take(["k"], tokens=0).allowed for _ in range(10)) for lim in limits]
+        for replica in shared:
+            assert await replica.exchange() is not None
+        passed += [sum(lim.take(["k"], tokens=0).allowed for _ in range(100)) for lim in limits]
+        assert passed[:2] == [10, 10]
+        assert 80 <= sum(passed) <= 94
 
     asyncio.run(work())

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from lockgate.app.engine import Engine, open_engine
+from lockgate.app.gateway_backends import ControlledBackends
 from lockgate.app.gateway_controls import Switch
 from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.config.environment import Environment
@@ -85,7 +86,8 @@ class EngineRoom:
         stop = asyncio.Event()
         async with open_engine(self._loaded, self._environment) as engine:
             inferring = engine.answering.inferring
-            backends = SwitchedBackends(inferring.backends, self._switch)
+            controlled = ControlledBackends(inferring.backends, self._loaded.config)
+            backends = SwitchedBackends(controlled, self._switch)
             answering = replace(engine.answering, inferring=replace(inferring, backends=backends))
             self._ready.set_result(_Opened(engine, answering, asyncio.get_running_loop(), stop))
             await stop.wait()

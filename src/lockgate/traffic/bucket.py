@@ -127,9 +127,10 @@ class Bucket:
         self.spare, self.elsewhere, self.granted_at = spare, elsewhere, due
 
     def part(self, replicas: int, now: float) -> None:
-        """Stop to share: fill by ourselves, at our part of the rate."""
+        """Stop to share: keep our part of the pot, and fill at our part of the rate."""
         self.shared = False
         self.rate = self.limit.rate / replicas
+        self.level += self.spare  # what was taken beyond the level was taken from this
         self.spare = self.elsewhere = self.spent = 0.0
         self.at = now
 
