@@ -95,7 +95,7 @@ def test_a_client_that_stalls_is_let_go(sent: bytes, expected: bytes) -> None:
         began = time.monotonic()
         answer = served.raw(sent)
         assert answer[9:12] == expected
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
 
 
 def test_a_client_that_drips_its_head_is_let_go_all_the_same() -> None:

@@ -167,7 +167,7 @@ def test_what_waits_until_its_deadline_is_shed() -> None:
         began = time.monotonic()
         response, body = at.ask("in a hurry", deadline_ms="60").result(10)
         assert (response.status, body["error"]["code"]) == (503, "overloaded")
-        assert 0.05 <= time.monotonic() - began < 2
+        assert 0.05 <= time.monotonic() - began < 10
         assert len(at.mock.requests) == 1
 
 
