@@ -16,7 +16,7 @@ from server.serving import Served, serving
 from upstream.mock_model import MockModel, mock_model
 
 QUICK = EdgeLimits(head_s=0.2, body_s=0.3, keep_alive_s=0.3, write_s=0.3)
-LONG_S = 2.0
+LONG_S = 8.0
 EVIL = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
