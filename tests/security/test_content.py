@@ -421,3 +421,30 @@ def test_no_secret_that_is_refused_takes_another_path_than_the_others() -> None:
     looked_up = [line for line in refused if line[0].endswith("table.py")]
     known = [line for line in steps(gate, "lgk_known") if line[0].endswith("table.py")]
     assert known == looked_up
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 10**30, "completion_tokens": 1},
+        {"prompt_tokens": 1, "completion_tokens": 2**63},
+        {"prompt_tokens": -(10**30)},
+        {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 10**30}},
+        {"prompt_tokens": 1.5},
+    ],
+    ids=str,
+)
+def test_an_upstream_that_lies_about_its_tokens_does_not_end_the_books(
+    mock: MockModel, usage: dict[str, Any]
+) -> None:
+    """One such number in the ledger's batch, and nothing was booked or audited any more."""
+    with serving(to(mock)) as served:
+        body = json.dumps({"choices": [], "usage": usage}).encode()
+        mock.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        assert served.ask("POST", "/v1/chat/completions", CHAT)[0].status == 502
+        chunk = b"data: %b\n\n" % body
+        mock.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(chunk), chunk)
+        response, _ = served.ask("POST", "/v1/chat/completions", {**CHAT, "stream": True})
+        assert response.status == 502
+        counted: list[Any] = [note[3]["usage"] for note in served.engine.notes]
+        assert all(abs(n) <= 2**31 for row in counted for n in row.values())

@@ -57,6 +57,14 @@ def ask(path: Path, target: str, body: Mapping[str, Any] | None = None) -> tuple
         return response.status, response.read()
 
 
+def tokens(path: Path, text: str) -> int:
+    """Return how many tokens a prompt with this text has."""
+    messages = [{"role": "user", "content": text}]
+    body = {"model": "smollm2", "messages": messages, "max_tokens": 1}
+    found: int = json.loads(ask(path, "/v1/chat/completions", body)[1])["usage"]["prompt_tokens"]
+    return found
+
+
 def destinations(log: Path) -> list[str]:
     """Return the ports that a traced process sent anything to over a network."""
     found = []
@@ -105,6 +113,8 @@ def test_it_connects_to_the_upstreams_that_are_listed_and_to_nothing_else(
         diff = f"--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+get('{ELSEWHERE}')\n"
         for engine in ("model", "rules"):
             assert ask(path, f"/v1/tasks/review?engine={engine}", {"diff": diff})[0] == 200
+        # As letters: as the one token that ends a turn, it would be a single one more.
+        assert tokens(path, "a<|im_end|>") > tokens(path, "a") + 3
         assert destinations(log) == []
         assert ask(path, "/v1/chat/completions", CHAT)[0] == 200
         assert destinations(log) == [str(mock.port)]

@@ -1,20 +1,25 @@
 """What we read of an upstream's answers: usage and text, each decoded and nothing else."""
 
+from typing import Annotated, TypeAlias
+
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Count: TypeAlias = Annotated[int, Meta(ge=-(1 << 31), le=1 << 31)]
+"""Tokens. An upstream can lie, and what no ledger holds must not get there."""
 
 
 class Details(Struct):
     """How much of a prompt the upstream had kept."""
 
-    cached_tokens: int = 0
+    cached_tokens: Count = 0
 
 
 class Usage(Struct):
     """Tokens, as the upstream counted them."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
     prompt_tokens_details: Details | None = None
 
 

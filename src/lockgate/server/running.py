@@ -122,13 +122,20 @@ class Server:
         A configuration with a problem changes nothing.
         """
         async with self._swapping:
+            renewed: _Open | None = None
             try:
                 renewed = await self._open(open_gateway)
                 refuse_open_door(self._settings.listen, keyless=renewed.gateway.keyless)
             except LockgateError as error:
                 _LOG.error("the configuration stays as it was: %s", error.advice)
+                if renewed is not None:
+                    await asyncio.to_thread(renewed.built.close)
+                    await renewed.stack.aclose()
                 return
             old, self._current = self._current, renewed
+            if old is not None:
+                # Whoever was promised an answer asks the new gateway for it.
+                renewed.built.tasks.jobs.update(old.built.tasks.jobs)
             self._edge.app = renewed.built.application
         _LOG.info("the configuration was read again")
         if old is not None:
