@@ -162,7 +162,7 @@ class _Answers:
             return await _echo(case)
         from lockgate.app.calls import new_call
 
-        call = new_call(self.loaded, task.spec, _input(task, case), engine=self.kind)
+        call = new_call(self.loaded, task.spec, input_of(task, case), engine=self.kind)
         if case.acting is not None:
             someone = Principal(name=case.acting.name, scopes=frozenset(case.acting.scopes))
             call = replace(call, principal=someone)
@@ -198,7 +198,7 @@ def _resident_mib() -> float:
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE / (1 << 20)
 
 
-def _input(task: Task, case: Case) -> JsonObject:
+def input_of(task: Task, case: Case) -> JsonObject:
     """Return a task's input: the prompt if it is a JSON object, else the variables, else the text.
 
     Raises:

@@ -2,18 +2,23 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
+from lockgate.domain.digest import Json
 from lockgate.errors import NotFound
 
 if TYPE_CHECKING:
+    from lockgate.app.explaining import Explanation
     from lockgate.ports import Task
 
 EXIT_FAILED_CASE = 1
+EXIT_FORBIDDEN = 100
+EXIT_TOO_FEW = 101
+_FEATURES = 20
 
 
 def _examples(*lines: str) -> str:
@@ -117,6 +122,54 @@ def check_task(session: Session, name: str, engine: str | None, *, as_json: bool
 
 
 @task.command(
+    "explain",
+    epilog=_examples(
+        "lockgate task explain release-notes --suite suites/notes.yaml",
+        "lockgate task explain release-notes --suite suites/notes.yaml --forbid 'author=*'",
+    )
+    + "\n\n\b\nExit status: 0, 100 what is forbidden counts, 101 there are too few rows.",
+)
+@click.argument("name")
+@click.option("--suite", required=True, metavar="FILE", help="The suite whose cases are run.")
+@click.option(
+    "--forbid",
+    "forbidden",
+    multiple=True,
+    metavar="FEATURE",
+    help="A feature that must not count, or the beginning of some and `*`.",
+)
+@click.option(
+    "--limit",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="The share of all weight that forbidden features may carry.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def explain_task(session: Session, /, name: str, *, as_json: bool, **chosen: Any) -> int:
+    """Say what the linear classifiers of the task NAME look at: exact Shapley values."""
+    from lockgate.app.explaining import explain
+
+    found = session.run(
+        partial(explain, session.loaded, session.environment, _find(session, name), **chosen)
+    )
+    if as_json:
+        data_json([_explained(one) for one in found])
+    else:
+        for one in found:
+            data(f"{one.model}, {one.rows} row(s)")
+            for feature, share in one.shares[:_FEATURES]:
+                data(f"  {share:6.1%}  {feature}")
+            if one.ruling is not None:
+                data(f"{one.ruling.verdict}: {one.ruling.reason}")
+    verdicts = {str(one.ruling.verdict) for one in found if one.ruling is not None}
+    if "fail" in verdicts:
+        return EXIT_FORBIDDEN
+    return EXIT_TOO_FEW if "inconclusive" in verdicts else 0
+
+
+@task.command(
     "new",
     epilog=_examples(
         "lockgate task new log-triage", "lockgate task new log-triage --folder ci/tasks"
@@ -139,6 +192,14 @@ def new_task(session: Session, name: str, folder: Path | None) -> None:
         data(str(path))
     words(f"next: lockgate task check {name}")
     words(f"      echo 'no space left on device' | lockgate run {name}")
+
+
+def _explained(one: "Explanation") -> dict[str, Json]:
+    shares: list[Json] = [
+        {"feature": feature, "share": share} for feature, share in one.shares[:_FEATURES]
+    ]
+    ruling = None if one.ruling is None else one.ruling.document
+    return {"model": one.model, "rows": one.rows, "features": shares, "ruling": ruling}
 
 
 def _find(session: Session, name: str) -> "Task":
