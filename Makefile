@@ -72,6 +72,7 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 bench-gateway: ## Time the gateway beside its peers (needs two cores, gcc, wrk and nginx)
 	@tools/setup.sh bench
 	@PYTHONPATH=bench $(BIN)/python bench/gateway/run.py
+	@PYTHONPATH=bench $(BIN)/python bench/gateway_overload.py
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

@@ -6,7 +6,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _PATIENCE_S = 30.0
@@ -92,28 +92,29 @@ def chat(text: str = "hi", tokens: int = 100) -> bytes:
     return json.dumps({"model": "bench", "messages": messages, "max_tokens": tokens}).encode()
 
 
-async def offer(
-    client: Client,
-    kinds: Sequence[Kind],
-    per_s: float,
-    seconds: float,
-    *,
-    seed: int = 1,
-    counts: Callable[[float], bool] = lambda _: True,
-    stop: asyncio.Event | None = None,
-) -> Tally:
-    """Send `per_s` requests a second at random moments, for some seconds or until `stop` is set.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much load, and for how long."""
 
-    `counts` says by the time which of them count.
-    """
-    source = random.Random(seed)
+    per_s: float
+    seconds: float
+    warm_up_s: float = 0.0
+    """Requests of the first so many seconds do not count."""
+    seed: int = 1
+
+
+async def offer(
+    client: Client, kinds: Sequence[Kind], plan: Plan, stop: asyncio.Event | None = None
+) -> Tally:
+    """Send requests at random moments, as planned or until `stop` is set."""
+    source = random.Random(plan.seed)
     tally = Tally()
     body = chat()
     began = time.perf_counter()
 
     async def one(kind: Kind) -> None:
         came = time.perf_counter()
-        counted = counts(came - began)
+        counted = came - began >= plan.warm_up_s
         status, head, data = await client.ask(kind.headers, body)
         took = time.perf_counter() - came
         if not counted:
@@ -133,8 +134,8 @@ async def offer(
 
     due = 0.0
     async with asyncio.TaskGroup() as group:
-        while due < seconds and not (stop and stop.is_set()):
-            due += source.expovariate(per_s)
+        while due < plan.seconds and not (stop and stop.is_set()):
+            due += source.expovariate(plan.per_s)
             await asyncio.sleep(max(0.0, began + due - time.perf_counter()))
             (kind,) = source.choices(kinds, [kind.share for kind in kinds])
             group.create_task(one(kind))

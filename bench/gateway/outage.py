@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from gateway.load import Client, Kind, Tally, Watch, offer
+from gateway.load import Client, Kind, Plan, Tally, Watch, offer
 from gateway.process import gateway, upstream
 from gateway.scenarios import free_port, settings
 from postgres import Postgres
@@ -109,7 +109,7 @@ async def _measure(
 ) -> tuple[Tally, float, float]:
     client, watch = Client(port), Watch(Client(port), 0.2, kind.headers)
     watching = asyncio.create_task(watch.run())
-    load = asyncio.create_task(offer(client, [kind], per_s, before_s + away_s + before_s))
+    load = asyncio.create_task(offer(client, [kind], Plan(per_s, 2 * before_s + away_s)))
     await asyncio.sleep(before_s)
     await asyncio.to_thread(server.stop)
     await asyncio.sleep(away_s)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.load import Client, Kind, Tally, offer
+from gateway.load import Client, Kind, Plan, Tally, offer
 from gateway.process import gateway, upstream
 from gateway.scenarios import free_port, settings
 
@@ -50,7 +50,7 @@ def shared_limit(
     async def measure(ports: list[int]) -> tuple[Tally, ...]:
         clients = [Client(port) for port in ports]
         offers = [
-            offer(client, [_KIND], load, seconds, seed=seed)
+            offer(client, [_KIND], Plan(load, seconds, seed=seed))
             for seed, (client, load) in enumerate(zip(clients, loads, strict=True))
         ]
         tallies = await asyncio.gather(*offers)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.load import Client, Kind, Tally, Watch, offer
+from gateway.load import Client, Kind, Plan, Tally, Watch, offer
 from gateway.process import gateway, upstream
 
 WORKERS, SECONDS = 16, 0.1
@@ -69,13 +69,8 @@ def overloaded(
     async def measure(port: int) -> Overloaded:
         client, watch = Client(port), Watch(Client(port), 0.05)
         watching = asyncio.create_task(watch.run())
-        tally = await offer(
-            client,
-            KINDS,
-            times * CAPACITY,
-            warm_up_s + seconds,
-            counts=lambda at: warm_up_s <= at < warm_up_s + seconds,
-        )
+        plan = Plan(times * CAPACITY, warm_up_s + seconds, warm_up_s)
+        tally = await offer(client, KINDS, plan)
         watching.cancel()
         client.close()
         watch.client.close()
@@ -114,7 +109,7 @@ def half_failing(
         watching = asyncio.create_task(watch.run())
         total_s = before_s + failing_s + after_s
         stop = asyncio.Event()
-        load = asyncio.create_task(offer(client, KINDS[:1], per_s, total_s, stop=stop))
+        load = asyncio.create_task(offer(client, KINDS[:1], Plan(per_s, total_s), stop))
         await asyncio.sleep(before_s)
         failed_at = time.perf_counter()
         await control.ask(body=json.dumps({"fail": 0.5}).encode())
@@ -122,7 +117,7 @@ def half_failing(
         await control.ask(body=json.dumps({"fail": 0.0}).encode())
         repaired_at = time.perf_counter()
         while not load.done() and math.isinf(watch.first(_OPEN, 0.0, repaired_at)):
-            await asyncio.sleep(0.05)
+            await asyncio.wait((load,), timeout=0.05)
         stop.set()
         tally = await load
         watching.cancel()
