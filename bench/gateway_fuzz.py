@@ -29,8 +29,9 @@ from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.gateway_audit import NoAudit
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
+from lockgate.config.gateway_settings import ServerSettings
 from lockgate.config.load import Loaded
-from lockgate.config.settings import Config, ServerSettings
+from lockgate.config.settings import Config
 from lockgate.domain.identity import GatewayKey, KeySecret, Role
 from lockgate.identity.authenticator import Authenticator
 from lockgate.identity.secret import digest

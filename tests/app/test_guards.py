@@ -1,8 +1,9 @@
 import pytest
 
 from lockgate.app.guards import guard_of, pipeline_of
+from lockgate.config.guard_settings import GuardClassSettings, GuardSettings
 from lockgate.config.schema import validate
-from lockgate.config.settings import Config, GuardClassSettings, GuardSettings
+from lockgate.config.settings import Config
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
 from lockgate.errors import InvalidConfig

@@ -20,7 +20,7 @@ from lockgate.app.identity import (
     rotate_key,
 )
 from lockgate.config.environment import Environment
-from lockgate.config.settings import IdentitySettings, TokenIssuer, TokenRule
+from lockgate.config.gateway_settings import IdentitySettings, TokenIssuer, TokenRule
 from lockgate.domain.identity import Role
 from lockgate.errors import LockgateError, NotFound, Unauthenticated, Unavailable, UsageError
 from lockgate.identity.authenticator import Authenticator

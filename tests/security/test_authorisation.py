@@ -21,7 +21,7 @@ from identity.issuers import claims, public_jwk, rsa_key, segment
 from lockgate.app.gateway_access import LocalCaller
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
-from lockgate.config.settings import ServerKey
+from lockgate.config.gateway_settings import ServerKey
 from lockgate.domain.identity import GatewayKey, KeySecret, Role
 from lockgate.identity.authenticator import Authenticator
 from lockgate.identity.oidc import Issuer, Oidc

@@ -12,13 +12,8 @@ import pytest
 
 from lockgate.app.gateway_controls import Controls, exact_cache, guards
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
-from lockgate.config.settings import (
-    CacheSettings,
-    GuardClassSettings,
-    GuardSettings,
-    ServerKey,
-    ServerSettings,
-)
+from lockgate.config.gateway_settings import CacheSettings, ServerKey, ServerSettings
+from lockgate.config.guard_settings import GuardClassSettings, GuardSettings
 from lockgate.domain.digest import Digest
 from lockgate.domain.identity import GatewayKey, KeySecret, Role
 from lockgate.domain.inference import Completion, Dispatch, Result

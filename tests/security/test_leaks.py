@@ -16,12 +16,8 @@ import pytest
 
 from cli.test_serve import PRICES, Process, configure, folder, wait_ready
 from lockgate.app.gateway_controls import Controls, exact_cache, guards
-from lockgate.config.settings import (
-    CacheSettings,
-    GuardClassSettings,
-    GuardSettings,
-    ServerSettings,
-)
+from lockgate.config.gateway_settings import CacheSettings, ServerSettings
+from lockgate.config.guard_settings import GuardClassSettings, GuardSettings
 from lockgate.domain.guard import Action
 from security.seeds import Seed, seeds
 from security.talking import CHAT, to

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lockgate.config.settings import ServerKey
+from lockgate.config.gateway_settings import ServerKey
 from lockgate.server import requests
 from security.talking import CHAT, to
 from server.serving import serving

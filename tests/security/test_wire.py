@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-from lockgate.config.settings import ServerSettings
+from lockgate.config.gateway_settings import ServerSettings
 from lockgate.server.protocol import EdgeLimits
 from security.talking import CHAT, HEAD, post, status, to
 from server.serving import Served, serving

@@ -19,8 +19,9 @@ from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
+from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.config.load import Loaded
-from lockgate.config.settings import Config, ServerKey, ServerSettings
+from lockgate.config.settings import Config
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.policy import authorise

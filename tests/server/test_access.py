@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lockgate.config.settings import ServerKey
+from lockgate.config.gateway_settings import ServerKey
 from lockgate.server.route import Route
 from server.serving import Served, serving
 

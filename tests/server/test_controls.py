@@ -23,14 +23,8 @@ from lockgate.app.gateway_controls import (
 )
 from lockgate.app.gateway_limits import rate_limits
 from lockgate.app.gateway_models import ServedModel
-from lockgate.config.settings import (
-    CacheSettings,
-    GuardClassSettings,
-    GuardSettings,
-    RateLimit,
-    ServerKey,
-    ServerSettings,
-)
+from lockgate.config.gateway_settings import CacheSettings, RateLimit, ServerKey, ServerSettings
+from lockgate.config.guard_settings import GuardClassSettings, GuardSettings
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
 from lockgate.traffic.concurrency import FixedConcurrency

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lockgate.config.settings import ServerSettings
+from lockgate.config.gateway_settings import ServerSettings
 from lockgate.server.protocol import EdgeLimits
 from server.serving import serving
 

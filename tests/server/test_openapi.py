@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.config.settings import ServerKey
+from lockgate.config.gateway_settings import ServerKey
 from server.serving import Served, serving, upstream
 from upstream.mock_model import mock_model
 

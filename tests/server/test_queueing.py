@@ -14,13 +14,13 @@ import pytest
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel
 from lockgate.app.gateway_queues import Urgencies, queue_of
+from lockgate.config.gateway_settings import UrgencySettings
 from lockgate.config.settings import (
     LinearBackend,
     LlamaCppBackend,
     OnnxBackend,
     OpenAIBackend,
     UpstreamLimits,
-    UrgencySettings,
     WaitingSettings,
 )
 from lockgate.traffic.concurrency import FixedConcurrency

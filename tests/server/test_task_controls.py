@@ -9,7 +9,7 @@ import pytest
 from lockgate.app.gateway_controls import Controls, Switch
 from lockgate.app.gateway_limits import rate_limits
 from lockgate.app.gateway_switch import SwitchedBackends
-from lockgate.config.settings import RateLimit, ServerKey
+from lockgate.config.gateway_settings import RateLimit, ServerKey
 from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Completion, Dispatch, Generate, Message

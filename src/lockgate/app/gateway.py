@@ -28,8 +28,9 @@ from lockgate.app.models import model_store
 from lockgate.app.state import open_store
 from lockgate.app.tasks import find_task, task_names
 from lockgate.config.environment import Environment
+from lockgate.config.gateway_settings import ServerSettings
 from lockgate.config.load import Loaded
-from lockgate.config.settings import OpenAIBackend, ServerSettings, UpstreamLimits
+from lockgate.config.settings import OpenAIBackend, UpstreamLimits
 from lockgate.domain.call import EngineKind
 from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig, LockgateError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lockgate.app.calls import os_user
 from lockgate.app.gateway_stages import Authenticator, Caller
-from lockgate.config.settings import ServerKey
+from lockgate.config.gateway_settings import ServerKey
 from lockgate.domain.call import Principal
 from lockgate.errors import Unauthenticated
 

@@ -10,7 +10,8 @@ from lockgate.app.billing import Billing
 from lockgate.app.gateway_limits import Sharing
 from lockgate.app.gateway_queues import Urgencies
 from lockgate.app.guards import pipeline_of
-from lockgate.config.settings import GuardSettings, ServerSettings
+from lockgate.config.gateway_settings import ServerSettings
+from lockgate.config.guard_settings import GuardSettings
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action
 from lockgate.errors import LockgateError

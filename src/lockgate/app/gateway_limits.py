@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 
-from lockgate.config.settings import RateLimit
+from lockgate.config.gateway_settings import RateLimit
 from lockgate.errors import LockgateError
 from lockgate.ports import SharedState
 from lockgate.traffic.bucket import Limit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lockgate import __version__
 from lockgate.app.calls import uuid7
 from lockgate.app.gateway_controls import Controls
-from lockgate.config.settings import TracingSettings
+from lockgate.config.gateway_settings import TracingSettings
 from lockgate.telemetry.entropy import Entropy
 from lockgate.telemetry.metrics import CONTENT_TYPE, Counter, Histogram, Metrics
 from lockgate.telemetry.process import watch_process

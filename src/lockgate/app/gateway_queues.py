@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lockgate.config.gateway_settings import UrgencySettings
 from lockgate.config.settings import (
     BackendSettings,
     LlamaCppBackend,
     OnnxBackend,
     OpenAIBackend,
-    UrgencySettings,
     WaitingSettings,
 )
 from lockgate.traffic.concurrency import AdaptiveConcurrency, Concurrency, FixedConcurrency

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lockgate.config.settings import GuardClassSettings, GuardSettings
+from lockgate.config.guard_settings import GuardClassSettings, GuardSettings
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category
 from lockgate.ports import Guard

@@ -10,7 +10,7 @@ from typing import Final
 from lockgate.app.background import Job, until
 from lockgate.app.calls import new_id
 from lockgate.config.environment import Environment
-from lockgate.config.settings import IdentitySettings, TokenIssuer
+from lockgate.config.gateway_settings import IdentitySettings, TokenIssuer
 from lockgate.domain.audit import Entry
 from lockgate.domain.digest import JsonObject
 from lockgate.domain.identity import GatewayKey, KeySecret, Role, check_name, check_scope

@@ -6,8 +6,8 @@ from datetime import time
 from typing import Annotated, TypeAlias
 
 from lockgate.config.constraint import Matches, NotEmpty, Passes, Range
-from lockgate.config.settings import Name
 from lockgate.config.table import Table
+from lockgate.config.values import Name
 from lockgate.domain.artifact import Kind
 from lockgate.domain.decimals import decimal_of
 from lockgate.domain.digest import Digest

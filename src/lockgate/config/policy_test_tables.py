@@ -6,8 +6,8 @@ from typing import Annotated
 
 from lockgate.config.constraint import Matches, NotEmpty, Range
 from lockgate.config.policy_tables import Days, Decimal, DigestText, Holder, Instant
-from lockgate.config.settings import Name
 from lockgate.config.table import Table
+from lockgate.config.values import Name
 from lockgate.domain.artifact import Kind
 from lockgate.domain.gate.decision import Outcome
 from lockgate.domain.gate.scenario import Question

@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from lockgate.app.gateway import Gateway
-from lockgate.config.settings import ServerSettings
+from lockgate.config.gateway_settings import ServerSettings
 from lockgate.errors import LockgateError, UsageError
 from lockgate.server.build import Built, build
 from lockgate.server.protocol import Edge
