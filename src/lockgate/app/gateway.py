@@ -94,14 +94,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         engine = await room.start()
         backends = engine.answering.inferring.backends
         models: dict[str, ServedModel] = _embedded(loaded, environment, backends)
-        slow_s: dict[str, float] = {}
-        for name, backend in loaded.config.backends.items():
-            if isinstance(backend, OpenAIBackend) and backend.models:
-                pinned = await _pin(name, backend)
-                client = _client(pinned, backend.limits, environment)
-                stack.push_async_callback(client.close)
-                slow_s[name] = backend.limits.first_byte_s / 2
-                _add(models, _upstream(name, backend, pinned, client, environment))
+        slow_s = await _elsewhere(loaded, environment, stack, models)
         shared = SharedElsewhere()
         limits = rate_limits(settings.limits)
         kept = stack.enter_context(
@@ -149,6 +142,24 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             ready=lambda: kept.is_ready and (sharing is None or sharing.has_joined),
             has_prices=has_prices,
         )
+
+
+async def _elsewhere(
+    loaded: Loaded,
+    environment: Environment,
+    stack: AsyncExitStack,
+    models: dict[str, ServedModel],
+) -> dict[str, float]:
+    """Add the models of servers elsewhere; return after how many seconds a call of each is slow."""
+    slow_s: dict[str, float] = {}
+    for name, backend in loaded.config.backends.items():
+        if isinstance(backend, OpenAIBackend) and backend.models:
+            pinned = await _pin(name, backend)
+            client = _client(pinned, backend.limits, environment)
+            stack.push_async_callback(client.close)
+            slow_s[name] = backend.limits.first_byte_s / 2
+            _add(models, _upstream(name, backend, pinned, client, environment))
+    return slow_s
 
 
 def _queues(loaded: Loaded, models: Iterable[ServedModel]) -> dict[str, Queue]:
