@@ -15,12 +15,13 @@ import uvicorn
 
 from lockgate.app.gateway import Gateway
 from lockgate.config.gateway_settings import ServerSettings
-from lockgate.errors import LockgateError, UsageError
+from lockgate.errors import LockgateError, Unavailable, UsageError
 from lockgate.server.build import Built, build
 from lockgate.server.protocol import Edge
 
 _LOG = logging.getLogger("lockgate.server")
 _BACKLOG = 2048
+_READY_S = 10.0
 _UNIX = "unix:"
 _OWNER_ONLY = 0o600
 _PORT_DIGITS = 5
@@ -126,6 +127,7 @@ class Server:
             try:
                 renewed = await self._open(open_gateway)
                 refuse_open_door(self._settings.listen, keyless=renewed.gateway.keyless)
+                await _until_ready(renewed.gateway)
             except LockgateError as error:
                 _LOG.error("the configuration stays as it was: %s", error.advice)
                 if renewed is not None:
@@ -156,6 +158,16 @@ class Server:
             _LOG.warning("some accepted calls did not end in time")
         await asyncio.to_thread(self._current.built.close)
         await self._current.stack.aclose()
+
+
+async def _until_ready(gateway: Gateway) -> None:
+    """Wait for what a gateway needs from the database: the one before it answers meanwhile."""
+    try:
+        async with asyncio.timeout(_READY_S):
+            while not gateway.ready():  # noqa: ASYNC110  another thread brings it about
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise Unavailable(f"the database has not answered in {_READY_S:.0f} s") from None
 
 
 def checked_address(listen: str) -> str:
