@@ -1,7 +1,12 @@
+import hashlib
 import json
 import time
 from typing import Any
 
+import pytest
+
+from lockgate.config.gateway_settings import ServerKey
+from lockgate.server import tasks
 from lockgate.tasks.review.task import Review
 from server.serving import Served, serving
 
@@ -112,3 +117,27 @@ def test_the_contract_of_a_task_is_shown() -> None:
         _, shown = served.ask("GET", "/v1/tasks/review")
         assert json.dumps(shown["input_schema"]).count("diff") >= 1
         assert served.ask("GET", "/v1/tasks/nothing")[0].status == 404
+
+
+def test_one_caller_drives_out_only_what_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "MAX_OF_ONE", 3)
+    keys = {
+        name: ServerKey(
+            sha256=hashlib.sha256(name.encode()).hexdigest(), team=name, scopes=("task:*",)
+        )
+        for name in ("ana", "bo")
+    }
+
+    def ask(name: str, idempotency: str) -> str:
+        with_key = {"Authorization": f"Bearer {name}", "Idempotency-Key": idempotency}
+        response, _ = call(served, **with_key)
+        assert response.status == 200
+        return str(response.headers["x-lockgate-cache"])
+
+    with serving(keys=keys) as served:
+        assert ask("ana", "first") == "none"
+        for number in range(5):
+            assert ask("bo", str(number)) == "none"
+        assert ask("ana", "first") == "replayed"
+        assert ask("bo", "4") == "replayed"
+        assert ask("bo", "0") == "none"  # its oldest one made room

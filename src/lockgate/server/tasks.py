@@ -33,6 +33,8 @@ FORM = b"application/x-www-form-urlencoded"
 LARGE = 64 << 10
 """Bytes of JSON that are decoded elsewhere than on the loop."""
 MAX_KEPT = 2_000
+MAX_OF_ONE = 200
+"""Of one caller, so that nobody drives out what others may still ask for."""
 KEPT_S = 24 * 3600.0
 _MOST_FIELDS = 16
 _SHOWN = 80
@@ -235,6 +237,13 @@ class Tasks:
             self.controls.limits.settle(taken, usage.input_tokens + usage.output_tokens)
 
     def _keep(self, job: Job) -> None:
+        mine = [known for known in self.jobs.values() if known.owner == job.owner]
+        if len(mine) >= MAX_OF_ONE:
+            ended = next((known for known in mine if known.working.done()), None)
+            if ended is None:
+                job.working.cancel()
+                raise _busy()
+            del self.jobs[ended.id]
         now = asyncio.get_running_loop().time()
         while self.jobs:
             oldest = next(iter(self.jobs.values()))
@@ -242,12 +251,7 @@ class Tasks:
             if not oldest.working.done():
                 if full:
                     job.working.cancel()
-                    raise HttpFailure(
-                        503,
-                        "busy",
-                        "too many accepted calls run",
-                        headers=((b"retry-after", b"5"),),
-                    )
+                    raise _busy()
                 break
             if not full and oldest.until > now:
                 break
@@ -296,6 +300,11 @@ async def _input(exchange: Exchange, task: Task, body: bytes) -> JsonObject:
     if len(body) < LARGE:
         return strict.json_object(body)
     return await asyncio.to_thread(strict.json_object, body)
+
+
+def _busy() -> HttpFailure:
+    headers = ((b"retry-after", b"5"),)
+    return HttpFailure(503, "busy", "too many accepted calls run", headers=headers)
 
 
 def _owner(exchange: Exchange) -> str:
