@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lockgate.app.cases import Quiet
+from lockgate.app.progress import Quiet
 from lockgate.ports import Context
 from lockgate.retrieval.lexical import LexicalRetriever
 from lockgate.tasks.release_notes.task import ReleaseNotes

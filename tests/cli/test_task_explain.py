@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lockgate.app.cases import Quiet
+from lockgate.app.progress import Quiet
 from lockgate.cli.main import execute
 from lockgate.oci.catalogue import load_catalogue
 from lockgate.oci.models import ModelStore

@@ -4,20 +4,13 @@ from collections.abc import Mapping
 
 from lockgate.app.calls import new_call
 from lockgate.app.engine import open_engine
+from lockgate.app.progress import Quiet
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.domain.task import Case
 from lockgate.errors import LockgateError
 from lockgate.ports import Task
-
-
-class Quiet:
-    """Draws nothing; implements `ports.Progress`."""
-
-    def start(self, label: str, total: int) -> None: ...
-    def advance(self, steps: int = 1) -> None: ...
-    def finish(self) -> None: ...
 
 
 async def run_cases(

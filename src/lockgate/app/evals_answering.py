@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lockgate.app.evals_judging import judge_of
+from lockgate.app.progress import Quiet
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.call import Principal
@@ -167,7 +168,7 @@ class _Answers:
             someone = Principal(name=case.acting.name, scopes=frozenset(case.acting.scopes))
             call = replace(call, principal=someone)
         started = time.monotonic_ns()
-        answer = await self.engine.answering.answer(call, _Silence())
+        answer = await self.engine.answering.answer(call, Quiet())
         taken = (time.monotonic_ns() - started) / 1e6
         form = case.provider.config.get("format")
         output: Json = (
@@ -223,11 +224,3 @@ def input_of(task: Task, case: Case) -> JsonObject:
         f"`{task.spec.name}` takes {', '.join(sorted(names))}, and the case has none of them",
         hint="give variables those names, or write the input as a JSON prompt",
     )
-
-
-class _Silence:
-    """Draws nothing: the run has a bar, its calls have none."""
-
-    def start(self, label: str, total: int) -> None: ...
-    def advance(self, steps: int = 1) -> None: ...
-    def finish(self) -> None: ...

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lockgate.app.calls import new_call
-from lockgate.app.cases import Quiet
 from lockgate.app.engine import open_engine
 from lockgate.app.evals_answering import input_of
 from lockgate.app.evals_explain import attributions, rule_on_features
 from lockgate.app.evals_suites import find_suite
 from lockgate.app.models import model_store
+from lockgate.app.progress import Quiet
 from lockgate.backends.linear import load
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded

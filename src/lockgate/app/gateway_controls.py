@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from lockgate.app.background import Job
+from lockgate.app.background import Job, until
 from lockgate.app.billing import Billing
 from lockgate.app.gateway_limits import Sharing
 from lockgate.app.gateway_queues import Urgencies
@@ -41,7 +41,7 @@ class Switch:
                     self.now = await switch.refresh()
                 except LockgateError as error:
                     failed(error)
-                await _until(stop, EVERY_S)
+                await until(stop, EVERY_S)
 
         return work
 
@@ -113,10 +113,3 @@ def exact_cache(settings: ServerSettings) -> ExactCache | None:
     if not chosen.ttl_s:
         return None
     return ExactCache(ttl_s=chosen.ttl_s, most_bytes=chosen.megabytes << 20, clock=time.monotonic)
-
-
-async def _until(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

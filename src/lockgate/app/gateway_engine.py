@@ -13,20 +13,13 @@ from lockgate.app.engine import Engine, open_engine
 from lockgate.app.gateway_backends import ControlledBackends
 from lockgate.app.gateway_controls import Switch
 from lockgate.app.gateway_switch import SwitchedBackends
+from lockgate.app.progress import Quiet
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.call import Answer, Call
 from lockgate.engine.answer import Answering
 
 _STOP_S = 60.0
-
-
-class _Silence:
-    """Draws no progress; implements `ports.Progress`."""
-
-    def start(self, label: str, total: int) -> None: ...
-    def advance(self, steps: int = 1) -> None: ...
-    def finish(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -64,7 +57,7 @@ class EngineRoom:
         """Answer one call of a task; cancelled, the call is cancelled too. As the engine's."""
         opened = self._opened
         assert opened is not None, "the room is open"
-        answering = opened.answering.answer(call, _Silence())
+        answering = opened.answering.answer(call, Quiet())
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, opened.loop))
 
     async def stop(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from lockgate.app.engine import open_engine
+from lockgate.app.progress import Quiet
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.config.settings import StoreSettings
@@ -137,7 +138,7 @@ class Round:
         self.tap.phrase = phrase
         self.tap.sent.clear()
         try:
-            answer = await self.answering.answer(call, _Silence())
+            answer = await self.answering.answer(call, Quiet())
             forms = {name: self.task.render(answer, name) for name in self.task.spec.formats}
         except UsageError as error:
             return self._ended(Ending.REFUSED, error)
@@ -218,11 +219,3 @@ def stored(folder: Path, mark: str) -> int:
                 # One byte less than the mark: what was counted is not counted again.
                 kept = chunk[-len(wanted) + 1 :]
     return found
-
-
-class _Silence:
-    """Draws nothing: the run has a bar, its calls have none."""
-
-    def start(self, label: str, total: int) -> None: ...
-    def advance(self, steps: int = 1) -> None: ...
-    def finish(self) -> None: ...

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import click
 
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
@@ -24,17 +25,13 @@ MAX_CHECKPOINT_BYTES = 64 << 10
 _PAYLOADS = ("input", "output", "record")
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @click.group()
 def audit() -> None:
     """Read, verify and export the audit log."""
 
 
 @audit.command(
-    "list", epilog=_examples("lockgate audit list --limit 50", "lockgate audit list --json")
+    "list", epilog=examples("lockgate audit list --limit 50", "lockgate audit list --json")
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @click.option("--task", help="Only calls of this task.")
@@ -61,9 +58,7 @@ def list_events(session: Session, limit: int, task: str | None, *, as_json: bool
     table(("TIME", "ID", "ACTION", "SUBJECT", "ENGINE", "OUTCOME", "ACTOR"), rows)
 
 
-@audit.command(
-    "show", epilog=_examples("lockgate audit show last", "lockgate audit show ID --json")
-)
+@audit.command("show", epilog=examples("lockgate audit show last", "lockgate audit show ID --json"))
 @click.argument("call_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the payloads.")
 @click.pass_obj
@@ -85,7 +80,7 @@ def show_event(session: Session, call_id: str, *, as_json: bool) -> None:
 
 @audit.command(
     "verify",
-    epilog=_examples("lockgate audit verify", "lockgate audit verify --file audit.jsonl")
+    epilog=examples("lockgate audit verify", "lockgate audit verify --file audit.jsonl")
     + "\n\n\b\nExit status: 0 whole, 1 broken.",
 )
 @click.option(
@@ -139,7 +134,7 @@ def verify_log(
 
 @audit.command(
     "export",
-    epilog=_examples("lockgate audit export -o audit.jsonl", "lockgate audit export | gzip"),
+    epilog=examples("lockgate audit export -o audit.jsonl", "lockgate audit export | gzip"),
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
@@ -242,7 +237,7 @@ def _verify_checkpoints(file: BinaryIO, watch: Watch) -> None:
 
 @audit.command(
     "checkpoint",
-    epilog=_examples(
+    epilog=examples(
         "lockgate audit checkpoint --sign build -o 2026-11-21.checkpoint",
         "lockgate audit verify --checkpoint 2026-11-21.checkpoint --public-key build.pub",
     ),

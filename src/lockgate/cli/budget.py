@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
+from lockgate.cli.options import examples
 from lockgate.cli.output import data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.domain.budget import Budget, Period
@@ -13,10 +14,6 @@ from lockgate.errors import UsageError
 _PERIODS = click.Choice([str(period) for period in Period])
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @click.group()
 def budget() -> None:
     """Set and show the most that teams, keys and tasks may spend."""
@@ -24,7 +21,7 @@ def budget() -> None:
 
 @budget.command(
     "set",
-    epilog=_examples(
+    epilog=examples(
         "lockgate budget set team:shop 250 --per month",
         "lockgate budget set key:ci 5.50 --per day",
     ),
@@ -57,7 +54,7 @@ def set_limit(session: Session, account: str, amount: str, per: str) -> None:
     words(f"`{account}` may spend {money(nanos)} per {per}")
 
 
-@budget.command("drop", epilog=_examples("lockgate budget drop team:shop --per month"))
+@budget.command("drop", epilog=examples("lockgate budget drop team:shop --per month"))
 @click.argument("account")
 @click.option("--per", type=_PERIODS, default="month", show_default=True)
 @click.pass_obj
@@ -74,7 +71,7 @@ def drop_limit(session: Session, account: str, per: str) -> None:
     session.run(act)
 
 
-@budget.command("list", epilog=_examples("lockgate budget list", "lockgate budget list --json"))
+@budget.command("list", epilog=examples("lockgate budget list", "lockgate budget list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array; amounts in nanos.")
 @click.pass_obj
 def list_budgets(session: Session, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockgate.cli.files import write_file
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.errors import UsageError
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 EXIT_PROBLEMS = 1
 _SHOWN = 20
-
-
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 @click.group()
@@ -40,7 +37,7 @@ _OUTPUT = click.option(
 
 @dataset.command(
     "import",
-    epilog=_examples(
+    epilog=examples(
         "lockgate dataset import triage train=train.jsonl test=test.jsonl --licence CC0-1.0",
         "lockgate dataset import triage cases.csv --licence LicenseRef-internal --leave-out",
     ),
@@ -80,7 +77,7 @@ def import_(session: Session, /, files: Sequence[str], *, as_json: bool, **chose
 
 @dataset.command(
     "check",
-    epilog=_examples(
+    epilog=examples(
         "lockgate dataset check triage",
         "lockgate dataset check train=train.jsonl test=test.jsonl --text input.text --label kind",
     )
@@ -130,7 +127,7 @@ def check(
 
 
 @dataset.command(
-    "show", epilog=_examples("lockgate dataset show", "lockgate dataset show triage --rows 3")
+    "show", epilog=examples("lockgate dataset show", "lockgate dataset show triage --rows 3")
 )
 @click.argument("name", required=False)
 @click.option("--rows", type=click.IntRange(0), default=0, help="Print so many rows of each split.")
@@ -173,7 +170,7 @@ def show(session: Session, name: str | None, rows: int, *, as_json: bool) -> Non
 
 @dataset.command(
     "anonymise",
-    epilog=_examples(
+    epilog=examples(
         "lockgate dataset anonymise cases.jsonl --key key -o masked.jsonl",
         "lockgate dataset anonymise cases.jsonl --key key --name input.author -o masked.jsonl",
     ),
@@ -224,7 +221,7 @@ def anonymise(file: Path, key: Path, names: Sequence[str], output: Path) -> None
 
 @dataset.command(
     "synth",
-    epilog=_examples(
+    epilog=examples(
         "lockgate dataset synth --schema input.schema.json --rows 100 -o made.jsonl",
         "lockgate dataset synth --like cases.jsonl --rows 100 --seed 3 -o made.jsonl",
     ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockgate.cli.options import sign_results_option
 from lockgate.cli.output import data, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
@@ -119,9 +120,7 @@ Exit status: 0 passed, 100 failed, 101 inconclusive, 102 nothing ran, 103 a prov
     help="Start no case after so long: a random sample of the suite, judged as one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
-@click.option(
-    "--sign", "key", metavar="KEY", help="Sign the results of the release with an evaluator's key."
-)
+@sign_results_option
 @click.option(
     "--suite",
     "suite_name",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lockgate.cli.files import read_file
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.passphrase import passphrase
 from lockgate.cli.session import Session
@@ -24,10 +25,6 @@ MAX_PEM = 4096
 PROBE = b"lockgate: does this key sign?"
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 def _new_secret_options(command: Callable[..., Any]) -> Callable[..., Any]:
     plain = click.option(
         "--no-passphrase", is_flag=True, help="Leave the private key unencrypted on the disk."
@@ -42,7 +39,7 @@ def key() -> None:
 
 @key.command(
     "new",
-    epilog=_examples(
+    epilog=examples(
         "lockgate key new build", "lockgate key new build --passphrase-file /run/secrets/build"
     ),
 )
@@ -66,7 +63,7 @@ def new_key(
     words(f"next: lockgate key export {name} gives the public half, for a trust root")
 
 
-@key.command("list", epilog=_examples("lockgate key list", "lockgate key list --json"))
+@key.command("list", epilog=examples("lockgate key list", "lockgate key list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
 def list_keys(session: Session, *, as_json: bool) -> None:
@@ -79,7 +76,7 @@ def list_keys(session: Session, *, as_json: bool) -> None:
     table(("NAME", "FINGERPRINT", "ENCRYPTED"), rows)
 
 
-@key.command("show", epilog=_examples("lockgate key show build"))
+@key.command("show", epilog=examples("lockgate key show build"))
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
@@ -104,7 +101,7 @@ def show_key(session: Session, name: str, *, as_json: bool) -> None:
 
 @key.command(
     "link",
-    epilog=_examples(
+    epilog=examples(
         "lockgate key link release --uri 'hsm:2?label=yubikey' --pem release.pub",
         "lockgate key link release --uri awskms:alias/release --pem release.pub",
     ),
@@ -138,7 +135,7 @@ def link_key(session: Session, /, name: str, uri: str, pem: Path, **given: Any) 
     words(f"next: lockgate trust add --key {name} … --sign KEY")
 
 
-@key.command("export", epilog=_examples("lockgate key export build > build.pub"))
+@key.command("export", epilog=examples("lockgate key export build > build.pub"))
 @click.argument("name")
 @click.pass_obj
 def export_key(session: Session, name: str) -> None:
@@ -146,7 +143,7 @@ def export_key(session: Session, name: str) -> None:
     data(_ring(session).show(name).pem.rstrip("\n"))
 
 
-@key.command("rotate", epilog=_examples("lockgate key rotate build"))
+@key.command("rotate", epilog=examples("lockgate key rotate build"))
 @click.argument("name")
 @_new_secret_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")

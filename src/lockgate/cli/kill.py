@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
     from lockgate.traffic.kill_switch import Kills, Scope
-
-
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 _WHAT = click.argument("what", metavar="all|task|model")
@@ -28,7 +25,7 @@ def kill() -> None:
 
 
 @kill.command(
-    epilog=_examples(
+    epilog=examples(
         "lockgate kill off model smollm2 --reason 'wrong answers since noon'",
         "lockgate kill off task review --leave nothing --reason 'leaks names'",
         "lockgate kill off all --reason incident-12",
@@ -58,7 +55,7 @@ def off(session: Session, what: str, name: str, leave: str, reason: str) -> None
     data(f"off: {scope} {name}".rstrip())
 
 
-@kill.command(epilog=_examples("lockgate kill on model smollm2 --reason 'new release'"))
+@kill.command(epilog=examples("lockgate kill on model smollm2 --reason 'new release'"))
 @_WHAT
 @_NAME
 @click.option("--reason", required=True, help="For the audit log.")
@@ -70,7 +67,7 @@ def on(session: Session, what: str, name: str, reason: str) -> None:
     data(f"on: {scope} {name}".rstrip())
 
 
-@kill.command("list", epilog=_examples("lockgate kill list --json"))
+@kill.command("list", epilog=examples("lockgate kill list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
 def list_(session: Session, *, as_json: bool) -> None:

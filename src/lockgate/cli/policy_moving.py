@@ -1,6 +1,5 @@
 """`lockgate policy pack | approve | list | push | pull`: policies as artifacts of their owners."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockgate.cli.options import examples, json_option
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
@@ -18,17 +18,9 @@ if TYPE_CHECKING:
     from lockgate.oci.closure import Moved
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-@click.command("pack", epilog=_examples("lockgate policy pack policy.toml"))
+@click.command("pack", epilog=examples("lockgate policy pack policy.toml"))
 @click.argument("file", type=click.Path(path_type=Path))
-@_json_option
+@json_option
 @click.pass_obj
 def pack(session: Session, file: Path, *, as_json: bool) -> None:
     """Keep the policy in FILE as an artifact, and print its digest.
@@ -48,7 +40,7 @@ def pack(session: Session, file: Path, *, as_json: bool) -> None:
 
 @click.command(
     "approve",
-    epilog=_examples(
+    epilog=examples(
         "lockgate policy approve sha256:1f2e… --sign dora",
         "lockgate policy approve sha256:1f2e… --sign dora --to production",
     ),
@@ -69,8 +61,8 @@ def approve(
     data(session.run(partial(_approve, session, policy, environment, opened)))
 
 
-@click.command("list", epilog=_examples("lockgate policy list", "lockgate policy list --json"))
-@_json_option
+@click.command("list", epilog=examples("lockgate policy list", "lockgate policy list --json"))
+@json_option
 @click.pass_obj
 def list_policies(session: Session, *, as_json: bool) -> None:
     """List the policies that are kept on this machine, and which one is in force."""
@@ -101,11 +93,11 @@ def list_policies(session: Session, *, as_json: bool) -> None:
 
 @click.command(
     "push",
-    epilog=_examples("lockgate policy push sha256:1f2e… oci://registry.example.org/ai/policy:2"),
+    epilog=examples("lockgate policy push sha256:1f2e… oci://registry.example.org/ai/policy:2"),
 )
 @click.argument("digest", metavar="POLICY")
 @click.argument("target", metavar="oci://HOST/REPOSITORY[:TAG]")
-@_json_option
+@json_option
 @click.pass_obj
 def push(session: Session, digest: str, target: str, *, as_json: bool) -> None:
     """Push the artifact POLICY with what is said about it."""
@@ -118,10 +110,10 @@ def push(session: Session, digest: str, target: str, *, as_json: bool) -> None:
 
 
 @click.command(
-    "pull", epilog=_examples("lockgate policy pull oci://registry.example.org/ai/policy:2")
+    "pull", epilog=examples("lockgate policy pull oci://registry.example.org/ai/policy:2")
 )
 @click.argument("source", metavar="oci://HOST/REPOSITORY:TAG")
-@_json_option
+@json_option
 @click.pass_obj
 def pull(session: Session, source: str, *, as_json: bool) -> None:
     """Pull a policy with what is said about it. It decides nothing until lockgate.toml names it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
@@ -22,12 +23,8 @@ EXIT_REFUSED = 1
 SHORT = 12
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @click.command(
-    epilog=_examples(
+    epilog=examples(
         "lockgate promote review:candidate --to staging --sign gate",
         "lockgate promote review@staging --to production --explain",
     )
@@ -51,7 +48,7 @@ def promote(session: Session, /, reference: str, **given: Any) -> int:
 
 
 @click.command(
-    epilog=_examples(
+    epilog=examples(
         "lockgate rollback review --in production --reason 'slower' --sign gate",
         "lockgate rollback review --in production --release 1f2e3d4c5b6a --reason 'wrong notes'",
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lockgate.cli.files import write_file
+from lockgate.cli.options import sign_results_option
 from lockgate.cli.output import data, table, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
@@ -86,9 +87,7 @@ Exit status: 0 passed, 100 an attack came through, 101 inconclusive: too few att
     help="Report, by its ending: .json .xml (JUnit) .sarif .md .html. Repeat it for more.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON report.")
-@click.option(
-    "--sign", "key", metavar="KEY", help="Sign the results of the release with an evaluator's key."
-)
+@sign_results_option
 @passphrase_file_option
 @click.pass_obj
 def redteam(session: Session, /, outputs: Sequence[Path], *, as_json: bool, **chosen: Any) -> int:

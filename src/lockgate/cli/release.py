@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockgate.cli.bom import release_bom
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.release_moving import copy_release, export_release, import_release, pull, push
 from lockgate.cli.release_signing import approve, attest, decision, evaluate, verify
@@ -27,10 +28,6 @@ SHORT = 12
 _REF = "`sha256:…`, its first digits, TASK:ALIAS or TASK@ENVIRONMENT"
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @click.group(
     epilog=f"A release is named by {_REF}. Names move and are audited; the digest never does."
 )
@@ -40,7 +37,7 @@ def release() -> None:
 
 @release.command(
     "build",
-    epilog=_examples(
+    epilog=examples(
         "lockgate release build review", "lockgate release build review --tag candidate"
     ),
 )
@@ -66,7 +63,7 @@ def build_release(
 
 
 @release.command(
-    "list", epilog=_examples("lockgate release list", "lockgate release list --task review --json")
+    "list", epilog=examples("lockgate release list", "lockgate release list --task review --json")
 )
 @click.option("--task", help="Only releases of this task.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
@@ -105,7 +102,7 @@ def list_releases(session: Session, task: str | None, *, as_json: bool) -> None:
 
 @release.command(
     "show",
-    epilog=_examples("lockgate release show 1f2e3d4c5b6a", "lockgate release show review:stable"),
+    epilog=examples("lockgate release show 1f2e3d4c5b6a", "lockgate release show review:stable"),
 )
 @click.argument("reference", metavar="RELEASE")
 @click.option("--json", "as_json", is_flag=True, help="Print the document as JSON.")
@@ -130,7 +127,7 @@ def show_release(session: Session, reference: str, *, as_json: bool) -> None:
             data(f"  {group:<9} {name}: {value}")
 
 
-@release.command("diff", epilog=_examples("lockgate release diff review:stable review:candidate"))
+@release.command("diff", epilog=examples("lockgate release diff review:stable review:candidate"))
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
@@ -152,7 +149,7 @@ def diff_releases(session: Session, before: str, after: str, *, as_json: bool) -
             data(f"  {line}")
 
 
-@release.command("tag", epilog=_examples("lockgate release tag 1f2e3d4c5b6a stable"))
+@release.command("tag", epilog=examples("lockgate release tag 1f2e3d4c5b6a stable"))
 @click.argument("reference", metavar="RELEASE")
 @click.argument("alias")
 @click.pass_obj
@@ -161,7 +158,7 @@ def tag_release(session: Session, reference: str, alias: str) -> None:
     session.run(partial(_tag, session, reference, alias))
 
 
-@release.command("untag", epilog=_examples("lockgate release untag review stable"))
+@release.command("untag", epilog=examples("lockgate release untag review stable"))
 @click.argument("task")
 @click.argument("alias")
 @click.pass_obj

@@ -1,12 +1,13 @@
 """`lockgate release push | pull | copy | export | import`: releases between machines."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockgate.cli.options import examples, json_option
 from lockgate.cli.output import data, data_json, words
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Digest, Json
@@ -19,23 +20,15 @@ SHORT = 12
 _ADDRESS = "oci://HOST/REPOSITORY[:TAG]"
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")(command)
-
-
 @click.command(
     "push",
-    epilog=_examples(
+    epilog=examples(
         "lockgate release push review:stable oci://registry.example.org/ai/review:1.4.0"
     ),
 )
 @click.argument("reference", metavar="RELEASE")
 @click.argument("target", metavar=_ADDRESS)
-@_json_option
+@json_option
 @click.pass_obj
 def push(session: Session, reference: str, target: str, *, as_json: bool) -> None:
     """Push RELEASE with all that it pins, and what is said about them.
@@ -50,13 +43,13 @@ def push(session: Session, reference: str, target: str, *, as_json: bool) -> Non
 
 @click.command(
     "pull",
-    epilog=_examples(
+    epilog=examples(
         "lockgate release pull oci://registry.example.org/ai/review:1.4.0",
         "lockgate release pull oci://registry.example.org/ai/review@sha256:1f2e…",
     ),
 )
 @click.argument("source", metavar="oci://HOST/REPOSITORY:TAG")
-@_json_option
+@json_option
 @click.pass_obj
 def pull(session: Session, source: str, *, as_json: bool) -> None:
     """Pull a release with all that it pins, and what is said about them.
@@ -71,14 +64,14 @@ def pull(session: Session, source: str, *, as_json: bool) -> None:
 
 @click.command(
     "copy",
-    epilog=_examples(
+    epilog=examples(
         "lockgate release copy oci://dev.example.org/ai/review:1.4.0 "
         "oci://prod.example.org/ai/review:1.4.0"
     ),
 )
 @click.argument("source", metavar="oci://HOST/REPOSITORY:TAG")
 @click.argument("target", metavar=_ADDRESS)
-@_json_option
+@json_option
 @click.pass_obj
 def copy_release(session: Session, source: str, target: str, *, as_json: bool) -> None:
     """Copy a release from one repository to another, digests and attestations kept."""
@@ -88,7 +81,7 @@ def copy_release(session: Session, source: str, target: str, *, as_json: bool) -
 
 
 @click.command(
-    "export", epilog=_examples("lockgate release export review:stable -o review-1.4.0.tar")
+    "export", epilog=examples("lockgate release export review:stable -o review-1.4.0.tar")
 )
 @click.argument("reference", metavar="RELEASE")
 @click.option(
@@ -98,7 +91,7 @@ def copy_release(session: Session, source: str, target: str, *, as_json: bool) -
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file to write.",
 )
-@_json_option
+@json_option
 @click.pass_obj
 def export_release(session: Session, reference: str, output: Path, *, as_json: bool) -> None:
     """Write RELEASE with all that belongs to it into one file, for machines with no network."""
@@ -115,9 +108,9 @@ def export_release(session: Session, reference: str, output: Path, *, as_json: b
     words(f"next: lockgate release import {made.path.name}, on the other machine")
 
 
-@click.command("import", epilog=_examples("lockgate release import review-1.4.0.tar"))
+@click.command("import", epilog=examples("lockgate release import review-1.4.0.tar"))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@_json_option
+@json_option
 @click.pass_obj
 def import_release(session: Session, file: Path, *, as_json: bool) -> None:
     """Take in what `lockgate release export` wrote: all of it, or nothing."""

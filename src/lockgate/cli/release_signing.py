@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
@@ -23,11 +24,7 @@ EXIT_REFUSED = 1
 SHORT = 12
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-@click.command("attest", epilog=_examples("lockgate release attest review:candidate --sign build"))
+@click.command("attest", epilog=examples("lockgate release attest review:candidate --sign build"))
 @click.argument("reference", metavar="RELEASE")
 @click.option("--sign", "key", required=True, metavar="KEY", help="The builder's key.")
 @passphrase_file_option
@@ -41,7 +38,7 @@ def attest(session: Session, reference: str, key: str, passphrase_file: Path | N
 
 @click.command(
     "evaluate",
-    epilog=_examples(
+    epilog=examples(
         "lockgate release evaluate review:candidate --sign eval",
         "lockgate release evaluate review:candidate --sign eval --engine rules",
     ),
@@ -69,7 +66,7 @@ def evaluate(
 
 @click.command(
     "approve",
-    epilog=_examples(
+    epilog=examples(
         "lockgate release approve review:candidate --to production --sign ana",
         "lockgate release approve 1f2e3d4c5b6a --to production --sign ana --reject "
         "--reason 'leaks paths'",
@@ -93,7 +90,7 @@ def approve(session: Session, /, reference: str, **given: Any) -> None:
 
 @click.command(
     "verify",
-    epilog=_examples("lockgate release verify review:stable", "lockgate release verify 1f2e3d4c")
+    epilog=examples("lockgate release verify review:stable", "lockgate release verify 1f2e3d4c")
     + "\n\n\b\nExit status: 0 whole and every signature right, 1 not so.",
 )
 @click.argument("reference", metavar="RELEASE")
@@ -121,7 +118,7 @@ def verify(session: Session, reference: str, *, as_json: bool) -> int:
 
 @click.command(
     "decision",
-    epilog=_examples("lockgate release decision sha256:1f2e…")
+    epilog=examples("lockgate release decision sha256:1f2e…")
     + "\n\n\b\nExit status: 0 the same again, 1 another.",
 )
 @click.argument("digest")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Json
@@ -21,16 +22,12 @@ EXIT_TOO_FEW = 101
 _FEATURES = 20
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @click.group()
 def task() -> None:
     """List, show, check and create tasks."""
 
 
-@task.command("list", epilog=_examples("lockgate task list", "lockgate task list --json"))
+@task.command("list", epilog=examples("lockgate task list", "lockgate task list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
 def list_tasks(session: Session, *, as_json: bool) -> None:
@@ -45,7 +42,7 @@ def list_tasks(session: Session, *, as_json: bool) -> None:
 
 
 @task.command(
-    "show", epilog=_examples("lockgate task show review", "lockgate task show review --json")
+    "show", epilog=examples("lockgate task show review", "lockgate task show review --json")
 )
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the schemas.")
@@ -88,7 +85,7 @@ def show_task(session: Session, name: str, *, as_json: bool) -> None:
 
 @task.command(
     "check",
-    epilog=_examples(
+    epilog=examples(
         "lockgate task check log-triage", "lockgate task check log-triage --engine model"
     ),
 )
@@ -123,7 +120,7 @@ def check_task(session: Session, name: str, engine: str | None, *, as_json: bool
 
 @task.command(
     "explain",
-    epilog=_examples(
+    epilog=examples(
         "lockgate task explain release-notes --suite suites/notes.yaml",
         "lockgate task explain release-notes --suite suites/notes.yaml --forbid 'author=*'",
     )
@@ -171,7 +168,7 @@ def explain_task(session: Session, /, name: str, *, as_json: bool, **chosen: Any
 
 @task.command(
     "new",
-    epilog=_examples(
+    epilog=examples(
         "lockgate task new log-triage", "lockgate task new log-triage --folder ci/tasks"
     ),
 )

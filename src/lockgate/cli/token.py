@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Json
@@ -16,10 +17,6 @@ T = TypeVar("T")
 EXPIRES_DAYS = 90
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @click.group()
 def token() -> None:
     """Make, rotate and revoke the keys that callers of the gateway send."""
@@ -27,7 +24,7 @@ def token() -> None:
 
 @token.command(
     "new",
-    epilog=_examples(
+    epilog=examples(
         "lockgate token new ci --team shop --scope task:review",
         "lockgate token new ana --team ops --role operator --scope 'task:*' --scope 'model:*'",
     ),
@@ -72,7 +69,7 @@ def new_token(session: Session, /, name: str, **given: Any) -> None:
         words("warning: without a `--scope` it reaches nothing")
 
 
-@token.command("list", epilog=_examples("lockgate token list", "lockgate token list --json"))
+@token.command("list", epilog=examples("lockgate token list", "lockgate token list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
 def list_tokens(session: Session, *, as_json: bool) -> None:
@@ -97,7 +94,7 @@ def list_tokens(session: Session, *, as_json: bool) -> None:
     table(("KEY", "TEAM", "STATE", "ROLES", "SCOPES"), rows)
 
 
-@token.command("rotate", epilog=_examples("lockgate token rotate ci --overlap-hours 24"))
+@token.command("rotate", epilog=examples("lockgate token rotate ci --overlap-hours 24"))
 @click.argument("name")
 @click.option(
     "--overlap-hours",
@@ -121,7 +118,7 @@ def rotate_token(session: Session, name: str, overlap_hours: float, *, as_json: 
     words(f"the old secret ends at {(now + overlap).strftime('%Y-%m-%d %H:%M:%SZ')}")
 
 
-@token.command("revoke", epilog=_examples("lockgate token revoke ci"))
+@token.command("revoke", epilog=examples("lockgate token revoke ci"))
 @click.argument("name")
 @click.pass_obj
 def revoke_token(session: Session, name: str) -> None:

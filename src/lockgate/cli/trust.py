@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lockgate.cli.files import read_file, write_file
+from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, table, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import signer
@@ -19,10 +20,6 @@ from lockgate.errors import NotFound, UsageError
 SHORT = 12
 ROLES = [str(role) for role in Role]
 _LONGEST_DAYS = 3650
-
-
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _signing_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,7 +48,7 @@ def trust() -> None:
     """Say whose keys count, in which roles, for which tasks: one signed, versioned document."""
 
 
-@trust.command("init", epilog=_examples("lockgate trust init --sign root --holder ana"))
+@trust.command("init", epilog=examples("lockgate trust init --sign root --holder ana"))
 @_signing_options
 @click.option("--holder", required=True, help="Who holds the key: a person or a machine.")
 @click.option("--days", type=click.IntRange(1, _LONGEST_DAYS), default=365, show_default=True)
@@ -83,7 +80,7 @@ def init_trust(
 
 @trust.command(
     "add",
-    epilog=_examples(
+    epilog=examples(
         "lockgate trust add --key build --holder ci --role builder --sign root",
         "lockgate trust add --pem bo.pub --holder bo --role approver --scope review --sign root",
     ),
@@ -121,7 +118,7 @@ def add_key(session: Session, /, **given: Any) -> None:
     _finish(session, root, given["signing"], given["passphrase_file"], given["output"])
 
 
-@trust.command("revoke", epilog=_examples("lockgate trust revoke 1f2e3d4c5b6a --sign root"))
+@trust.command("revoke", epilog=examples("lockgate trust revoke 1f2e3d4c5b6a --sign root"))
 @click.argument("fingerprint")
 @_signing_options
 @click.pass_obj
@@ -148,7 +145,7 @@ def revoke_key(
     _finish(session, changed, signing, passphrase_file, output)
 
 
-@trust.command("renew", epilog=_examples("lockgate trust renew --days 365 --sign root"))
+@trust.command("renew", epilog=examples("lockgate trust renew --days 365 --sign root"))
 @_signing_options
 @click.option("--days", type=click.IntRange(1, _LONGEST_DAYS), default=365, show_default=True)
 @click.option("--threshold", type=click.IntRange(1, 100), help="Root holders that must sign.")
@@ -169,7 +166,7 @@ def renew_trust(session: Session, /, days: int, threshold: int | None, **given: 
     _finish(session, later, given["signing"], given["passphrase_file"], given["output"])
 
 
-@trust.command("sign", epilog=_examples("lockgate trust sign next.json --sign root-bo"))
+@trust.command("sign", epilog=examples("lockgate trust sign next.json --sign root-bo"))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--sign", "signing", required=True, metavar="KEY", help="Root key that signs.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path, dir_okay=False))
@@ -187,7 +184,7 @@ def sign_trust(session: Session, file: Path, signing: str, passphrase_file: Path
 
 @trust.command(
     "accept",
-    epilog=_examples(
+    epilog=examples(
         "lockgate trust accept trust.json",
         "lockgate trust accept trust.json --digest sha256:…",
         "lockgate trust accept 4.json 5.json 6.json",
@@ -206,7 +203,7 @@ def accept_trust(session: Session, files: Sequence[Path], digest: str | None) ->
     _accept(session, [_read(file) for file in files], expected)
 
 
-@trust.command("show", epilog=_examples("lockgate trust show", "lockgate trust show --json"))
+@trust.command("show", epilog=examples("lockgate trust show", "lockgate trust show --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print the document as JSON.")
 @click.pass_obj
 def show_trust(session: Session, *, as_json: bool) -> None:
@@ -241,7 +238,7 @@ def show_trust(session: Session, *, as_json: bool) -> None:
 
 @trust.command(
     "export",
-    epilog=_examples(
+    epilog=examples(
         "lockgate trust export -o trust.json", "lockgate trust export --version 4 -o 4.json"
     ),
 )

@@ -1,0 +1,9 @@
+"""Progress that nobody watches."""
+
+
+class Quiet:
+    """Draws nothing; implements `ports.Progress`."""
+
+    def start(self, label: str, total: int) -> None: ...
+    def advance(self, steps: int = 1) -> None: ...
+    def finish(self) -> None: ...
