@@ -44,6 +44,11 @@ def test_some_scopes_are_sections(scope: str, place: str) -> None:
     assert section(change("Do it", type="fix", scope=scope)) == place
 
 
+@pytest.mark.parametrize(("kind", "place"), [("test", "internal"), ("docs", "documentation")])
+def test_a_test_or_a_page_about_security_is_no_security_fix(kind: str, place: str) -> None:
+    assert section(change("Hostile bytes", type=kind, scope="security")) == place
+
+
 def test_sections_stand_in_order_and_empty_ones_do_not() -> None:
     changes = [change("z"), change("b", type="fix"), change("a", type="feat", breaking=True)]
     assert list(group(changes)) == ["breaking", "fixed", "other"]

@@ -47,6 +47,8 @@ _BY_TYPE: Mapping[str, str] = {
 _DEPENDENCY_SCOPES = frozenset({
     "deps", "deps-dev", "dev-deps", "dependencies", "dependency", "dependencies-dev",
 })  # fmt: skip
+_BESIDE = frozenset({"test", "docs", "ci", "style"})
+"""A test or a page about security repairs nothing, so nobody has to hurry for it."""
 _ADVISORY = re.compile(r"\b(?:CVE-\d{4}-\d{4,9}|GHSA(?:-[0-9a-z]{4}){3})\b", re.IGNORECASE)
 _REMOVES = re.compile(
     r"(?:remove|removes|removed|delete|deletes|drop|drops|dropped)\b", re.IGNORECASE
@@ -68,7 +70,7 @@ def section(change: Change) -> str:
     scope = (change.scope or "").lower()
     if scope in _DEPENDENCY_SCOPES:
         return "dependencies"
-    if scope == "security":
+    if scope == "security" and change.type not in _BESIDE:
         return "security"
     place = _BY_TYPE.get(change.type or "", "other")
     return _refined(change, place)
