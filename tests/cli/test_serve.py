@@ -283,6 +283,19 @@ def wait_ready(process: Process) -> None:
     raise AssertionError("it does not get ready")
 
 
+def refuses_connections(process: Process) -> None:
+    """Wait until the process listens no more."""
+    host, _, port = process.url.removeprefix("http://").partition(":")
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it goes on listening")
+
+
 def test_a_request_that_runs_is_answered_before_it_ends(folder: Path) -> None:
     with mock_model() as mock:
         configure(folder, mock, key="k")
@@ -295,7 +308,7 @@ def test_a_request_that_runs_is_answered_before_it_ends(folder: Path) -> None:
                 )
                 first = next(stream)
                 process.running.send_signal(signal.SIGTERM)
-                time.sleep(0.3)
+                refuses_connections(process)  # so the signal has come through
                 assert process.running.poll() is None
                 mock.release()
                 rest = [chunk.choices[0].delta.content or "" for chunk in stream]

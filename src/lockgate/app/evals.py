@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lockgate import __version__
-from lockgate.app.evals_answering import answering
+from lockgate.app.evals_answering import Answering, answering
 from lockgate.app.evals_detectors import detectors
 from lockgate.app.evals_evaluated import RELEASE
 from lockgate.app.evals_suites import ECHO, TASK_PREFIX, Found, find_suite, tasks_of
@@ -130,20 +130,7 @@ async def evaluate_found(
         cases = _selected(cases, chosen.select)
     plan = _plan(cases, suite, options)
     async with answering(loaded, environment, tasks, options) as answers:
-        runner = Runner(
-            respond=answers.respond,
-            files=found.files,
-            embed=answers.embed,
-            judge=answers.judge,
-            run_code=chosen.run_code or (CodeRunner(found.files) if options.allow_code else None),
-            detectors=detectors(),
-            before=_before(options.baseline, suite),
-            input_schemas={name: task.spec.input_schema for name, task in tasks.items()},
-            observe=_observing(suite),
-            settled=plan.watch.settled if plan.watch else None,
-            may_start=_until(options.max_seconds),
-            concurrency=options.concurrency or suite.concurrency or DEFAULT_CONCURRENCY,
-        )
+        runner = _runner(answers, found, tasks, plan, options, chosen)
         progress.start(f"evaluating {found.shown}", estimate(suite))
         try:
             with Journal(results) as journal:
@@ -168,6 +155,31 @@ async def evaluate_found(
         notices=(*suite.notices, *(changes.told() if changes else ())),
         gate_file=_shown(options.policy) if options.policy else "",
         digests=partial(_digests, found, releases),
+    )
+
+
+def _runner(
+    answers: Answering,
+    found: Found,
+    tasks: Mapping[str, Task],
+    plan: "_Plan",
+    options: EvalOptions,
+    chosen: Chosen,
+) -> Runner:
+    suite = found.suite
+    return Runner(
+        respond=answers.respond,
+        files=found.files,
+        embed=answers.embed,
+        judge=answers.judge,
+        run_code=chosen.run_code or (CodeRunner(found.files) if options.allow_code else None),
+        detectors=detectors(),
+        before=_before(options.baseline, suite),
+        input_schemas={name: task.spec.input_schema for name, task in tasks.items()},
+        observe=_observing(suite),
+        settled=plan.watch.settled if plan.watch else None,
+        may_start=_until(options.max_seconds),
+        concurrency=options.concurrency or suite.concurrency or DEFAULT_CONCURRENCY,
     )
 
 
