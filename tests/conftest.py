@@ -15,9 +15,20 @@ Opener = Callable[[], AbstractAsyncContextManager[SqlStore]]
 
 
 @pytest.fixture(scope="session")
-def postgres_dsn() -> Generator[str]:
+def postgres_admin_dsn() -> Generator[str]:
+    """The address of one server for all tests, which may create databases in it."""
     with running_postgres() as dsn:
         yield dsn
+
+
+@pytest.fixture
+def postgres_dsn(postgres_admin_dsn: str) -> Generator[str]:
+    """The address of an empty database of the test's own."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_admin_dsn, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield postgres_admin_dsn.replace("/postgres", f"/{name}")
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -27,8 +38,4 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Opener]:
         yield lambda: open_sqlite(tmp_path / "lockgate.db")
         return
     dsn: str = request.getfixturevalue("postgres_dsn")
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"'.encode())
-        yield lambda: open_postgres(dsn.replace("/postgres", f"/{name}"))
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+    yield lambda: open_postgres(dsn)

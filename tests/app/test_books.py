@@ -161,8 +161,8 @@ class Outage:
 
 
 @pytest.fixture
-def outage(postgres_dsn: str) -> Generator[Outage]:
-    made = Outage(postgres_dsn)
+def outage(postgres_admin_dsn: str) -> Generator[Outage]:
+    made = Outage(postgres_admin_dsn)
     yield made
     made.drop()
 

@@ -9,9 +9,8 @@ def test_four_replicas_that_are_killed_at_random_neither_overshoot_nor_lose_nor_
     postgres_dsn: str, tmp_path: Path
 ) -> None:
     load = Load(seconds=5, replicas=4, clients=64, limit=4_000_000)
-    dsn = postgres_dsn
 
-    report = simulate(dsn, tmp_path, load)
+    report = simulate(postgres_dsn, tmp_path, load)
 
     assert (report.overshoot, report.lost, report.doubled, report.free) == (0, 0, 0, 0), report
     assert (report.wrong, report.audit_lost) == (0, 0), report
