@@ -14,6 +14,16 @@ from postgres import running_postgres
 Opener = Callable[[], AbstractAsyncContextManager[SqlStore]]
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Say in which order a failed run went: -q hides the line that pytest-randomly prints."""
+    if exitstatus:
+        terminalreporter.write_line(
+            f"same order: --randomly-seed={config.getoption('randomly_seed')}"
+        )
+
+
 @pytest.fixture(scope="session")
 def postgres_admin_dsn() -> Generator[str]:
     """The address of one server for all tests, which may create databases in it."""
