@@ -7,8 +7,10 @@ from typing import NamedTuple
 import re2
 
 from lockgate.errors import InvalidConfig
+from lockgate.guards.landmarks import landmark
 from lockgate.guards.pattern import beginnings, is_one_group, loosened, parse, write
-from lockgate.guards.rules import Rule, entropy, expand
+from lockgate.guards.rules import Rule, expand, is_varied
+from lockgate.guards.search import search_of
 from lockgate.guards.validators import VALIDATORS, Validator
 
 RESTORE = "placeholder"
@@ -43,33 +45,50 @@ class CompiledRule:
 
     def __init__(self, rule: Rule, validators: Mapping[str, Validator] = VALIDATORS) -> None:
         self.rule = rule
+        tree = parse(rule.regex)
         # Captures make RE2 run a slower machine over every match.
         plain = rule.group == 0 or is_one_group(rule.regex)
         self._group = 0 if plain else rule.group
-        regex = write(parse(rule.regex)) if plain else rule.regex
+        regex = write(tree) if plain else rule.regex
         self._pattern = re2.compile(regex, quiet(captures=not plain))
+        self._search = search_of(self._pattern)
+        self._landmark = landmark(tree)
         self._allowed = re2.compile(rule.allowed, quiet()) if rule.allowed else None
+        self._is_allowed = search_of(self._allowed) if self._allowed is not None else None
         self._validate: Validator | None = validators[rule.validator] if rule.validator else None
 
     def matches(self, data: bytes, start: int) -> Iterator[Raw]:
         """Yield the matches from byte `start` on, taken or not, from left to right."""
-        rule, group = self.rule, self._group
-        for match in self._pattern.finditer(data, start):
-            first, last = begin, end = match.span()
-            if group:
-                first, last = match.span(group)
+        rule, group, search, mark = self.rule, self._group, self._search, self._landmark
+        at = start
+        while True:
+            if mark is not None:
+                # No match can end before what each of them holds.
+                seen = data.find(mark.literal, at)
+                if seen < 0:
+                    return
+                at = max(at, seen - mark.before)
+            spans = search(data, at)
+            begin, end = spans[0]
+            if begin < 0:
+                return
+            first, last = spans[group]
             taken = self._taken(data, first, last) if first >= 0 else ()
             yield Raw(begin, end, rule, taken)
+            if end <= at == len(data):
+                return
+            at = max(end, at + 1)
 
     def _taken(self, data: bytes, start: int, end: int) -> tuple[tuple[int, int], ...]:
         rule = self.rule
         if data[start : start + 1] == b"<" and PLACEHOLDER.fullmatch(data, start, end):
             return () if rule.id != RESTORE else ((start, end),)
-        if self._allowed is not None:
+        if self._is_allowed is not None:
             value = data[start:end]
-            if self._allowed.search(value) and not self._whole_without_example(value):
+            shown = self._is_allowed(value, 0)[0][0] >= 0
+            if shown and not self._whole_without_example(value):
                 return ()
-        if rule.entropy and entropy(data[start:end].decode("utf-8", "replace")) < rule.entropy:
+        if rule.entropy and not is_varied(data[start:end], rule.entropy):
             return ()
         if self._validate is None:
             return ((start, end),)
@@ -86,7 +105,7 @@ class CompiledRule:
         rest = self._pattern.search(self._allowed.sub(b"", value))
         if rest is None:
             return False
-        return entropy(rest.group(self._group).decode("utf-8", "replace")) >= self.rule.entropy
+        return is_varied(rest.group(self._group), self.rule.entropy)
 
 
 class RuleSet:

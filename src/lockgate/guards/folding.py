@@ -6,6 +6,7 @@ variation selectors go; tag characters become the ASCII that they shadow (Unicod
 that look like Latin ones become those (a choice from UTS 39's confusables).
 """
 
+import re
 import unicodedata
 from bisect import bisect_right
 from itertools import accumulate
@@ -20,6 +21,7 @@ _LIKE = {
     "'": "\u2018\u2019\u02bc", '"': "\u201c\u201d", "-": "\u2010\u2011\u2012\u2013\u2014\u2212",
 }  # fmt: skip
 _ALIKE = {like: plain for plain, likes in _LIKE.items() for like in likes}
+_OTHERS = re.compile(r"[^\x00-\x7f]+")
 _TAGS = range(0xE0020, 0xE007F)
 _TAG_BLOCK = range(0xE0000, 0xE0080)
 _SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x1810))
@@ -38,6 +40,12 @@ class Folder(dict[int, str]):
         if len(self) < 20_000:
             self[code] = folded
         return folded
+
+    def folded(self, text: str) -> str:
+        """Return what `str.translate` would; most characters of most texts are ASCII."""
+        if text.isascii():
+            return text.lower()
+        return _OTHERS.sub(lambda run: run[0].translate(self), text).lower()
 
     def original(self, text: str, start: int, end: int) -> tuple[int, int]:
         """Return which characters of `text` became those from `start` to `end` of its folding."""

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import re2
 from lockgate.guards.compiled import quiet
 from lockgate.guards.decoding import Decoder
 from lockgate.guards.folding import Folder
+from lockgate.guards.pattern import parse, widened, write
 
 INSTRUCTIONS = "instructions"
 HIDDEN_TEXT = "hidden-text"
@@ -71,6 +72,7 @@ class InjectionGuard:
         for pattern in features.values():
             self._set.Add(pattern)
         self._set.Compile()
+        self._wide, self._promises = _wide_set(features, _load_model(tuple(features)).weights)
         self._model = _load_model(tuple(features))
         self._alike = Folder(alike=True)
         self._plain = Folder(alike=False)
@@ -79,11 +81,13 @@ class InjectionGuard:
     def suspects(self, text: str, *, retrieved: bool) -> list[Suspect]:
         """Return what gives orders, in order of place, without overlaps."""
         least = self._model.retrieved if retrieved else self._model.input
-        found = list(_hidden(text))
+        found: list[Suspect] = []
+        if not text.isascii():
+            found += _hidden(text)
+            if _LOOKALIKES.search(text):
+                # Greek or Cyrillic may be just that.
+                found += self._judged(text, self._plain, least)
         found += self._judged(text, self._alike, least)
-        if _LOOKALIKES.search(text):
-            # Greek or Cyrillic may be just that.
-            found += self._judged(text, self._plain, least)
         for decoded in self._decoder.decoded(text):
             for suspect in self._judged(decoded.text, self._alike, least, encoded=True):
                 start, end = decoded.original(suspect.start, suspect.end)
@@ -96,16 +100,17 @@ class InjectionGuard:
 
     def prepared(self, text: str) -> str:
         """Return the folded text with wrapped lines joined, in as many characters."""
-        return joined(text.translate(self._alike))
+        return joined(self._alike.folded(text))
 
     def _judged(
         self, text: str, folder: Folder, least: float, *, encoded: bool = False
     ) -> Iterator[Suspect]:
-        folded = joined(text.lower() if text.isascii() else text.translate(folder))
+        folded = folder.folded(text)
         model = self._model
         base = model.bias + (model.encoded if encoded else 0)
-        if self._bound(folded, base) < least:
+        if base + math.fsum(self._promises[hit] for hit in self._wide.Match(folded) or ()) < least:
             return
+        folded = joined(folded)
         for start, end, logit in self._windows(folded, base, least):
             first, last = folder.original(text, start, end)
             yield Suspect(INSTRUCTIONS, first, last, 1 / (1 + math.exp(-logit)))
@@ -141,6 +146,23 @@ class InjectionGuard:
         return base + math.fsum(self._model.weights[hit] for hit in self._set.Match(window) or ())
 
 
+def _wide_set(
+    features: Mapping[str, str], weights: Sequence[float]
+) -> tuple["re2.Set", tuple[float, ...]]:
+    """Return the features that speak for an order, and their weights, for lines as they stand.
+
+    Whatever a feature finds where wrapped lines are joined, its wide form finds where they are not:
+    most texts need not be joined at all.
+    """
+    wide = re2.Set.SearchSet(quiet(captures=False))
+    promises = tuple(weight for weight in weights if weight > 0)
+    for pattern, weight in zip(features.values(), weights, strict=True):
+        if weight > 0:
+            wide.Add(write(widened(parse(pattern), " ", r"\n")))
+    wide.Compile()
+    return wide, promises
+
+
 def load_features() -> dict[str, str]:
     """Return the patterns of the features by name, in the order of the weights."""
     text = Path(__file__).with_name("injection.toml").read_text("utf-8")
@@ -165,7 +187,7 @@ def _load_model(names: Sequence[str]) -> _Model:
 
 
 def _hidden(text: str) -> Iterator[Suspect]:
-    if text.isascii() or not _UNSEEN.search(text):
+    if not _UNSEEN.search(text):
         return
     for match in _TAGS.finditer(text):
         start, end = match.span()

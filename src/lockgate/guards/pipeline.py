@@ -1,6 +1,6 @@
 """The guards of one configuration, for whole texts and for streams."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -125,21 +125,18 @@ class Pipeline:
         if "<" in text:
             vault.reserve(m[0].decode() for m in PLACEHOLDER.finditer(encode(text)))
         suspects = self._injection.suspects(text, retrieved=retrieved) if side.injection else ()
-        safe = quarantine(text, suspects, side.action_of, vault)
-        stream = side.stream(vault)
-        clean = stream.whole(safe.text)
-        findings = [*safe.findings, *map(safe.located, stream.findings)]
-        blocked = safe.blocked
-        if stream.blocked is not None:
-            blocked = safe.located(stream.blocked)
-            findings = [f for f in findings if f.start <= blocked.start]
-        scanned = Scanned(
-            text=clean,
-            findings=tuple(sorted(findings, key=lambda finding: finding.start)),
-            blocked=blocked,
-            data_class=data_class,
-            vault=vault,
-        )
+        if suspects:
+            scanned = _quarantined(text, suspects, side, vault, data_class)
+        else:
+            stream = side.stream(vault)
+            clean = stream.whole(text)
+            scanned = Scanned(
+                text=clean,
+                findings=stream.findings,
+                blocked=stream.blocked,
+                data_class=data_class,
+                vault=vault,
+            )
         return (
             scanned if self._second_pass is None else self._reviewed(scanned, retrieved=retrieved)
         )
@@ -193,3 +190,23 @@ class Pipeline:
             findings=(*scanned.findings, failure),
             blocked=scanned.blocked or (failure if closed else None),
         )
+
+
+def _quarantined(
+    text: str, suspects: Sequence[Suspect], side: Side, vault: Vault, data_class: DataClass
+) -> Scanned:
+    safe = quarantine(text, suspects, side.action_of, vault)
+    stream = side.stream(vault)
+    clean = stream.whole(safe.text)
+    findings = [*safe.findings, *map(safe.located, stream.findings)]
+    blocked = safe.blocked
+    if stream.blocked is not None:
+        blocked = safe.located(stream.blocked)
+        findings = [f for f in findings if f.start <= blocked.start]
+    return Scanned(
+        text=clean,
+        findings=tuple(sorted(findings, key=lambda finding: finding.start)),
+        blocked=blocked,
+        data_class=data_class,
+        vault=vault,
+    )

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from lockgate.domain.guard import Action, Category, GuardFinding
 from lockgate.guards.injection import Suspect
@@ -24,7 +24,7 @@ class Quarantined:
         if len(self._moved) == 1:
             return finding
         start, end = self._given(finding.start), self._given(max(finding.start, finding.end - 1))
-        return replace(finding, start=start, end=end + 1)
+        return finding._replace(start=start, end=end + 1)
 
     def _given(self, place: int) -> int:
         made, given = self._moved[bisect_right(self._moved, (place, 1 << 62)) - 1]

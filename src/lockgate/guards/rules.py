@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ CATALOGUES = {
     Category.PROFANITY: "profanity.toml",
 }
 """The file of each category whose rules are patterns."""
+_ROUNDING = 1e-9
+"""By how much a sum of floats may differ from what it stands for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,31 @@ def entropy(text: str) -> float:
     """Return the Shannon entropy of `text` in bits a character (Shannon 1948, section 6)."""
     counts = Counter(text).values()
     return -sum(n / len(text) * math.log2(n / len(text)) for n in counts)
+
+
+def is_varied(value: bytes, least: float) -> bool:
+    """Say whether the Shannon entropy of a text in UTF-8 is at least `least`.
+
+    Mostly the number of distinct bytes is enough to tell, without counting each of them.
+    """
+    if value.isascii():
+        low, high = _entropy_range(len(value), len(set(value)))
+        if high < least or low >= least:
+            return low >= least
+    return entropy(value.decode("utf-8", "replace")) >= least
+
+
+@lru_cache(maxsize=4096)
+def _entropy_range(size: int, distinct: int) -> tuple[float, float]:
+    """Return the least and the most entropy of `size` characters of which `distinct` differ.
+
+    The least is that of a text in which all but one stand once; the most that of equal shares.
+    """
+    if distinct <= 1:
+        return 0.0, 0.0
+    most = size - distinct + 1
+    low = -(most / size) * math.log2(most / size) + (distinct - 1) / size * math.log2(size)
+    return low - _ROUNDING, math.log2(distinct) + _ROUNDING
 
 
 def expand(example: str) -> str:

@@ -9,6 +9,7 @@ from the start of the text, `GRID` bytes apart, so that the decision does not de
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lockgate.domain.guard import Action, Category, GuardFinding
 from lockgate.guards.compiled import RESTORE, Raw, RuleSet
@@ -25,8 +26,7 @@ _DELIMITER = re.compile(rb"[\s\"'<>`]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Handling:
+class Handling(NamedTuple):
     """What is done about the findings of one text."""
 
     action_of: Callable[[Rule], Action]
@@ -70,6 +70,8 @@ class StreamGuard:
     @property
     def findings(self) -> tuple[GuardFinding, ...]:
         """What was found so far, in order of place."""
+        if not self._findings:
+            return ()
         return tuple(sorted(self._findings, key=lambda f: (f.start, f.end, f.rule)))
 
     @property
@@ -102,8 +104,9 @@ class StreamGuard:
     def whole(self, text: str) -> str:
         """Return what `feed` and `finish` would for a text that is here as a whole, in one pass."""
         data = encode(text)
-        if len(data) >= GRID or self._data:
+        if len(data) > MAX_MATCH or self._data:
             return self.feed(text) + self.finish()
+        # Nothing of it would have been decided by force.
         self._data = data
         return self.finish()
 
@@ -154,8 +157,13 @@ class StreamGuard:
     def _let_through(self, cut: int, raws: Sequence[Raw]) -> str:
         """Act on what was found before byte `cut`, and move the cursor there."""
         data, start = self._data, self._cursor
+        acted, seen = self._spans(raws, cut) if raws else ((), ())
+        if not acted and not seen:
+            text = data[start:cut].decode()
+            self._chars += len(text)
+            self._move(cut)
+            return text
         ruler = _Ruler(data, start, self._chars)
-        acted, seen = self._spans(raws, cut)
         parts: list[str] = []
         at = start
         for span in acted:
@@ -170,10 +178,13 @@ class StreamGuard:
             return "".join(parts)
         parts.append(data[at:cut].decode())
         self._chars = ruler.at(cut)
-        keep = max(0, cut - BEFORE)
-        self._data = data[keep:]
-        self._cursor = cut - keep
+        self._move(cut)
         return "".join(parts)
+
+    def _move(self, cut: int) -> None:
+        keep = max(0, cut - BEFORE)
+        self._data = self._data[keep:]
+        self._cursor = cut - keep
 
     def _spans(self, raws: Sequence[Raw], cut: int) -> tuple[list[_Span], list[_Span]]:
         """Return what is acted on, merged, and what is only recorded; both in order of place."""
@@ -184,9 +195,11 @@ class StreamGuard:
                 break
             action = self._handling.action_of(raw.rule) if raw.taken else Action.OFF
             for start, end in raw.taken:
-                acts = action in (Action.REDACT, Action.BLOCK)
+                acts = action is Action.REDACT or action is Action.BLOCK
                 (acted if acts else seen).append(_Span(start, end, raw.rule, action))
-        return _merged(acted), sorted(seen, key=lambda span: span.start)
+        if seen:
+            seen.sort(key=lambda span: span.start)
+        return _merged(acted), seen
 
     def _replaced(self, span: _Span, ruler: "_Ruler") -> str:
         rule, vault = span.rule, self._handling.vault
@@ -232,15 +245,17 @@ class StreamGuard:
 class _Ruler:
     """Tells characters from bytes, for places that only grow."""
 
-    __slots__ = ("_bytes", "_chars", "_data", "_first")
+    __slots__ = ("_bytes", "_chars", "_data", "_first", "_plain")
 
     def __init__(self, data: bytes, start: int, chars: int) -> None:
         self._data = data
+        self._plain = data.isascii()
         self._first = (start, chars)
         self._bytes, self._chars = start, chars
 
     def at(self, place: int) -> int:
-        self._chars += len(self._data[self._bytes : place].decode())
+        within = place - self._bytes
+        self._chars += within if self._plain else len(self._data[self._bytes : place].decode())
         self._bytes = place
         return self._chars
 

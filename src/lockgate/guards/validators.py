@@ -12,6 +12,7 @@ from lockgate.guards import addresses, checksums, crypto
 Span = tuple[int, int]
 Validator = Callable[[bytes, int, int], Iterable[Span]]
 
+_DOTS = 3
 BEFORE = 32
 """Bytes before a value that a stream keeps."""
 
@@ -105,10 +106,11 @@ def _ipv4(data: bytes, start: int, end: int) -> Iterable[Span]:
     # `Firefox/1.2.3.4` is a version, `http://1.2.3.4` and `/1.2.3.4` are addresses.
     if lead.endswith(_VERSION) or (lead[-1:] == b"/" and len(lead) > 1 and lead[-2] in _WORD):
         return ()
+    value = data[start:end]
     # The pattern reads on where a fifth number follows, so that the place is there to be seen.
-    if data[end : end + 1] == b"." and data[end + 1 : end + 2].isdigit():
+    if value.count(b".") != _DOTS:
         return ()
-    return ((start, end),) if addresses.public_ipv4(data[start:end]) else ()
+    return ((start, end),) if addresses.public_ipv4(value) else ()
 
 
 def _ipv6(data: bytes, start: int, end: int) -> Iterable[Span]:
@@ -166,10 +168,13 @@ def _told_phone(data: bytes, start: int, end: int) -> Iterable[Span]:
 def _email(data: bytes, start: int, end: int) -> Iterable[Span]:
     value = data[start:end]
     name, _, host = value.rpartition(b"@")
-    lead = data[max(0, start - BEFORE) : start].split()
     # `git@host:path` and `://user:password@host` lead to machines.
-    if name == b"git" or (data[start - 1 : start] in (b":", b"/") and b"://" in lead[-1]):
+    if name == b"git":
         return ()
+    if start and data[start - 1] in b":/":
+        lead = data[max(0, start - BEFORE) : start].split()
+        if b"://" in lead[-1]:
+            return ()
     if not addresses.of_a_person(name, host):
         return ()
     top = host.rpartition(b".")[2].lower()

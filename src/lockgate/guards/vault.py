@@ -8,7 +8,7 @@ from lockgate.domain.guard import Category, placeholder
 class Vault:
     """Gives each distinct value of a call its placeholder, and gives values back."""
 
-    __slots__ = ("_given", "_number", "_of_value", "_taken", "_values")
+    __slots__ = ("_given", "_number", "_of_value", "_prefixes", "_taken", "_values")
 
     def __init__(self) -> None:
         self._of_value: dict[str, str] = {}
@@ -16,6 +16,8 @@ class Vault:
         self._given: dict[str, tuple[Category, str]] = {}
         self._taken: set[str] = set()
         self._number = 0
+        self._prefixes: dict[str, str] = {}
+        """The beginning of a placeholder by rule."""
 
     def reserve(self, placeholders: Iterable[str]) -> None:
         """Keep placeholders that the text holds already from being given to a value."""
@@ -26,8 +28,11 @@ class Vault:
         known = self._of_value.get(value)
         if known is not None:
             return known
+        prefix = self._prefixes.get(rule)
+        if prefix is None:
+            prefix = self._prefixes[rule] = placeholder(category, rule, 0).removesuffix("0>")
         self._number += 1
-        while (new := placeholder(category, rule, self._number)) in self._taken:
+        while (new := f"{prefix}{self._number}>") in self._taken:
             self._number += 1
         self._of_value[value] = new
         self._values[new] = (category, value)
