@@ -136,6 +136,8 @@ def test_what_is_no_plain_amount_is_refused(text: str) -> None:
         ('second = "0.0001"', "", "neither `input` and `output` nor `second`"),
         ("second =", "seconds =", "unknown key `seconds`"),
         ('currency = "EUR"', 'unknown = "free"', "neither `refuse` nor `assume`"),
+        ('currency = "EUR"', "local_second = 1", "`local_second`: `1` is not a number in quotes"),
+        ('currency = "EUR"', 'local_second = "1001"', "`local_second`: `1001` is more than 1000"),
         ("[[price]]", "[[price", "is not TOML"),
     ],
 )
@@ -152,3 +154,14 @@ def test_all_problems_of_a_file_are_named_at_once() -> None:
     assert "price 3" in str(refused.value)
     with pytest.raises(InvalidConfig, match="at least one price"):
         read_prices(b'unknown = "assume"')
+
+
+def test_a_model_in_this_process_without_a_row_costs_what_a_local_second_does() -> None:
+    prices = read_prices(b'local_second = "0.002"\n' + FILE.encode())
+    assert prices.price("unknown", at(11), local=True) == Price(second=2_000_000)
+    assert prices.price("smollm2", at(11), local=True) != Price(second=2_000_000)
+    with pytest.raises(Denied, match="`unknown` has no price"):
+        prices.price("unknown", at(11))
+    with pytest.raises(Denied) as refused:
+        read_prices(FILE.encode()).price("unknown", at(11), local=True)
+    assert "local_second" in (refused.value.hint or "")

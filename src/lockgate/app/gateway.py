@@ -254,6 +254,7 @@ def _upstream(
                 Digest.of_json({"kind": backend.kind, "url": backend.url, "model": served})
             ).encode("ascii"),
             destination=f"{pinned.host}:{pinned.port}",
+            most_s=backend.limits.total_s,
         )
         for ours, served in backend.models.items()
     ]

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Digest
 from lockgate.ports import Backend
 from lockgate.upstream.reply import Client
 from lockgate.upstream.request import Request
+
+EMBEDDED_S: Final = 600.0
+"""A model inside the process may take minutes on a small machine, and works."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class UpstreamModel:
     release: bytes
     destination: str
     """Host and port, for the audit log."""
+    most_s: float = EMBEDDED_S
+    """Seconds that one call may last."""
     targets: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     @property
@@ -55,6 +60,8 @@ class EmbeddedModel:
     generates: bool
     """Writes text; otherwise it embeds."""
     release: bytes
+    most_s: float = EMBEDDED_S
+    """Seconds that one call may last."""
 
     @property
     def backend(self) -> Backend:

@@ -41,8 +41,17 @@ class _Series:
 class Prices:
     """Finds the price of a model on a day."""
 
-    def __init__(self, series: Mapping[str, _Series], *, currency: str, unknown: Unknown) -> None:
+    def __init__(
+        self,
+        series: Mapping[str, _Series],
+        *,
+        currency: str,
+        unknown: Unknown,
+        local: Price | None = None,
+    ) -> None:
+        """`local` is the price of models inside this process that have none of their own."""
         self._series = series
+        self._local = local
         self.currency = currency
         self._dearest = _dearest(series) if unknown is Unknown.ASSUME else None
         self._today: tuple[date, dict[str, Price]] = (date.min, {})
@@ -52,8 +61,10 @@ class Prices:
         """The models that have prices."""
         return tuple(sorted(self._series))
 
-    def price(self, model: str, at: datetime) -> Price:
+    def price(self, model: str, at: datetime, *, local: bool = False) -> Price:
         """Return the newest price that is valid at that time (days are those of UTC).
+
+        `local` says that the model runs inside this process.
 
         Raises:
             Denied: the file has none, and says that such models are refused.
@@ -65,20 +76,24 @@ class Prices:
             self._today = (at.date(), known)
         found = known.get(model)
         if found is None:
-            found = self._find(model, at.date())
-            if not found.assumed:  # names that callers invent must not fill the memory
+            found = self._find(model, at.date(), local=local)
+            # Names that callers invent must not fill the memory.
+            if not found.assumed and found is not self._local:
                 known[model] = found
         return found
 
-    def _find(self, model: str, day: date) -> Price:
+    def _find(self, model: str, day: date, *, local: bool) -> Price:
         series = self._series.get(model)
         count = 0 if series is None else bisect_right(series.days, day)
         if series is not None and count:
             return series.prices[count - 1]
+        if local and self._local is not None:
+            return self._local
         if self._dearest is None:
             raise Denied(
                 f"the model `{model[:80]}` has no price on {day}",
-                hint='add it to the price file, or set `unknown = "assume"` there',
+                hint="add it to the price file, or set "
+                + ("`local_second` there" if local else '`unknown = "assume"` there'),
             )
         return self._dearest
 
@@ -102,7 +117,8 @@ def read_prices(document: bytes, name: str = "the price file") -> Prices:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidConfig(f"{name} is not TOML: {error}") from error
     problems: list[str] = [
-        f"unknown key `{key}`" for key in parsed.keys() - {"currency", "unknown", "price"}
+        f"unknown key `{key}`"
+        for key in parsed.keys() - {"currency", "unknown", "price", "local_second"}
     ]
     currency, unknown = parsed.get("currency", "EUR"), parsed.get("unknown", "refuse")
     if not isinstance(currency, str) or not currency.isalpha():
@@ -116,12 +132,24 @@ def read_prices(document: bytes, name: str = "the price file") -> Prices:
             _add_row(row, found)
         except ValueError as error:
             problems.append(f"price {number}: {error}")
+    local = _local(parsed, problems)
     if unknown == Unknown.ASSUME and not found:
         problems.append("`assume` needs at least one price to assume")
     if problems:
         raise InvalidConfig(f"{name}: {'; '.join(sorted(problems))}", hint=_HINT)
     series = {model: _series(by_day) for model, by_day in found.items()}
-    return Prices(series, currency=currency, unknown=Unknown(unknown))
+    return Prices(series, currency=currency, unknown=Unknown(unknown), local=local)
+
+
+def _local(parsed: Mapping[str, Any], problems: list[str]) -> Price | None:
+    """Return what models inside the process cost that have no row of their own."""
+    if "local_second" not in parsed:
+        return None
+    try:
+        return Price(second=_amount(parsed["local_second"], _MEMBERS["second"]))
+    except ValueError as error:
+        problems.append(f"`local_second`: {error}")
+        return None
 
 
 def _add_row(row: Any, found: dict[str, dict[date, Price]]) -> None:

@@ -16,8 +16,6 @@ from lockgate.server.route import Route
 from lockgate.server.routes import inference_routes, operation_routes, paths, task_routes
 from lockgate.server.tasks import Tasks
 
-_EMBEDDED_S = 600.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
@@ -42,7 +40,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     completions = Completions(
         models=gateway.models,
         fallbacks=settings.fallbacks,
-        embedded=Embedded(timeout_s=_EMBEDDED_S),
+        embedded=Embedded(),
         audit=gateway.audit,
         controls=gateway.controls,
         meter=meter,

@@ -8,7 +8,7 @@ What was held is given back, and the call is noted, however it ends.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import msgspec
@@ -19,13 +19,14 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
-from lockgate.errors import Denied, NotFound, Unavailable
+from lockgate.errors import Denied, InvalidInput, NotFound, Unavailable
 from lockgate.server import passing, strict
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
-from lockgate.server.holding import Held, hold, still_on
+from lockgate.server.holding import hold, still_on, with_prices
+from lockgate.server.note import Note
 from lockgate.server.queueing import Place, Urgency, cost_of
 from lockgate.server.replies import Usage
 from lockgate.server.requests import (
@@ -46,26 +47,6 @@ from lockgate.upstream.request import Request
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
 _OK = 200
-
-
-@dataclass(slots=True)
-class Note:
-    """What the audit log and the books get to know of a call. Mutable, private to one call."""
-
-    model: str
-    endpoint: str
-    data_class: DataClass
-    upstream: str = ""
-    destination: str = ""
-    sent: int = 0
-    made: bool = False
-    """Whether an upstream or a model was asked."""
-    usage: Usage | None = None
-    held: Held | None = None
-    guarding: Guarding | None = None
-    streamed: int = 0
-    urgency: Urgency | None = None
-    passed_over: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +93,11 @@ class Completions:
             if chain is not named:
                 left = {model.name for model in chain}
                 note.passed_over = [f"{m.name}: turned-off" for m in named if m.name not in left]
+            priced = with_prices(self.controls, chain)
+            if len(priced) < len(chain):
+                left = {model.name for model in priced}
+                note.passed_over += [f"{m.name}: no-price" for m in chain if m.name not in left]
+                chain = priced
             exchange.release = chain[0].release
             if note.guarding.clean(asked):
                 encoded = _encode(asked)
@@ -119,7 +105,7 @@ class Completions:
             note.held = await hold(
                 self.controls,
                 exchange,
-                model=asked.model,
+                chain,
                 sent=len(encoded),
                 output_tokens=self._ceiling(asked),
             )
@@ -157,6 +143,7 @@ class Completions:
                     raise
                 note.passed_over.append(f"{model.name}: {error.code}")
                 continue
+            note.ended = not exchange.code
             return
 
     async def _ask(
@@ -171,8 +158,13 @@ class Completions:
             exchange.engine = b"embedded"
             assert note.guarding is not None, "made with the note"
             async with self._place(exchange, model, note):
-                note.made = True
-                note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
+                note.ask(exchange, model)
+                note.sent = len(encoded)
+                try:
+                    note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
+                except InvalidInput:
+                    note.asked = None  # refused before the model saw it
+                    raise
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -210,11 +202,11 @@ class Completions:
             exchange.cache = b"miss"
             self.meter.looked_up("miss")
         async with self._place(exchange, model, note):
-            note.made = True
+            note.ask(exchange, model)
             reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
             if reply.status != _OK:
                 raise passing.refused(model.upstream, reply)
-        note.usage = passing.usage_of(model.upstream, reply.body)
+        passing.read_usage(model.upstream, reply.body, note)
         assert note.guarding is not None, "made with the note"
         body = note.guarding.whole(reply.body)
         if cache is not None and body is reply.body:
@@ -234,7 +226,7 @@ class Completions:
     ) -> None:
         exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
         async with self._place(exchange, model, note):
-            note.made = True
+            note.ask(exchange, model)
             source = await Asking(self.controls, self.meter).open(exchange, model, request)
             try:
                 assert note.guarding is not None, "made with the note"
@@ -279,14 +271,20 @@ class Completions:
             return cost_of(sent, 0, 0)
         return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
 
+    @staticmethod
+    def _counted(exchange: Exchange, note: Note) -> str:
+        """Return the model that the metrics count a call for: the one that answered or failed."""
+        if note.asked is not None:
+            return note.asked.name
+        return note.model if exchange.release != b"none" else "unknown"
+
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.held is not None:
-            note.held.streamed_characters = note.streamed
-            note.held.settle(note.usage, sent=note.sent, made=note.made)
+            note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
         usage = note.usage or Usage()
         self.meter.inferred(
-            note.model if exchange.release != b"none" else "unknown",
+            self._counted(exchange, note),
             exchange.release.decode("ascii"),
             _outcome(exchange, note),
             (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
@@ -356,7 +354,7 @@ def _outcome(exchange: Exchange, note: Note) -> str:
         return "failed"
     if exchange.status == _OK:
         return "degraded" if note.passed_over else "ok"
-    return "failed" if note.made else "refused"
+    return "failed" if note.asked is not None else "refused"
 
 
 def _limit(asked: ChatRequest | CompletionRequest) -> int:

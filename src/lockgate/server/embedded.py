@@ -42,12 +42,10 @@ _FLOAT_BYTES = 4
 class Embedded:
     """Runs requests on backends inside the process: temperature 0, a fixed seed."""
 
-    timeout_s: float
-
     async def answer(
         self, exchange: Exchange, model: EmbeddedModel, asked: Asked, guarding: Guarding
-    ) -> Usage:
-        """Answer one request, and return what it took.
+    ) -> Usage | None:
+        """Answer one request, and return what it took; None for a stream that was broken off.
 
         Raises:
             HttpFailure: a rule blocks the answer.
@@ -110,7 +108,7 @@ class Embedded:
         request: Generate,
         shape: "_Shape",
         guarding: Guarding,
-    ) -> Usage:
+    ) -> Usage | None:
         parts: asyncio.Queue[str | None] = asyncio.Queue()
         working = asyncio.ensure_future(self._infer(exchange, model, request, parts))
         working.add_done_callback(lambda _: parts.put_nowait(None))
@@ -133,7 +131,7 @@ class Embedded:
             failed = failure(error)
             exchange.code = failed.code
             await exchange.end(event(error_body(failed.status, failed.code, error.message)))
-            return Usage()
+            return None
         finally:
             working.cancel()
             guarding.finish()
@@ -155,7 +153,7 @@ class Embedded:
         dispatch = Dispatch(model=model.name, digest=model.digest, request=request)
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(model.most_s):
                 if parts is None:
                     return await model.backend.infer(dispatch)
                 if isinstance(model.backend, StreamingBackend):
@@ -166,7 +164,7 @@ class Embedded:
                 return result
         except TimeoutError:
             raise Unavailable(
-                f"the model `{model.name}` gave nothing in {self.timeout_s:g} s"
+                f"the model `{model.name}` gave nothing in {model.most_s:g} s"
             ) from None
         except Corrupt as error:
             raise Unavailable(error.message, hint=error.hint) from error

@@ -1,18 +1,16 @@
 """What one call holds while it runs: its place in the limits, and its reservation in the books."""
 
 import math
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from lockgate.app.billing import Bill, BilledCall
+from lockgate.app.billing import Bill, BilledCall, Candidate
 from lockgate.app.gateway_controls import Controls
-from lockgate.app.gateway_models import ServedModel
+from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.domain.money import TokenCounts
-from lockgate.errors import Overloaded, TurnedOff
+from lockgate.errors import LockgateError, Overloaded, TurnedOff
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure
-from lockgate.server.replies import Usage
 from lockgate.traffic.rate_limits import Taken
 
 _CHARACTERS_A_TOKEN = 4
@@ -24,42 +22,36 @@ class Held:
     """Given back once, however the call ends. Mutable, and private to one call."""
 
     controls: Controls
-    estimate: int
     taken: Taken | None = None
     bill: Bill | None = None
     nanos: int = 0
-    streamed_characters: int = 0
-    began: float = field(default_factory=time.perf_counter)
 
-    def settle(self, usage: Usage | None, *, sent: int, made: bool) -> None:
-        """Book what the call took.
-
-        `usage` None: the upstream did not say, so it is estimated from what went out, `sent`
-        bytes, and what came back. Not `made`: nothing was asked of the upstream.
-        """
-        if self.bill is None and self.taken is None:
-            return
-        counts = _counts(usage) if usage is not None else self._estimated(sent, made=made)
+    def settle(
+        self, counts: TokenCounts, *, answered: ServedModel | None, cancelled: bool = False
+    ) -> None:
+        """Book what the call took, for the model that was asked last; None: nobody was asked."""
         if self.bill is not None:
-            if made:
-                self.nanos = self.bill.settle(counts, cancelled=usage is None)
-            else:
+            if answered is None:
                 self.bill.cancel()
+            else:
+                self.nanos = self.bill.settle(
+                    counts,
+                    model=answered.name,
+                    release=answered.release.decode("ascii"),
+                    cancelled=cancelled,
+                )
         if self.taken is not None and self.controls.limits is not None:
-            self.controls.limits.settle(self.taken, counts.input_tokens + counts.output_tokens)
-
-    def _estimated(self, sent: int, *, made: bool) -> TokenCounts:
-        if not made:
-            return TokenCounts()
-        return TokenCounts(
-            input_tokens=sent // _CHARACTERS_A_TOKEN,
-            output_tokens=-(-self.streamed_characters // _CHARACTERS_A_TOKEN),
-            estimated=True,
-        )
+            used = 0 if answered is None else counts.input_tokens + counts.output_tokens
+            self.controls.limits.settle(self.taken, used)
 
 
 async def hold(
-    controls: Controls, exchange: Exchange, *, model: str, sent: int, output_tokens: int
+    controls: Controls,
+    exchange: Exchange,
+    chain: Sequence[ServedModel],
+    *,
+    sent: int,
+    output_tokens: int,
 ) -> Held:
     """Take what the call may need: a place in every limit, and the most that it can cost.
 
@@ -72,21 +64,49 @@ async def hold(
     """
     caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
-    held = Held(controls, estimate)
+    held = Held(controls)
     held.taken = take(controls, exchange, tokens=estimate)
     if controls.billing is not None:
+        first = chain[0]
         call = BilledCall(
             id=exchange.id,
             key=caller.key,
             team=caller.team,
             route=exchange.route.name,
-            model=model,
-            release=exchange.release.decode("ascii"),
+            model=first.name,
+            release=first.release.decode("ascii"),
+            local=isinstance(first, EmbeddedModel),
         )
         # A token is at least one byte of the request, so this is a ceiling and no estimate.
-        ceiling = TokenCounts(input_tokens=sent, output_tokens=output_tokens)
-        held.bill = await controls.billing.open(call, ceiling)
+        ceiling = TokenCounts(
+            input_tokens=sent,
+            output_tokens=output_tokens,
+            duration_us=max(int(model.most_s * 1e6) for model in chain),
+        )
+        try:
+            held.bill = await controls.billing.open(call, ceiling, _others(chain))
+        except LockgateError:
+            held.settle(TokenCounts(), answered=None)
+            raise
     return held
+
+
+def _others(chain: Sequence[ServedModel]) -> Sequence[Candidate]:
+    if len(chain) == 1:
+        return ()
+    return [Candidate(model=m.name, local=isinstance(m, EmbeddedModel)) for m in chain[1:]]
+
+
+def with_prices(controls: Controls, chain: Sequence[ServedModel]) -> Sequence[ServedModel]:
+    """Return a chain without the fallbacks that could not be billed."""
+    billing = controls.billing
+    if billing is None or len(chain) == 1:
+        return chain
+    first, *others = chain
+    return [
+        first,
+        *(m for m in others if billing.has_price(m.name, local=isinstance(m, EmbeddedModel))),
+    ]
 
 
 def still_on(controls: Controls, chain: Sequence[ServedModel]) -> Sequence[ServedModel]:
@@ -144,15 +164,4 @@ def open_circuit(upstream: str, retry_after_s: float) -> Overloaded:
     return Overloaded(
         f"the upstream `{upstream}` fails and is left alone for a while",
         retry_after_s=max(retry_after_s, _RETRY_S),
-    )
-
-
-def _counts(usage: Usage) -> TokenCounts:
-    given = max(0, usage.prompt_tokens)
-    details = usage.prompt_tokens_details
-    cached = 0 if details is None else min(max(0, details.cached_tokens), given)
-    return TokenCounts(
-        input_tokens=given,
-        cached_tokens=cached,
-        output_tokens=max(0, usage.completion_tokens),
     )

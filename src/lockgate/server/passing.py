@@ -10,7 +10,8 @@ from lockgate.errors import LockgateError, UpstreamFailed
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure
 from lockgate.server.guarding import Guarding
-from lockgate.server.replies import CHUNK, REFUSAL, REPLY, Chunk, Usage
+from lockgate.server.measuring import larger, measured_whole, text_bytes
+from lockgate.server.replies import CHUNK, REFUSAL, Chunk, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.upstream.reply import Reply, Stream
 
@@ -28,19 +29,19 @@ class Noted(Protocol):
     """Where the usage of a stream is put."""
 
     usage: Usage | None
-    streamed: int
-    """Characters of a stream so far."""
+    written: int
+    """Bytes of text so far."""
 
 
-def usage_of(upstream: str, body: bytes) -> Usage | None:
-    """Return what a whole answer says that it took.
+def read_usage(upstream: str, body: bytes, note: Noted) -> None:
+    """Note what a whole answer says that it took.
 
     Raises:
         UpstreamFailed: it is not the JSON that such an answer is.
 
     """
     try:
-        return REPLY.decode(body).usage
+        note.usage, note.written = measured_whole(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _garbled(upstream, error) from error
 
@@ -110,12 +111,11 @@ class Relay:
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _garbled(self.upstream, error) from error
         if chunk.usage is not None:
-            self.note.usage = chunk.usage
+            self.note.usage = larger(self.note.usage, chunk.usage)
             if not chunk.choices and not self.wants_usage:
                 return b""
         for choice in chunk.choices:
-            text = choice.text if choice.delta is None else choice.delta.content
-            self.note.streamed += len(text or "")
+            self.note.written += text_bytes(choice)
         if self.guarding.guards_outputs and chunk.choices:
             return self._guarded(data, chunk)
         # JSON over several `data:` lines was joined with line breaks; an event is one line.

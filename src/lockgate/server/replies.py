@@ -1,6 +1,6 @@
 """What we read of an upstream's answers: usage and text, each decoded and nothing else."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -30,16 +30,26 @@ class Reply(Struct):
 
 
 class Delta(Struct):
-    """What a chunk adds."""
+    """What a chunk adds. Beside the content, of which guards take care, only its size counts."""
 
     content: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    refusal: Any = None
+    tool_calls: Any = None
+
+    @property
+    def odd(self) -> bool:
+        """Whether there may be text beside the content."""
+        return bool(self.tool_calls or self.reasoning_content or self.reasoning or self.refusal)
 
 
 class Choice(Struct):
-    """One of a chunk's answers."""
+    """One of a chunk's answers; in a whole answer it has a message."""
 
     index: int = 0
     delta: Delta | None = None
+    message: Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
 
@@ -49,6 +59,12 @@ class Chunk(Struct):
 
     choices: list[Choice] = []
     usage: Usage | None = None
+
+
+class Written(Struct):
+    """What a whole answer has written."""
+
+    choices: list[Choice] = []
 
 
 class WholeMessage(Struct):
@@ -87,5 +103,6 @@ class Refusal(Struct):
 
 REPLY: "msgspec.json.Decoder[Reply]" = msgspec.json.Decoder(Reply)
 TEXTS: "msgspec.json.Decoder[Texts]" = msgspec.json.Decoder(Texts)
+WRITTEN: "msgspec.json.Decoder[Written]" = msgspec.json.Decoder(Written)
 CHUNK: "msgspec.json.Decoder[Chunk]" = msgspec.json.Decoder(Chunk)
 REFUSAL: "msgspec.json.Decoder[Refusal]" = msgspec.json.Decoder(Refusal)

@@ -1,0 +1,58 @@
+"""What the audit log and the books get to know of a call of a model."""
+
+import time
+from dataclasses import dataclass, field
+
+from lockgate.app.gateway_models import EmbeddedModel, ServedModel
+from lockgate.domain.call import DataClass
+from lockgate.domain.money import TokenCounts
+from lockgate.server.exchange import Exchange
+from lockgate.server.guarding import Guarding
+from lockgate.server.holding import Held
+from lockgate.server.measuring import counts_of
+from lockgate.server.queueing import Urgency
+from lockgate.server.replies import Usage
+
+
+@dataclass(slots=True)
+class Note:
+    """Mutable, and private to one call."""
+
+    model: str
+    endpoint: str
+    data_class: DataClass
+    upstream: str = ""
+    destination: str = ""
+    sent: int = 0
+    asked: ServedModel | None = None
+    """The upstream or the model that was asked last."""
+    began: float = 0.0
+    """When it was, and what of the time since was not ours."""
+    waited: float = 0.0
+    ended: bool = False
+    """Whether the answer came to its end."""
+    usage: Usage | None = None
+    written: int = 0
+    """Bytes of text that came, for an upstream that says nothing of usage."""
+    held: Held | None = None
+    guarding: Guarding | None = None
+    urgency: Urgency | None = None
+    passed_over: list[str] = field(default_factory=list[str])
+
+    def ask(self, exchange: Exchange, model: ServedModel) -> None:
+        """Note that a model is asked now. What one that failed before it had begun is forgotten."""
+        self.asked, self.usage, self.written = model, None, 0
+        self.began, self.waited = time.perf_counter(), exchange.waited
+
+    def counts(self, exchange: Exchange) -> TokenCounts:
+        """Return what the call took."""
+        model = self.asked
+        if model is None:
+            return TokenCounts()
+        if isinstance(model, EmbeddedModel) and self.ended:
+            seconds = exchange.waited - self.waited  # not the time of a client that reads slowly
+        else:
+            seconds = min(time.perf_counter() - self.began, model.most_s)
+        return counts_of(
+            self.usage, sent=self.sent, written=self.written, duration_us=int(seconds * 1e6)
+        )

@@ -1,0 +1,264 @@
+"""What calls of models leave in the ledger, over HTTP: by the model that answered."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockgate.app.billing import Billing
+from lockgate.app.books import open_books
+from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_models import EmbeddedModel, ServedModel
+from lockgate.books.prices import read_prices
+from lockgate.config.gateway_settings import ServerSettings
+from lockgate.domain.budget import Budget, Period, UsageEvent
+from lockgate.domain.call import DataClass
+from lockgate.domain.digest import Digest
+from lockgate.domain.inference import Completion, Dispatch
+from lockgate.domain.usage import Usage
+from lockgate.errors import LockgateError, Unavailable
+from lockgate.store.sqlite import open_sqlite
+from server.serving import Models, Served, none, serving, upstream
+from upstream.mock_model import MockModel, mock_model
+
+PRICES = """
+[[price]]
+model = "m"
+valid_from = 2020-01-01
+input = "1000"
+output = "1000"
+
+[[price]]
+model = "spare"
+valid_from = 2020-01-01
+input = "3000"
+output = "3000"
+
+[[price]]
+model = "here"
+valid_from = 2020-01-01
+second = "0.5"
+"""
+FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
+ANSWER = {"choices": [{"message": {"role": "assistant", "content": "x" * 30}}]}
+
+
+@pytest.fixture
+def mock() -> Generator[MockModel]:
+    with mock_model() as found:
+        yield found
+
+
+def refused(error: LockgateError) -> None:
+    raise AssertionError(error)
+
+
+class Books:
+    """A gateway with prices, and what its ledger has at the end."""
+
+    def __init__(self, folder: Path, models: Models = none, **settings: Any) -> None:
+        self._file = folder / "books.db"
+        self._folder = folder
+        self._models = models
+        self._settings = ServerSettings(**settings)
+        self.events: list[UsageEvent] = []
+
+    @contextmanager
+    def serving(self, *budgets: Budget, prices: str = PRICES) -> Generator[Served]:
+        asyncio.run(self._prepare(budgets))
+        with open_books(
+            lambda: open_sqlite(self._file), self._folder / "spool", clock=now, failed=refused
+        ) as books:
+            _wait(lambda: books.is_ready)
+            billing = Billing(books.budgets, read_prices(prices.encode()), clock=now)
+            controls = Controls(billing=billing)
+            with serving(self._models, settings=self._settings, controls=controls) as served:
+                yield served
+        self.events = asyncio.run(self._read())
+
+    async def _prepare(self, budgets: Sequence[Budget]) -> None:
+        async with open_sqlite(self._file) as store, store.begin() as unit:
+            for budget in budgets:
+                await unit.budgets.put(budget)
+
+    async def _read(self) -> list[UsageEvent]:
+        async with open_sqlite(self._file) as store, store.begin() as unit:
+            found = await unit.usage.events(since=datetime(2020, 1, 1, tzinfo=UTC), limit=99)
+        return sorted(found, key=lambda event: event.at)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _wait(ready: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not ready():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def to(mock: MockModel, **more: MockModel) -> Models:
+    async def models() -> dict[str, ServedModel]:
+        found: dict[str, ServedModel] = {"m": upstream("m", mock.port)}
+        for name, other in more.items():
+            found[name] = replace(
+                upstream(name, other.port), upstream=f"at-{name}", release=f"of-{name}".encode()
+            )
+        return found
+
+    return models
+
+
+def chat(served: Served, model: str = "m", **more: Any) -> tuple[Any, Any]:
+    messages = [{"role": "user", "content": "hi"}]
+    return served.ask(
+        "POST", "/v1/chat/completions", {"model": model, "messages": messages, **more}
+    )
+
+
+def test_a_fallback_is_booked_at_its_own_price_under_its_own_name(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    mock.answer = FAILS
+    with mock_model() as other:
+        books = Books(tmp_path, to(mock, spare=other), fallbacks={"m": ("spare",)})
+        with books.serving() as served:
+            assert chat(served, max_tokens=10)[0].status == 200
+            assert chat(served, max_tokens=10, stream=True)[0].status == 200
+            served.noted()
+
+    for event in books.events:
+        assert (event.model, event.release) == ("spare", "of-spare")
+        assert (event.counts.input_tokens, event.counts.output_tokens) == (7, 4)
+        assert event.nanos == 11 * 3_000_000
+        assert event.flags == frozenset()
+    assert len(books.events) == 2
+
+
+def test_the_dearest_of_a_chain_is_what_is_reserved(mock: MockModel, tmp_path: Path) -> None:
+    # Enough for the model that is asked for, not for its fallback.
+    least = Budget(account="team:local", period=Period.TOTAL, nanos=1_000_000_000)
+    with mock_model() as other:
+        alone = Books(tmp_path, to(mock, spare=other))
+        with alone.serving(least) as served:
+            assert chat(served, max_tokens=600)[0].status == 200
+            assert chat(served, "spare", max_tokens=600)[0].status == 429
+        chained = Books(tmp_path, to(mock, spare=other), fallbacks={"m": ("spare",)})
+        with chained.serving(least) as served:
+            response, body = chat(served, max_tokens=600)
+            assert (response.status, body["error"]["code"]) == (429, "over-budget")
+
+
+def test_a_fallback_without_a_price_is_not_asked(mock: MockModel, tmp_path: Path) -> None:
+    with mock_model() as other:
+        books = Books(tmp_path, to(mock, free=other), fallbacks={"m": ("free",)})
+        with books.serving() as served:
+            assert chat(served)[0].status == 200
+            assert served.noted()[3]["passed_over"] == ["free: no-price"]
+            mock.answer = FAILS
+            assert chat(served)[0].status == 502
+            assert chat(served, "free")[0].status == 403
+        assert other.requests == []
+
+
+def test_an_answer_without_usage_costs_as_much_whole_as_in_parts(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    def sent(kind: bytes, body: bytes) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+            kind,
+            len(body),
+            body,
+        )
+
+    chunks = [{"choices": [{"index": 0, "delta": {"content": "x" * 10}}]}] * 3
+    stream = b"".join(b"data: " + json.dumps(c).encode() + b"\n\n" for c in chunks)
+    books = Books(tmp_path, to(mock))
+    with books.serving() as served:
+        mock.answer = sent(b"application/json", json.dumps(ANSWER).encode())
+        assert chat(served)[0].status == 200
+        mock.answer = sent(b"text/event-stream", stream + b"data: [DONE]\n\n")
+        assert chat(served, stream=True)[0].status == 200
+
+    whole, streamed = books.events
+    assert whole.counts.output_tokens == streamed.counts.output_tokens == 10
+    assert whole.flags == streamed.flags == {"estimated"}
+
+
+class Slow:
+    """Implements `ports.Backend`: its time is what it costs."""
+
+    data_classes = frozenset(DataClass)
+
+    def __init__(self) -> None:
+        self.fails = False
+
+    async def infer(self, dispatch: Dispatch) -> Completion:
+        await asyncio.sleep(0.02)
+        if self.fails:
+            raise Unavailable("out of memory")
+        return Completion(text="x", usage=Usage(input_tokens=3, output_tokens=1))
+
+
+def here(name: str, backend: Slow) -> Models:
+    async def models() -> dict[str, ServedModel]:
+        return {
+            name: EmbeddedModel(
+                name=name,
+                backend_name="llama_cpp",
+                backends={"llama_cpp": backend},
+                digest=Digest.of(b""),
+                generates=True,
+                release=b"r",
+                most_s=60.0,
+            )
+        }
+
+    return models
+
+
+def test_a_model_in_this_process_costs_its_seconds(tmp_path: Path) -> None:
+    books = Books(tmp_path, here("here", Slow()))
+    with books.serving() as served:
+        assert chat(served, "here")[0].status == 200
+        assert chat(served, "here", stream=True)[0].status == 200
+        assert chat(served, "here", n=2)[0].status == 400
+
+    assert len(books.events) == 2
+    for event in books.events:
+        assert event.counts.duration_us >= 15_000
+        assert event.nanos == event.counts.duration_us * 500
+        assert event.flags == frozenset()
+
+
+def test_all_the_seconds_that_a_model_may_take_are_reserved(tmp_path: Path) -> None:
+    less = Budget(account="key:local", period=Period.DAY, nanos=30 * 10**9 - 1)
+    books = Books(tmp_path, here("here", Slow()))
+    with books.serving(less) as served:
+        assert chat(served, "here")[0].status == 429
+    with books.serving(replace(less, nanos=30 * 10**9)) as served:
+        assert chat(served, "here")[0].status == 200
+    assert len(books.events) == 1
+
+
+def test_local_second_is_the_price_of_every_model_in_this_process(tmp_path: Path) -> None:
+    backend = Slow()
+    books = Books(tmp_path, here("new", backend))
+    with books.serving(prices=f'local_second = "0.25"\n{PRICES}') as served:
+        assert chat(served, "new")[0].status == 200
+        backend.fails = True
+        assert chat(served, "new")[0].status == 503
+
+    answered, failed = books.events
+    assert answered.nanos == answered.counts.duration_us * 250
+    assert answered.flags == frozenset()
+    assert failed.nanos == failed.counts.duration_us * 250 > 0
+    assert failed.flags == {"estimated", "cancelled"}
