@@ -3,10 +3,15 @@
 import gzip
 import io
 import json
+import os
+import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeAlias
+
+import pytest
 
 from lockgate.domain.artifact import MANIFEST
 from lockgate.domain.digest import Digest
@@ -151,7 +156,15 @@ def tape(files: Mapping[str, bytes], wrapping: str = "tar") -> bytes:
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
     found = buffer.getvalue()
+    if wrapping.endswith("zstd"):
+        return bytes(zstd().compress(found))
     return gzip.compress(found, 1) if wrapping.endswith("gzip") else found
+
+
+def zstd() -> Any:
+    """Return Python's module for Zstandard. In continuous integration its absence is a failure."""
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return import_module(name) if os.environ.get("CI") else pytest.importorskip(name)
 
 
 def _descriptor(media_type: str, data: bytes, annotations: Mapping[str, str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lockgate.domain.artifact import Descriptor, Manifest
 from lockgate.errors import Corrupt, Denied, UsageError
+from lockgate.oci.foreign.expand import require_decoder
 from lockgate.oci.foreign.media_types import Packer, Wrapping, layer_type
 
 MOST_LAYERS: Final = 512
@@ -93,7 +94,7 @@ def recognise(packer: Packer, manifest: Manifest, config: bytes) -> Foreign:
             continue
         raw = found.wrapping is Wrapping.RAW
         path = _path(layer, found.name) if raw else ""
-        _require_readable(packer, layer, found.wrapping)
+        require_decoder(found.wrapping, layer.media_type[:120])
         parts.append(Part(role=found.role, path=path, wrapping=found.wrapping, blob=layer))
     if not any(part.role == "weights" for part in parts):
         listed = ", ".join(f"`{at}`" for at in sorted(set(left_out))[:5]) or "none"
@@ -154,14 +155,6 @@ def _fits(name: str, begin: str, end: str) -> bool:
 def _path(layer: Descriptor, otherwise: str) -> str:
     said = next((layer.annotations[key] for key in _TITLES if layer.annotations.get(key)), "")
     return inner_path(said or otherwise or layer.digest.hex)
-
-
-def _require_readable(packer: Packer, layer: Descriptor, wrapping: Wrapping) -> None:
-    if wrapping is Wrapping.TAR_ZSTD:
-        raise UsageError(
-            f"a layer of the {packer} manifest is `{layer.media_type}`, which is not read here",
-            hint="have it packed without compression, which weights gain nothing from",
-        )
 
 
 def _described(packer: Packer, config: bytes) -> Described:

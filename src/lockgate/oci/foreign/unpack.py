@@ -1,9 +1,7 @@
 """Takes the files out of a layer, each as a blob of its own. An archive's headers prove nothing."""
 
-import gzip
 import os
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +9,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from lockgate.domain.digest import Digest
-from lockgate.errors import Corrupt
-from lockgate.oci.disk import CHUNK, storage, writer
+from lockgate.oci.disk import storage, writer
+from lockgate.oci.foreign.expand import expand
 from lockgate.oci.foreign.media_types import Wrapping
 from lockgate.oci.foreign.recognise import Part, inner_path
 from lockgate.oci.hashing import Hashes, hash_stream
@@ -53,11 +50,11 @@ def unpack_part(layout: Layout, part: Part) -> Iterator[Unpacked]:
         yield Unpacked(path=part.path, role=part.role, hashes=found)
         return
     with _scratch(layout) as scratch:
-        packed = part.wrapping is Wrapping.TAR_GZIP
+        packed = part.wrapping is not Wrapping.TAR
         tape = scratch.with_suffix(".tar.tmp") if packed else blob
         try:
             if packed:
-                _expand(blob, tape, _SLACK + _EXPANSION * part.blob.size)
+                expand(blob, tape, part.wrapping, most=_SLACK + _EXPANSION * part.blob.size)
             with storage(tape), FileIO(tape) as source:
                 yield from _files(layout, source, part, scratch)
         finally:
@@ -77,23 +74,6 @@ def _files(layout: Layout, source: FileIO, part: Part, scratch: Path) -> Iterato
         finally:
             layout.discard(scratch)
         yield Unpacked(path=path, role=part.role, hashes=found)
-
-
-def _expand(blob: Path, target: Path, most: int) -> None:
-    size = 0
-    with storage(target), target.open("wb") as output, gzip.open(blob) as stream:
-        try:
-            while chunk := stream.read(CHUNK):
-                size += len(chunk)
-                if size > most:
-                    raise Corrupt(
-                        f"a compressed layer of {blob.stat().st_size:,} bytes holds more than "
-                        f"{most:,}",
-                        hint="have it packed without compression; nothing was kept",
-                    )
-                output.write(chunk)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise Corrupt(f"the layer {Digest(blob.name)} is not gzip: {error}") from error
 
 
 @contextmanager
