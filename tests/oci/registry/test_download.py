@@ -102,6 +102,18 @@ def test_a_bad_chunk_is_fetched_again_alone(
     assert arrived(layout)
 
 
+def test_a_table_that_is_not_trusted_finds_the_bad_chunk_once_the_whole_is_wrong(
+    site: Site, layout: Layout, downloads: Downloads
+) -> None:
+    bad = damaged(CHUNK_BYTES)
+    site.faults = [Fault(), Fault(body=bad), Fault(), Fault(body=bad)]
+    counted: list[int] = []
+    downloads.fetch(replace(TABLED, table_suffices=False), counted.append)
+    assert ranges(site) == [*RANGES, RANGES[1], RANGES[1]]
+    assert sum(counted) == len(BIG)
+    assert arrived(layout)
+
+
 def test_a_chunk_that_is_bad_three_times_is_refused_with_both_hashes(
     site: Site, layout: Layout, downloads: Downloads
 ) -> None:

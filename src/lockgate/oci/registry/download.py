@@ -1,11 +1,14 @@
 """Fetches a blob with several connections, each chunk at its place in one file.
 
-Ranges: RFC 9110 14. A chunk is verified by its BLAKE3 as it arrives where there is a table, so a
-bad one is fetched again alone; the whole is verified by SHA-256 unless the table can be trusted.
+Ranges: RFC 9110 14. The whole is verified by SHA-256 while it arrives. Where there is a table of
+its chunks, a bad one is fetched again alone. A table that can be trusted stands for the SHA-256:
+then each chunk is verified as it arrives. Otherwise the table is asked only when the whole is
+wrong, since it would say nothing that the SHA-256 does not.
 """
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
@@ -137,6 +140,8 @@ class _Work:
         self._stop = threading.Event()
         self._pending: deque[int] = deque()
         self._follower: Follower | None = None
+        self._strict = wanted.table is not None and wanted.table_suffices
+        """Each chunk is held against the table as it arrives."""
         self._wrong: Corrupt | None = None
         self.hopeless = True
         """Bytes that arrived are of no use if the work ends with Corrupt."""
@@ -145,6 +150,9 @@ class _Work:
         """Fetch what is missing and verify the whole."""
         resumed = self._take_stock()
         while not self._attempt():
+            if self._has_bad_chunks():
+                self._strict = True
+                continue
             if self._wrong is not None and not resumed:
                 raise self._wrong
             # What was here may be torn by a power cut: once from the start.
@@ -154,14 +162,27 @@ class _Work:
     def _take_stock(self) -> bool:
         """Check what an earlier attempt finished, and return whether there was anything."""
         table, partial = self._wanted.table, self._partial
-        missing = set(partial.missing())
-        kept = [at for at in range(-(-partial.size // CHUNK_BYTES)) if at not in missing]
+        kept = self._finished()
         for index in kept:
             if table is not None and not self._is_whole(table, index):
                 partial.mark(index, done=False)
                 continue
             self._advance(length(partial.size, index))
         return bool(kept)
+
+    def _has_bad_chunks(self) -> bool:
+        """Say whether the table knows better; let what it refuses be fetched again, once."""
+        table = self._wanted.table
+        if table is None or self._strict:
+            return False
+        bad = [index for index in self._finished() if not self._is_whole(table, index)]
+        for index in bad:
+            self._partial.mark(index, done=False)
+        return bool(bad)
+
+    def _finished(self) -> Sequence[int]:
+        missing = set(self._partial.missing())
+        return [at for at in range(-(-self._partial.size // CHUNK_BYTES)) if at not in missing]
 
     def _is_whole(self, table: ChunkTable, index: int) -> bool:
         hasher = blake3()
@@ -177,6 +198,7 @@ class _Work:
             follower.start()
         try:
             self._fetch()
+            self._partial.flush()  # while the last chunks are hashed
             return follower is None or self._agrees(*follower.digests())
         finally:
             if follower is not None:
@@ -318,12 +340,11 @@ class _Work:
 
     def _take(self, response: urllib3.BaseHTTPResponse, chunk: Chunk, *, keep: bool = True) -> None:
         """Read what a chunk lacks out of an answer."""
-        hashed = self._wanted.table is not None
         with self._registry.reading(response):
             for block in blocks(response, chunk.size - chunk.got):
                 if keep:
                     self._partial.write(block, chunk.start + chunk.got)
-                fresh = chunk.add(block, hashed=hashed)
+                fresh = chunk.add(block, hashed=self._strict)
                 if keep and fresh:
                     with self._lock:
                         self._advance(fresh)
@@ -333,7 +354,7 @@ class _Work:
 
     def _finish(self, chunk: Chunk) -> bool:
         """Mark a chunk that has all its bytes; return False if they are the wrong ones."""
-        table = self._wanted.table
+        table = self._wanted.table if self._strict else None
         if table is not None and chunk.hasher.digest() != table.hashes[chunk.index]:
             return False
         self._partial.mark(chunk.index, done=True)

@@ -89,6 +89,11 @@ class Partial:
             self._done[index] = done
             os.pwrite(self._marks.fileno(), bytes([done]), index)
 
+    def flush(self) -> None:
+        """Wait until the bytes are on the disk."""
+        with storage(self.path):
+            os.fdatasync(self._file.fileno())
+
     def clear(self) -> None:
         """Begin again."""
         for index in range(len(self._done)):
