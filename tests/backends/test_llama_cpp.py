@@ -2,7 +2,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from lockgate.domain.inference import (
 from lockgate.errors import Corrupt, Unavailable
 from lockgate.oci.models import ModelStore
 from lockgate.oci.quantise import Quantisation, quantise
+from oci.splits import split
 
 COUNT = "Count from one to one thousand, in words, one number a line."
 SCHEMA = {
@@ -296,3 +297,27 @@ def test_a_truncated_model_is_a_clear_error_and_no_crash(
 
     with pytest.raises(Corrupt, match="does not load"):
         ask(LlamaCppBackend(Elsewhere(tmp_path / "cut")), "x")
+
+
+class Parts:
+    """Implements ports.ModelFiles with a model in several files."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+
+    def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
+        later = {f"shard-{number}": path for number, path in enumerate(self.paths[1:], 2)}
+        return {"weights": self.paths[0], **later}
+
+
+def test_a_model_in_several_files_answers_as_the_whole_one(
+    backend: LlamaCppBackend, real_models: ModelStore, tmp_path: Path
+) -> None:
+    paths = []
+    for number, data in enumerate(split(real_models.files("smollm2")["weights"], 11)):
+        paths.append(tmp_path / f"blob{number}")
+        paths[-1].write_bytes(data)
+    whole = ask(backend, "Name a colour.")
+    assert ask(LlamaCppBackend(Parts(paths)), "Name a colour.") == whole
+    with pytest.raises(Corrupt, match="does not load"):
+        ask(LlamaCppBackend(Parts([paths[0], paths[2], paths[1], *paths[3:]])), "x")

@@ -74,7 +74,7 @@ def test_every_problem_of_every_model_is_listed_at_once() -> None:
         f"models.two.requirement: is `name`, must match `{REQUIREMENT}`",
         "models.two.files[0].sha256: is `Z`, must match `[0-9a-f]{64}`",
         "models.two.files[0].size: is missing",
-        "models.two.files[0].role: is `soul`, must be one of: weights, tokenizer, config",
+        "models.two.files[0].role: is `soul`, must be one of: weights, tokenizer, config, shard-N",
         "models.two.files[0].member: must be a relative path without `..`",
         "models.two.context_tokens: is `-1`, must be a whole number from 0 to 2**53",
         "models.three: must be a table",

@@ -13,8 +13,9 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,6 +49,8 @@ _QUIET = -1
 _UNFINISHED = len("\\u00e")
 """The longest cut that does not look like JSON any more."""
 _LOOPBACK = "127.0.0.1"
+_SHARD = "shard-"
+"""Role of the second file of weights and those after it, with its number."""
 
 # llguidance's own extension: without it half of the tokens of a small model are white space.
 _COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -127,9 +130,10 @@ class LlamaCppBackend:
     def _open(self, dispatch: Dispatch, *, embedding: bool) -> "xllamacpp.Server":
         key = (dispatch.digest, embedding)
         if key not in self._servers:
-            weights = self._files.files(dispatch.model, dispatch.digest)["weights"]
-            parameters = self._parameters(weights, embedding=embedding)
-            self._servers[key] = _start(dispatch.model, parameters)
+            files = self._files.files(dispatch.model, dispatch.digest)
+            with _together(files) as weights:
+                parameters = self._parameters(weights, embedding=embedding)
+                self._servers[key] = _start(dispatch.model, parameters)
         return self._servers[key]
 
     def _parameters(self, weights: Path, *, embedding: bool) -> "xllamacpp.CommonParams":
@@ -156,6 +160,27 @@ class LlamaCppBackend:
         parameters.endpoint_slots = False
         parameters.n_threads_http = 1
         return parameters
+
+
+@contextmanager
+def _together(files: Mapping[str, Path]) -> Iterator[Path]:
+    """Lend the path of the weights. Of several files, llama.cpp finds the others by its name.
+
+    It holds them open, so the names may go once it has loaded them.
+    """
+    shards = sorted((at for at in files if at.startswith(_SHARD)), key=lambda at: (len(at), at))
+    if not shards:
+        yield files["weights"]
+        return
+    parts = [files[at] for at in ("weights", *shards)]
+    with TemporaryDirectory(prefix="lockgate-") as folder:
+        names = [
+            Path(folder, f"model-{number:05d}-of-{len(parts):05d}.gguf")
+            for number in range(1, len(parts) + 1)
+        ]
+        for name, part in zip(names, parts, strict=True):
+            name.symlink_to(part.absolute())
+        yield names[0]
 
 
 def _start(name: str, parameters: "xllamacpp.CommonParams") -> "xllamacpp.Server":

@@ -1,5 +1,6 @@
 """The models that can be had, and where from."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from lockgate.errors import InvalidConfig
 from lockgate.oci.fields import Fields
 
 ROLES = ("weights", "tokenizer", "config")
+_SHARD = re.compile(r"shard-[1-9][0-9]{0,2}")
+"""The second file of weights and those after it; `weights` is the first."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _REQUIREMENT = r"[A-Za-z0-9._-]{1,128}==[A-Za-z0-9.!+_-]{1,64}"
@@ -211,8 +214,8 @@ def _files(fields: Fields) -> tuple[ModelFile, ...]:
         before = len(part.problems)
         role, member = part.text("role"), part.text("member")
         digest, size = part.text("sha256", _SHA256), part.integer("size")
-        if role and role not in ROLES:
-            part.refuse("role", f"is `{role}`, must be one of: {', '.join(ROLES)}")
+        if role and role not in ROLES and _SHARD.fullmatch(role) is None:
+            part.refuse("role", f"is `{role}`, must be one of: {', '.join(ROLES)}, shard-N")
         if member and not _is_inside(member):
             part.refuse("member", "must be a relative path without `..`")
         part.refuse_unknown()
@@ -220,6 +223,10 @@ def _files(fields: Fields) -> tuple[ModelFile, ...]:
             found.append(ModelFile(role=role, member=member, digest=Digest(digest), size=size))
     _refuse_twins(fields, "role", [file.role for file in found])
     _refuse_twins(fields, "file name", [file.title for file in found])
+    shards = [file.role for file in found if _SHARD.fullmatch(file.role)]
+    expected = [f"shard-{number}" for number in range(2, len(shards) + 2)]
+    if sorted(shards) != sorted(expected):
+        fields.refuse("files", f"has {', '.join(shards)}, must have {', '.join(expected)}")
     if found and not any(file.role == "weights" for file in found):
         fields.refuse("files", "has no file with the role `weights`")
     return tuple(found)

@@ -11,7 +11,7 @@ from lockgate.oci.gguf import read_header
 from lockgate.oci.ingest import Ingested, ingest_file
 from lockgate.oci.inventory import PullResult
 from lockgate.oci.layout import Layout
-from lockgate.oci.manifest import SOURCE_MANIFEST, pack
+from lockgate.oci.manifest import SOURCE_MANIFEST, base_role, pack
 from lockgate.oci.model_files import stored_model
 from lockgate.oci.packing import publish
 from lockgate.oci.quantise import Quantisation, quantise
@@ -29,7 +29,7 @@ def quantise_model(
 
     """
     model = stored_model(layout, name, base)
-    weights = [file for file in model.files if file.role.startswith("weights")]
+    weights = [file for file in model.files if base_role(file.role) in {"weights", "shard"}]
     if model.format != "gguf" or len(weights) != 1:
         raise UsageError(
             f"the model `{name}` is {len(weights)} file(s) of `{model.format or 'unknown'}`; "

@@ -95,6 +95,19 @@ _FILE_TYPES: Final[Mapping[int, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Which part of a model a file is (llama.cpp `gguf-split`: `split.no`, `split.count` …)."""
+
+    number: int
+    """From 1 on, as in the files' names. The header counts from 0."""
+    count: int
+    tensors: int
+    """In this file."""
+    total: int
+    """Tensors in all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What a GGUF file says about itself; what it does not say is empty."""
 
@@ -109,6 +122,8 @@ class Header:
     """`general.type`: `model` or `adapter`, for example."""
     adapter: str = ""
     """`adapter.type`: `lora`, for example."""
+    shard: Shard | None = None
+    """None if the file is a model by itself."""
 
 
 def read_header(path: Path, *, shown: str | None = None) -> Header:
@@ -139,7 +154,24 @@ def read_header(path: Path, *, shown: str | None = None) -> Header:
         chat_template=template if isinstance(template, str) else "",
         kind=_text(keys.get("general.type")),
         adapter=_text(keys.get("adapter.type")),
+        shard=_shard(keys, tensors),
     )
+
+
+def _shard(keys: Mapping[str, object], tensors: int) -> Shard | None:
+    count = _natural(keys.get("split.count"))
+    if count <= 1:
+        return None
+    return Shard(
+        number=_natural(keys.get("split.no")) + 1,
+        count=count,
+        tensors=tensors,
+        total=_natural(keys.get("split.tensors.count")),
+    )
+
+
+def _natural(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

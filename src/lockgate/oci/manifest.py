@@ -22,7 +22,7 @@ CONFIG = "application/vnd.cncf.model.config.v1+json"
 _WEIGHT = "application/vnd.cncf.model.weight.v1.raw"
 _WEIGHT_CONFIG = "application/vnd.cncf.model.weight.config.v1.raw"
 _DOC = "application/vnd.cncf.model.doc.v1.raw"
-_WEIGHT_ROLES = frozenset({"weights", "mmproj", "lora"})
+_WEIGHT_ROLES = frozenset({"weights", "shard", "mmproj", "lora"})
 SOURCE_MANIFEST = "source-manifest"
 """Role of the file that is the manifest of another tool, of which a model was repacked."""
 _DOC_ROLES = frozenset({"license", "model-card", SOURCE_MANIFEST})

