@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from typing import NoReturn
 
 import pytest
 
@@ -24,8 +25,12 @@ def require(program: str, *, package: str = "") -> str:
         )
         found = shutil.which(program)
     if found is None:
-        message = f"{program} is not installed: apt-get install {wanted}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"{program} is not installed: apt-get install {wanted}")
     return found
+
+
+def missing(message: str) -> NoReturn:
+    """Fail in continuous integration, and skip elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)

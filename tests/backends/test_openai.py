@@ -1,15 +1,18 @@
 import asyncio
+import gzip
 import json
+import ssl
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 import xllamacpp
 
-from lockgate.backends.openai import OpenAIBackend
+from lockgate.backends.openai import Egress, OpenAIBackend
 from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.inference import (
@@ -22,8 +25,12 @@ from lockgate.domain.inference import (
     Message,
     Result,
 )
-from lockgate.errors import Unavailable
+from lockgate.errors import Denied, Unavailable
 from lockgate.oci.models import ModelStore
+from upstream.lying import Server, says
+from upstream.test_tls import certificate
+
+__all__ = ["certificate"]
 
 HELLO = Generate(messages=(Message(role="user", content="Say hello."),), max_tokens=12)
 SCHEMA: JsonObject = {
@@ -157,6 +164,114 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
         pass
     with pytest.raises(Unavailable, match="failed"):
         ask(OpenAIBackend(url, timeout_s=5), HELLO)
+
+
+def hello() -> bytes:
+    return json.dumps({"choices": [{"message": {"content": "hello"}}]}).encode()
+
+
+def test_a_name_is_resolved_once_and_the_server_is_asked_at_that_address_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    asked: list[str] = []
+    hosts: list[str] = []
+
+    def find() -> list[str]:
+        asked.append("model.example")
+        return ["127.0.0.9", "127.0.0.1"]  # nobody listens at the first
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        hosts.append(handler.headers["host"])
+        answer(200, hello())(handler)
+
+    with serving(reply) as (url, _):
+        named = url.replace("127.0.0.1", "model.example")
+        backend = OpenAIBackend(named, egress=Egress(find=find), timeout_s=5)
+        for _ in range(2):
+            result = ask(backend, HELLO)
+            assert isinstance(result, Completion)
+            assert result.text == "hello"
+    assert asked == ["model.example"]
+    assert hosts == [named.split("/")[2]] * 2
+
+
+def test_an_address_that_is_refused_is_asked_by_nobody() -> None:
+    def find() -> list[str]:
+        raise Denied("the upstream is at `169.254.169.254`")
+
+    with serving(answer(200, hello())) as (url, bodies):
+        with pytest.raises(Denied, match="169"):
+            ask(OpenAIBackend(url, egress=Egress(find=find)), HELLO)
+        assert bodies == []
+
+
+def test_over_tls_the_pinned_address_must_prove_the_name(certificate: Path) -> None:
+    async def work(url: str, ca_file: Path | None = None) -> Result:
+        egress = Egress(find=lambda: ["127.0.0.1"], ca_file=ca_file)
+        backend = OpenAIBackend(url, egress=egress, timeout_s=5)
+        return await backend.infer(Dispatch(model="m", digest=Digest.of(b"m"), request=HELLO))
+
+    async def main() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        script = says(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(hello()), hello()))
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await script(Server(), reader, writer)
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        found = await work(f"https://localhost:{port}/v1", ca_file=certificate)
+        assert isinstance(found, Completion)
+        with pytest.raises(Unavailable, match="failed"):
+            await work(f"https://model.example:{port}/v1", ca_file=certificate)
+        with pytest.raises(Unavailable, match="failed"):
+            await work(f"https://localhost:{port}/v1")
+        server.close()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+
+def test_an_answer_that_drips_is_given_up_and_a_compressed_one_is_not_unpacked() -> None:
+    ended = Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while not ended.wait(0.02):
+                handler.wfile.write(b" ")
+        except OSError:
+            pass
+
+    with serving(drip) as (url, _):
+        try:
+            with pytest.raises(Unavailable, match="failed"):
+                ask(OpenAIBackend(url, timeout_s=0.3), HELLO)
+        finally:
+            ended.set()
+    bomb = {"content-encoding": "gzip"}
+    with (
+        serving(answer(200, gzip.compress(b"0" * 1000), **bomb)) as (url, _),
+        pytest.raises(Unavailable, match="compressed"),
+    ):
+        ask(OpenAIBackend(url), HELLO)
+
+
+def test_a_server_that_quotes_our_key_does_not_make_us_say_it() -> None:
+    with (
+        serving(answer(401, b"bad key s3cret-key")) as (url, _),
+        pytest.raises(Unavailable) as caught,
+    ):
+        ask(OpenAIBackend(url, token="s3cret-key"), HELLO)
+    assert "bad key ***" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_vectors_are_put_in_order_and_to_unit_length() -> None:

@@ -55,6 +55,13 @@ def answers(data: bytes) -> int:
         b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: gzip\r\n\r\n",
+        b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n',
+        b"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+        b"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n\r\n",
         b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
@@ -226,6 +233,30 @@ def test_a_client_that_drips_its_body_is_let_go() -> None:
             pass
         assert time.monotonic() - began < LONG_S
         assert served.engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "more"),
+    [
+        (b"0\r\nX: ", b"a" * 8192),
+        (b"0\r\n", b"X: a\r\n" * 1024),
+        (b"1;", b"e" * 8192),
+        (b"", b"0" * 8192),
+    ],
+    ids=["trailer", "trailers", "extension", "size"],
+)
+def test_a_body_that_is_all_framing_ends_at_the_length_of_a_head(
+    plain: Served, ends: bytes, more: bytes
+) -> None:
+    """The parser keeps a trailer until its end, and copies it at each part of it."""
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=5) as client:
+        client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n" + ends)
+        sent = 0
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            while sent < 64 << 20:
+                sent += client.send(more)
+        assert sent < 16 << 20  # what the sockets held, and not what the parser did
+    assert plain.engine.calls == []
 
 
 def large(mock: MockModel, size: int) -> None:

@@ -245,7 +245,7 @@ def _serving(
         for model in gateway.models.values():
             if isinstance(model, UpstreamModel):
                 await model.client.close()
-        for task in tuple(state.tasks):
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         for protocol in tuple(edge.open):
             protocol.transport.abort()

@@ -128,6 +128,37 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
         answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", limits=Limits(body_bytes=4))
 
 
+@pytest.mark.parametrize(
+    ("ends", "more"),
+    [
+        (b"0\r\nX: ", b"a" * 4096),
+        (b"0\r\n", b"X: a\r\n" * 512),
+        (b"1;", b"e" * 4096),
+        (b"", b"0" * 4096),
+    ],
+    ids=["trailer", "trailers", "extension", "size"],
+)
+def test_chunks_that_are_all_framing_end_at_the_length_of_a_head(ends: bytes, more: bytes) -> None:
+    async def script(
+        state: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await state.request(reader)
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"2\r\nhi\r\n" + ends)
+        while True:
+            writer.write(more)
+            await writer.drain()
+
+    async def streamed(pool: Pool, server: Server) -> None:
+        stream = await pool.open(POST)
+        while await stream.part():
+            pass
+
+    for work in (fetch, streamed):
+        with pytest.raises(UpstreamFailed, match="its trailer is longer than 32768 bytes"):
+            with_pool(script, work)
+
+
 def test_what_an_upstream_sends_unasked_is_not_the_next_answer() -> None:
     async def work(pool: Pool, server: Server) -> None:
         assert (await pool.fetch(GET)).body == b"hi"

@@ -172,6 +172,27 @@ def test_an_answer_over_tls_that_breaks_off_or_is_too_long_is_none(certificate: 
     with_client(certificate, says(long), work, limits=Limits(body_bytes=4))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nBearer t0ken here: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: t0ken\0\r\n\r\n",
+        b"t0ken\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nt0ken\r\n",
+    ],
+)
+def test_what_a_broken_answer_over_tls_quotes_is_not_quoted_again(
+    certificate: Path, answer: bytes
+) -> None:
+    async def work(client: TlsClient, server: Server) -> None:
+        with pytest.raises(UpstreamFailed) as caught:
+            await client.fetch(POST)
+        assert "t0ken" not in str(caught.value)
+        assert "not valid HTTP" in str(caught.value)
+
+    with_client(certificate, says(answer, close=True), work)
+
+
 def test_a_request_that_would_frame_another_one_is_refused(certificate: Path) -> None:
     async def work(client: TlsClient, server: Server) -> None:
         with pytest.raises(ValueError, match="not a header"):

@@ -66,12 +66,12 @@ class Backends(Mapping[str, Backend]):
             raise NotFound(
                 f"there is no backend `{name}`", hint="name it in lockgate.toml under `backends`"
             )
-        backend = self._open_backend(found)
+        backend = self._open_backend(name, found)
         if self._cassettes.record:
             return RecordingBackend(backend, Cassette(self._cassettes.record))
         return backend
 
-    def _open_backend(self, found: settings.BackendSettings) -> Backend:
+    def _open_backend(self, name: str, found: settings.BackendSettings) -> Backend:
         match found:
             case settings.LlamaCppBackend():
                 from lockgate.backends.llama_cpp import LlamaCppBackend
@@ -92,7 +92,8 @@ class Backends(Mapping[str, Backend]):
 
                 return LinearBackend(self._models)
             case settings.OpenAIBackend():
-                from lockgate.backends.openai import OpenAIBackend
+                from lockgate.backends.openai import Egress, OpenAIBackend
+                from lockgate.upstream.address import pin
 
                 return OpenAIBackend(
                     found.url,
@@ -100,6 +101,10 @@ class Backends(Mapping[str, Backend]):
                     timeout_s=found.timeout_s,
                     data_classes=frozenset(found.data_classes),
                     models=found.models,
+                    egress=Egress(
+                        find=lambda: pin(name, found.url, networks=found.networks).addresses,
+                        ca_file=self._environment.ca_file,
+                    ),
                 )
             case settings.ReplayBackend():
                 from lockgate.backends.replay import Cassette, ReplayBackend

@@ -1,11 +1,16 @@
 """Any server that speaks the OpenAI HTTP API: vLLM, llama-server, Ollama, a hosted one.
 
-A request can never name a host: the address is fixed when the backend is made, and redirects are
-not followed.
+A request can never name a host: the address is resolved once and pinned, redirects are not
+followed, and proxies that the environment names are not used.
 """
 
+import asyncio
 import json
-from collections.abc import Mapping
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,6 +25,20 @@ MAX_REPLY_BYTES = 64 << 20
 _SHOWN = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """How a server is reached."""
+
+    find: Callable[[], Sequence[str]] | None = None
+    """Resolves and judges the host of its `url`; called once, on another thread. None: the address
+    is the one that stands in `url`."""
+    ca_file: Path | None = None
+    """Certificates to trust instead of the default ones."""
+
+
+_AS_WRITTEN = Egress()
+
+
 class OpenAIBackend:
     """Implements `ports.Backend` over HTTP, a connection a call."""
 
@@ -31,8 +50,12 @@ class OpenAIBackend:
         timeout_s: float = 60.0,
         data_classes: frozenset[DataClass] = frozenset({DataClass.PUBLIC}),
         models: Mapping[str, str] | None = None,
+        egress: Egress = _AS_WRITTEN,
     ) -> None:
         self._url = url.rstrip("/")
+        self._egress = egress
+        self._addresses: Sequence[str] = ()
+        self._token = token
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._timeout_s = timeout_s
         self._models = dict(models or {})
@@ -97,14 +120,11 @@ class OpenAIBackend:
         )
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        url = f"{self._url}/{path}"
         try:
-            async with (
-                httpx2.AsyncClient(timeout=self._timeout_s, follow_redirects=False) as client,
-                client.stream("POST", url, json=body, headers=self._headers) as response,
-            ):
+            # The client's own timeouts are for one step each, and a server may drip.
+            async with asyncio.timeout(self._timeout_s), self._asked(path, body) as response:
                 content = await self._read(response)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             raise Unavailable(
                 f"the model server at `{self._url}` failed: {str(error) or type(error).__name__}",
                 hint="check that it runs and that `url` in lockgate.toml is right",
@@ -119,10 +139,45 @@ class OpenAIBackend:
             raise self._malformed("a JSON object", TypeError(type(found).__name__))
         return found
 
+    @asynccontextmanager
+    async def _asked(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[httpx2.Response]:
+        """Ask the first of the server's addresses that can be reached."""
+        url = httpx2.URL(f"{self._url}/{path}")
+        headers = {**self._headers, "accept-encoding": "identity"}
+        find = self._egress.find
+        if find is not None:
+            headers["host"] = url.netloc.decode("ascii")
+            self._addresses = self._addresses or await asyncio.to_thread(find)
+        places = [url.copy_with(host=found) for found in self._addresses] or [url]
+        verify: Any = True
+        if url.scheme == "https":
+            verify = ssl.create_default_context(cafile=self._egress.ca_file)
+        async with httpx2.AsyncClient(
+            timeout=self._timeout_s, follow_redirects=False, trust_env=False, verify=verify
+        ) as client:
+            for place in places:
+                request = client.build_request(
+                    "POST", place, json=body, headers=headers,
+                    extensions={"sni_hostname": url.host},
+                )  # fmt: skip
+                try:
+                    response = await client.send(request, stream=True)
+                except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                    if place is places[-1]:
+                        raise
+                    continue
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
+                break
+
     async def _read(self, response: httpx2.Response) -> bytes:
         parts: list[bytes] = []
         size = 0
-        async for part in response.aiter_bytes():
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise Unavailable(f"the model server at `{self._url}` sent a compressed answer")
+        async for part in response.aiter_raw():
             size += len(part)
             if size > MAX_REPLY_BYTES:
                 raise Unavailable(
@@ -133,6 +188,8 @@ class OpenAIBackend:
 
     def _refused(self, status: int, content: bytes) -> Unavailable:
         said = " ".join(content[:_SHOWN].decode("utf-8", "replace").split())
+        if self._token:
+            said = said.replace(self._token, "***")  # it goes to callers and to the audit log
         hints = {
             401: "check the token that `token_env` names",
             403: "check the token that `token_env` names",

@@ -89,6 +89,10 @@ class ServerSettings(_Table):
     """Of a request to a model."""
     max_task_bytes: Annotated[int, Range(ge=1024, le=1 << 30)] = 32 << 20
     """Of the input of a task."""
+    max_held_bytes: Annotated[int, Range(ge=1 << 20, le=1 << 40)] = 256 << 20
+    """Of all large bodies together, from when they are read until their requests have ended: one
+    team gets half of it, and a body that finds no room 503 with `Retry-After`. The first 64 KiB of
+    each are not counted. At least twice the largest body."""
     record_calls: bool = True
     """Write an audit event for each call of a model: who, which, where to, and what it took.
     Calls of tasks are recorded in any case."""

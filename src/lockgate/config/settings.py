@@ -224,7 +224,7 @@ class OpenAIBackend(_Table):
     """The server's name for each of our model names; a name that is not here is sent as it is. The
     gateway serves the names that are here."""
     networks: tuple[Annotated[str, Passes(network)], ...] = ()
-    """Networks beside the public ones that the gateway may find the server in, such as
+    """Networks beside the public ones that the server may be found in, such as
     `10.0.0.0/8`. An address that is written in `url` needs none unless it is link-local."""
     limits: UpstreamLimits = field(default_factory=UpstreamLimits)
     queue: WaitingSettings = field(default_factory=WaitingSettings)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_stages import Authenticator
 from lockgate.errors import Denied, LockgateError
+from lockgate.server.bodies import Room
 from lockgate.server.cycle import Receive, Scope, Send
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
@@ -34,9 +35,11 @@ class Application:
         authenticator: Authenticator,
         meter: GatewayMeter,
         tracer: Tracer | None = None,
+        room: Room | None = None,
         keyless: bool,
     ) -> None:
         self.table = Table(routes)
+        self.room = room or Room()
         self._authenticator = authenticator
         self._meter = meter
         self._tracer = tracer
@@ -55,6 +58,7 @@ class Application:
         assert scope["type"] == "http", "the server speaks nothing else"
         self._running += 1
         exchange = Exchange(scope, receive, send, id=self._meter.new_id())
+        exchange.room = self.room
         name = "none"
         try:
             route = self._match(exchange)
@@ -72,6 +76,7 @@ class Application:
                 self._meter.limited(name, "budget" if failed.code == "over-budget" else "requests")
             await exchange.fail(failed)
         finally:
+            exchange.ended()
             self._running -= 1
             if not self._running:
                 self._idle.set()

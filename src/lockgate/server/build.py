@@ -8,6 +8,7 @@ from lockgate.app.gateway_meter import GatewayMeter, tracer_of
 from lockgate.server.admin import admin_of
 from lockgate.server.admin_routes import admin_routes
 from lockgate.server.application import Application
+from lockgate.server.bodies import Room
 from lockgate.server.completions import Completions
 from lockgate.server.embedded import Embedded
 from lockgate.server.listing import Listing
@@ -66,6 +67,9 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         authenticator=gateway.authenticator,
         meter=meter,
         tracer=tracer,
+        room=Room(
+            settings.max_held_bytes, largest=max(settings.max_body_bytes, settings.max_task_bytes)
+        ),
         keyless=gateway.keyless,
     )
     return Built(application=application, tasks=tasks, close=close_tracer)

@@ -62,6 +62,7 @@ class Cycle:
         "chunks",
         "complete",
         "keep",
+        "received",
         "slow",
         "task",
     )
@@ -73,6 +74,8 @@ class Cycle:
         """Whether the client knows chunks; to one of HTTP/1.0 the end of an answer is a close."""
         self.task: asyncio.Task[None] | None = None
         self.body_ended = False
+        self.received = 0
+        """Bytes of the body so far."""
         self.complete = False
         self.slow = False
         self.awaited = False
@@ -91,6 +94,7 @@ class Cycle:
         """Keep a part of the body; return how many bytes are held."""
         self._body.append(data)
         self._size += len(data)
+        self.received += len(data)
         self._wake()
         return self._size
 

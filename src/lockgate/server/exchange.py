@@ -1,14 +1,15 @@
 """One request as a handler sees it, and how it is answered."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from lockgate.app.gateway_stages import Caller
 from lockgate.domain.call import DataClass
-from lockgate.errors import Denied, InvalidInput
+from lockgate.errors import Denied, InvalidInput, Overloaded
+from lockgate.server.bodies import FREE, Room
 from lockgate.server.cycle import Receive, Scope, Send
 from lockgate.server.failures import Failure, HttpFailure
 from lockgate.server.route import Route
@@ -36,6 +37,7 @@ _WANTED = frozenset(
         b"x-lockgate-deadline-ms",
     }
 )
+_RETRY_S = 1.0
 JSON = (b"content-type", b"application/json")
 
 
@@ -45,6 +47,7 @@ class Exchange:
     __slots__ = (
         "_receive",
         "_send",
+        "_taken",
         "cache",
         "caller",
         "code",
@@ -55,6 +58,7 @@ class Exchange:
         "params",
         "query",
         "release",
+        "room",
         "route",
         "scope",
         "started",
@@ -65,11 +69,13 @@ class Exchange:
 
     route: Route
     caller: Caller
+    room: Room
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, id: str) -> None:  # noqa: A002
         self.scope = scope
         self._receive = receive
         self._send = send
+        self._taken = 0
         self.started = time.perf_counter()
         self.id = id
         self.trace: Trace | None = None
@@ -122,6 +128,7 @@ class Exchange:
 
         Raises:
             HttpFailure: it is longer than `limit` bytes, compressed, or did not come in time.
+            Overloaded: there is no room for it beside all other bodies.
 
         """
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -135,6 +142,8 @@ class Exchange:
         if message["type"] == "http.request" and not message["more_body"]:
             if len(data) > limit:
                 raise _too_long(limit)
+            if len(data) > FREE:
+                self._take(len(data))
             return data
         parts = [data]
         size = len(data)
@@ -144,10 +153,29 @@ class Exchange:
             size += len(part)
             if size > limit:
                 raise _too_long(limit)
+            if size > FREE:
+                self._take(size)
             parts.append(part)
         if message["type"] != "http.request":
             raise HttpFailure(408, "slow-request", "the request came too slowly")
         return b"".join(parts)
+
+    def _take(self, size: int) -> None:
+        if not self.room.take(self.caller.team, size - self._taken):
+            raise Overloaded("too many large bodies are being read", retry_after_s=_RETRY_S)
+        self._taken = size
+
+    def keep_body(self) -> Callable[[], None]:
+        """Keep the body's place after the request; what is returned gives it back."""
+        taken, self._taken = self._taken, 0
+        room, team = self.room, self.caller.team
+        return (lambda: room.give(team, taken)) if taken else _nothing
+
+    def ended(self) -> None:
+        """Give back what the body took."""
+        if self._taken:
+            self.room.give(self.caller.team, self._taken)
+            self._taken = 0
 
     async def respond(
         self, body: bytes, *, status: int = 200, kind: tuple[bytes, bytes] = JSON
@@ -197,6 +225,9 @@ class Exchange:
     def _overhead(self) -> bytes:
         spent = time.perf_counter() - self.started - self.waited
         return b"%.3f" % (spent * 1e3)
+
+
+def _nothing() -> None: ...
 
 
 def _too_long(limit: int) -> HttpFailure:

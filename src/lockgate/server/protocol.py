@@ -115,6 +115,8 @@ class HttpProtocol(asyncio.Protocol):
         self._size = 0
         self._in_head = False
         self._expects = False
+        self._framing = 0
+        self._body_at = 0
 
     # What the event loop calls.
 
@@ -144,6 +146,8 @@ class HttpProtocol(asyncio.Protocol):
                 self._size += len(data)
                 if self._size > self._limits.head_bytes:
                     self._refuse(431, "the request's head is too long")
+            elif self.cycle is not None and not self.cycle.body_ended:
+                self._weigh_framing(self.cycle, len(data))
 
     def eof_received(self) -> None:
         return None
@@ -318,6 +322,20 @@ class HttpProtocol(asyncio.Protocol):
         """Close once what was written is read: a client that does not read it gets some time."""
         self.transport.close()
         self.deadline = self.loop.time() + self._limits.write_s
+
+    def _weigh_framing(self, cycle: Cycle, size: int) -> None:
+        """Bound what comes of a body that is none of it.
+
+        The parser gathers a trailer until its end, copying all of it each time: some megabytes a
+        second of it, and nobody else was answered.
+        """
+        if cycle.received > self._body_at:
+            self._body_at = cycle.received
+            self._framing = 0
+            return
+        self._framing += size
+        if self._framing > self._limits.head_bytes:
+            self._refuse(400, "the request's trailer is too long")
 
     def _problem(self, version: str) -> str:
         """Say what is wrong with a head that the parser lets through; empty if nothing."""

@@ -200,6 +200,8 @@ class Tasks:
         key = exchange.headers.get(b"idempotency-key")
         if key is not None and not 0 < len(key) <= _KEY_CHARACTERS:
             raise InvalidInput(f"the idempotency key is not 1 to {_KEY_CHARACTERS} characters")
+        # Before the look-up: between it and `_keep` another request must not start the same call.
+        given = await _input(exchange, task, body)
         digest = hashlib.sha256(f"{engine}\0{data_class}\0".encode() + body).digest()
         job_id = new_id() if key is None else _call_id(owner, task.spec.name, key)
         known = self.jobs.get(job_id)
@@ -214,7 +216,7 @@ class Tasks:
             id=exchange.id,
             principal=exchange.caller.principal,
             task=task.spec.name,
-            input=await _input(exchange, task, body),
+            input=given,
             engine=engine,
             data_class=data_class,
             without_models=off,
@@ -226,6 +228,8 @@ class Tasks:
         job = Job(job_id, task.spec.name, owner, digest, working, until)
         if key is not None or b"respond-async" in exchange.headers.get(b"prefer", b"").lower():
             self._keep(job)
+            give_back = exchange.keep_body()
+            working.add_done_callback(lambda _: give_back())
         return job
 
     def _settle(self, taken: Taken, working: "asyncio.Future[Answer]") -> None:

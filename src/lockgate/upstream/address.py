@@ -128,7 +128,7 @@ def _judge(name: str, address: Address, named: Sequence[Network], *, written: bo
         return
     raise Denied(
         f"the upstream `{name}` is at `{address}`, which is not a public address",
-        hint=f"if it should be, add its network to `server.upstreams.{name}.networks`",
+        hint=f"if it should be, add its network to `backends.{name}.networks`",
     )
 
 

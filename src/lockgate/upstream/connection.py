@@ -56,6 +56,8 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._size = 0
         self._raw = 0
+        self._idle = 0
+        self._sized = 0
         self._head = 0
         self._informational = 0
         self._headed = False
@@ -161,6 +163,8 @@ class Connection(asyncio.Protocol):
             self.fail(self._invalid("its chunks are mostly framing"))
         elif self._paused:
             self.deadline = self._last  # the reader is slow, not the upstream
+        elif self._headed and self._framing_is_too_long(len(data)):
+            self.fail(self._invalid(f"its trailer is longer than {self._limits.head_bytes} bytes"))
         elif self._headed:
             self.deadline = min(self._loop.time() + self._limits.idle_s, self._last)
             self.stage = "next part"
@@ -261,6 +265,19 @@ class Connection(asyncio.Protocol):
             return "both a length and chunks"
         self._until_close = not length and not chunked and self.status not in _NO_BODY
         return ""
+
+    def _framing_is_too_long(self, size: int) -> bool:
+        """Say whether more than a head's worth came since the last byte of the body.
+
+        The parser gathers a trailer until its end, copying all of it each time: with 100 MB of it
+        this process would do little else.
+        """
+        if self._size > self._sized:
+            self._sized = self._size
+            self._idle = 0
+            return False
+        self._idle += size
+        return self._idle > self._limits.head_bytes
 
     def _invalid(self, reason: str) -> UpstreamFailed:
         return UpstreamFailed(f"the answer of the upstream `{self._name}` is not valid: {reason}")

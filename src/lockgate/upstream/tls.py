@@ -110,6 +110,9 @@ class TlsClient:
         if isinstance(error, TimeoutError):
             return UpstreamTimeout(f"the upstream `{name}` was slower than its limits allow")
         reason = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+            # Those quote what the upstream sent, which may quote our key: it goes to a log.
+            reason = "its answer is not valid HTTP"
         return UpstreamFailed(
             f"the upstream `{name}` failed: {reason[:200]}",
             hint="check that it runs and that its `url` is right",
