@@ -105,6 +105,8 @@ class Evidence:
     """Of the value, with both ends together at the confidence that it is called with."""
     p_value: float | None = None
     """Of an exact test of "no worse than the reference", where there is one: it must agree."""
+    pass_p_value: Callable[[], float] | None = None
+    """Of an exact test of "worse by the margin or more": a pass must agree with it, too."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """What a report shows beside the value: both rates, gains, losses."""
 
@@ -163,7 +165,7 @@ def judge(gate: Gate, evidence: Evidence) -> GateResult:
         return too_few(gate, evidence.samples, needed=gate.min_samples, numbers=evidence.numbers)
     interval = evidence.interval(2 * gate.confidence - 1)
     worst, _ = _gains(gate, interval, evidence.reference)
-    if worst >= -gate.margin:
+    if worst >= -gate.margin and _is_sure(gate, evidence):
         outcome, more = Outcome.PASS, None
     elif _is_worse(gate, evidence, interval):
         outcome, more = Outcome.FAIL, None
@@ -219,6 +221,10 @@ def _gains(gate: Gate, interval: Interval, reference: float) -> tuple[float, flo
     """Return the least and the greatest gain over the reference; losses are negative."""
     ends = [gate.sign * (end - reference) for end in (interval.lower, interval.upper)]
     return min(ends), max(ends)
+
+
+def _is_sure(gate: Gate, evidence: Evidence) -> bool:
+    return evidence.pass_p_value is None or evidence.pass_p_value() <= 1 - gate.confidence
 
 
 def _is_worse(gate: Gate, evidence: Evidence, interval: Interval) -> bool:

@@ -16,6 +16,7 @@ from lockgate.statistics.gate import Evidence, Gate, GateResult, judge, too_few,
 from lockgate.statistics.intervals import Interval, clopper_pearson, paired_rates
 from lockgate.statistics.paired import Alternative, discordance, mcnemar
 from lockgate.statistics.samples import Array, Numbers, checked_counts, numbers, pairs
+from lockgate.statistics.unconditional import MOST_CASES, exact_p_value
 
 
 def require_rate(gate: Gate, passed: int, cases: int, *, limit: float) -> GateResult:
@@ -43,7 +44,8 @@ def require_rate(gate: Gate, passed: int, cases: int, *, limit: float) -> GateRe
 def compare_rates(gate: Gate, candidate: Numbers, baseline: Numbers) -> GateResult:
     """Judge passes (1) and failures (0) of two runs on the same cases.
 
-    Fails by McNemar's exact test, passes by Tango's score interval.
+    Fails by McNemar's exact test, passes by Tango's score and, up to 10,000 cases, by the exact
+    test that it orders.
 
     Raises:
         InvalidInput: the lengths differ, or a value is neither 0 nor 1.
@@ -53,6 +55,11 @@ def compare_rates(gate: Gate, candidate: Numbers, baseline: Numbers) -> GateResu
         return too_few(gate, 0, needed=gate.min_samples)
     seen = discordance(candidate, baseline)
     worse = Alternative.LESS if gate.sign > 0 else Alternative.GREATER
+    good, bad = (seen.gains, seen.losses) if gate.sign > 0 else (seen.losses, seen.gains)
+
+    def not_worse() -> float:
+        return exact_p_value(good, bad, cases=seen.cases, margin=gate.margin)
+
     return judge(
         gate,
         Evidence(
@@ -63,6 +70,7 @@ def compare_rates(gate: Gate, candidate: Numbers, baseline: Numbers) -> GateResu
                 gains=seen.gains, losses=seen.losses, trials=seen.cases, confidence=confidence
             ),
             p_value=mcnemar(seen.gains, seen.losses, alternative=worse),
+            pass_p_value=not_worse if seen.cases <= MOST_CASES and gate.margin < 1 else None,
             numbers={
                 "candidate": float(np.mean(candidate)),
                 "baseline": float(np.mean(baseline)),
