@@ -13,6 +13,8 @@ from gateway.targets import MODEL_PORT, Target
 _INSTALL_S = 600
 _UPSTREAM = f"http://127.0.0.1:{MODEL_PORT}"
 _KEY = "sk-bench-0123456789abcdef"
+_APART = {"PYTHONPATH": "", "PYTHONNOUSERSITE": "1"}
+"""A peer sees its own folder only."""
 _TENSORZERO = Path(__file__).with_name("tensorzero_gateway.py")
 
 
@@ -88,7 +90,7 @@ def _sglang(folder: Path, _: Path, port: int) -> Target:
     command += ["--host", "127.0.0.1", "--port", str(port), "--worker-urls", _UPSTREAM]
     command += ["--policy", "round_robin", "--log-level", "error"]
     command += ["--prometheus-port", str(port + 50)]
-    return Target("sglang-router", command, port, ready="/health")
+    return Target("sglang-router", command, port, environment=_APART, ready="/health")
 
 
 def _tensorzero(folder: Path, place: Path, _: int) -> Target:
@@ -105,6 +107,7 @@ def _tensorzero(folder: Path, place: Path, _: int) -> Target:
         "TensorZero",
         command,
         0,
+        environment=_APART,
         announces=r"listens: http://127\.0\.0\.1:(\d+)/",
         path="/openai/v1/chat/completions",
         model="tensorzero::model_name::bench",
@@ -142,6 +145,7 @@ def _litellm(folder: Path, place: Path, port: int) -> Target:
         command,
         port,
         environment={
+            **_APART,
             # It refuses to start without a key, and fetches a list of prices unless told not to.
             "LITELLM_MASTER_KEY": _KEY,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",

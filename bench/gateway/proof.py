@@ -21,6 +21,8 @@ class Proof:
 
     answered: int = 0
     """Answers that the load generator and the calls before it have had."""
+    prompts: int = 0
+    """Of them, those to the prompt with two findings."""
     requests: int = 0
     """By the gateway's own metrics: with those that were given up as a load ended."""
     good: int = 0
@@ -86,6 +88,8 @@ class Proof:
             found.append("requests without an entry in the audit log")
         if self.hit or self.missed < self.good:
             found.append("answers out of the cache")
+        if self.redacted < 2 * self.prompts:
+            found.append("personal data that was not redacted")
         if self.limited:
             found.append("requests that a limit refused")
         if self.settled is None or set(self.settled.values()) != {self.nanos}:

@@ -131,11 +131,13 @@ def _one_target(run: Run, folder: Path, target: Target, number: int, *, quick: b
 def _load(run: Run, folder: Path, started: Started, number: int, *, quick: bool) -> None:
     target, pid = started.target, started.pid
     written = bodies(folder, target.model)
+    prompts = 0
     counted = int(measured(target, pid, written["short"], 16, seconds=WARM_UP_S)["answered"]) + 1
     for body in ("short", "prompt"):
         for connections in (1, 16) if quick else (1, 16, 64):
             found = measured(target, pid, written[body], connections, seconds=run.seconds)
             counted += int(found["answered"])
+            prompts += int(found["answered"]) if body == "prompt" else 0
             row = Rate(
                 target=target.name, body=body, connections=connections, round=number, **found
             )
@@ -148,6 +150,7 @@ def _load(run: Run, folder: Path, started: Started, number: int, *, quick: bool)
             )
     if target.name == ALL_ON and run.proof:
         run.proof.answered += counted
+        run.proof.prompts += prompts
         run.proof.read_metrics(target)
 
 

@@ -48,14 +48,15 @@ class Target:
 def bodies(folder: Path, model: str) -> dict[str, Path]:
     """Write the request bodies: a short question, a prompt of 4 KB, and the first as a stream.
 
-    Each has a MARK, in whose place every request gets another number.
+    The prompt has two findings of personal data. Each body has a MARK, in whose place every
+    request gets another number.
     """
     log = "".join(
         f'2026-11-20T10:15:{n % 60:02d}Z api-7c9d app[1]: level=info msg="handled request" '
         f"method=GET path=/v1/orders/{1000 + 7 * n} status=200 dur_ms={3 + n % 40}\n"
         for n in range(32)
     )
-    texts = {"short": ASKED, "prompt": f"{log[:4000]}ask jane.doe@example.com at 10.1.2.3"}
+    texts = {"short": ASKED, "prompt": f"{log[:4000]}ask jane.doe@northwind.com at 81.2.69.142"}
     found = {}
     for name in ("short", "prompt", "stream"):
         text = texts.get(name, ASKED)
