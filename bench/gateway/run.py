@@ -39,6 +39,7 @@ from gateway.targets import (
 
 _SECONDS = 2
 _STREAM_SECONDS = {1: 5.0, 64: 2.5, 200: 2.5}
+_DISTURBED_SECONDS = 3.5
 _PAGE = ROOT / "docs" / "concepts" / "gateway-speed.md"
 
 
@@ -83,7 +84,7 @@ def _measure(run: Run, folder: Path, names: list[str], *, quick: bool) -> None:
         run.proof.read_books(everything)
     if not names or "streams" in names:
         with _model(folder, PACED_PORT, 10):
-            _all_streams(run, folder, quick=quick)
+            _all_streams(run, folder)
 
 
 @contextmanager
@@ -154,7 +155,7 @@ def _load(run: Run, folder: Path, started: Started, number: int, *, quick: bool)
         run.proof.read_metrics(target)
 
 
-def _all_streams(run: Run, folder: Path, *, quick: bool) -> None:
+def _all_streams(run: Run, folder: Path) -> None:
     targets = [
         Target("direct", ["sleep", "1000000"], PACED_PORT),
         nginx(folder, 9450, PACED_PORT),
@@ -166,8 +167,9 @@ def _all_streams(run: Run, folder: Path, *, quick: bool) -> None:
         for target in targets:
             with serving(target, folder) as started:
                 _streams_of(run, started, body, number)
-                if number <= (1 if quick else 2) and target.state:
-                    run.streams.disturbed.append(disturbed(target, body=body, seconds=4.0))
+                if target.state:
+                    found = disturbed(target, body=body, seconds=_DISTURBED_SECONDS)
+                    run.streams.disturbed.append(found)
 
 
 def _streams_of(run: Run, started: Started, body: Path, number: int) -> None:
