@@ -8,7 +8,7 @@ BIN := .venv/bin
 REPO ?= .
 RANGE ?=
 
-.PHONY: help run test check lint format types arch docs docs-fix house suites bench bench-gateway lock setup setup-run clean
+.PHONY: help run test check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload lock setup setup-run clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -69,10 +69,13 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/books_speed.py
 	$(BIN)/python bench/money_simulation.py
 
-bench-gateway: ## Time the gateway beside its peers (needs two cores, gcc, wrk and nginx)
+bench-gateway: ## Time the gateway beside its peers (ARGS=--quick; needs two cores, gcc, wrk, nginx, npm)
 	@tools/setup.sh bench
-	@PYTHONPATH=bench $(BIN)/python bench/gateway/run.py
-	@PYTHONPATH=bench $(BIN)/python bench/gateway_overload.py
+	@PYTHONPATH=bench $(BIN)/python bench/gateway/run.py $(ARGS)
+
+bench-overload: ## Three times the gateway's capacity, failing upstreams, a database that is away
+	@tools/setup.sh bench
+	@PYTHONPATH=bench $(BIN)/python bench/gateway_overload.py $(ARGS)
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

@@ -3,7 +3,8 @@
  *   model PORT PACE_MS
  *
  * A body with "stream":true gets CHUNKS server-sent events, one each PACE_MS (0: all at once);
- * any other body gets one fixed JSON answer. It trusts its clients: it is for measuring only. */
+ * any other body gets one fixed JSON answer. `/v1/traces` takes spans, and `GET /count` says how
+ * many of each there were. It trusts its clients: it is for measuring only. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +32,7 @@ static const char stream_head[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 static double pace_ms;
 static int streams;
+static long answered, traced;
 
 static double now_ms(void) {
     struct timespec t;
@@ -73,6 +75,20 @@ static void prepare(void) {
     snprintf(events[CHUNKS], EVENT, "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
 }
 
+/* Answers what is no question to the model; 0 if it is one. */
+static int aside(int fd, const char *input) {
+    char body[128], reply[256];
+    int counts = !memcmp(input, "GET ", 4);
+    if (!counts && memcmp(input, "POST /v1/traces ", 16)) { answered++; return 0; }
+    if (counts) snprintf(body, sizeof body, "{\"answered\": %ld, \"traced\": %ld}", answered, traced);
+    else { traced++; strcpy(body, "{}"); }
+    int size = snprintf(reply, sizeof reply,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+        strlen(body), body);
+    put(fd, reply, (size_t)size);
+    return 1;
+}
+
 /* Bytes of the first whole request, its body in *body; 0 if it is not whole. */
 static size_t whole(struct client *c, char **body, size_t *size) {
     char *end = memmem(c->input, c->held, "\r\n\r\n", 4);
@@ -91,8 +107,9 @@ static void serve(int fd) {
     char *body;
     size_t size, used;
     while (c->next > CHUNKS && (used = whole(c, &body, &size)) > 0) {
-        int streamed = memmem(body, size, "\"stream\":true", 13) != NULL;
+        int streamed = memmem(body, size, "\"stream\":true", 13) != NULL, done = aside(fd, c->input);
         memmove(c->input, c->input + used, c->held -= used);
+        if (done) continue;
         if (!streamed) { put(fd, answer, strlen(answer)); continue; }
         put(fd, stream_head, sizeof stream_head - 1);
         if (pace_ms <= 0) {

@@ -1,243 +1,188 @@
-"""Requests a second through the gateway beside its peers, in one run on the same two cores.
+"""The gateway beside nginx and its peers, in one run on the same two cores.
+
+usage: PYTHONPATH=bench python bench/gateway/run.py [--quick] [--docs] [NAME ...]
 
 The server has one worker, pinned to one core; the model server and the load generator have the
-other. Three rounds; each round measures every target, and ratios are taken within a round.
-usage: python bench/gateway/run.py [--quick] [NAME ...], where `streams` names the streams
+other. Each round measures every target, and ratios are taken within a round. NAME is a target, or
+`streams`; without one, all. Figures are in build/bench-gateway.{json,md}; `--docs` puts them into
+the docs. Exit status 1: the gateway did not do what it was measured at.
 """
 
 import json
-import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
+from gateway.goals import ALL_ON, Start, speed_goals, stream_goals
+from gateway.peers import PEERS, NotInstalled, installed
+from gateway.proof import Proof, lockgate
+from gateway.rates import WARM_UP_S, Rate, measured
+from gateway.report import Run, markdown, put_into
+from gateway.servers import NotStarted, Started, call, running, serving, stay_off_the_gateway_core
+from gateway.streaming import Streamed, disturbed, streamed
 from gateway.targets import (
     HERE,
+    LOAD_CORE,
     MODEL_PORT,
     PACED_PORT,
-    PEERS,
+    ROOT,
     Target,
     all_on,
     bare,
     bodies,
     nginx,
-    peers,
-    streaming,
 )
 
-CONNECTIONS = (1, 16, 64)
-ROUNDS = 3
-SECONDS = 4
-WANTED = ("sglang-router==0.3.2", "litellm[proxy]==1.106.2")
-_TICKS = os.sysconf("SC_CLK_TCK")
+_SECONDS = 2
+_STREAM_SECONDS = {1: 5.0, 64: 2.5, 200: 2.5}
+_DISTURBED_SECONDS = 3.5
+_PAGE = ROOT / "docs" / "concepts" / "gateway-speed.md"
 
 
 def main() -> None:
-    quick = "--quick" in sys.argv
+    options = {name for name in sys.argv[1:] if name.startswith("--")}
     names = [name for name in sys.argv[1:] if not name.startswith("--")]
-    for program in ("wrk", "gcc", "taskset"):
-        if shutil.which(program) is None:
-            sys.exit(f"{program} is missing: apt-get install {program} nginx-light")
-    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
-        folder = Path(temporary)
-        _build(folder)
-        stack.enter_context(_running([str(folder / "model"), str(MODEL_PORT), "0"], core=1))
-        found = _targets(folder, quick=quick)
-        found = [target for target in found if not names or target.name in names]
-        written = bodies(folder)
-        results: dict[tuple[str, str, int], list[dict[str, float]]] = {}
-        for number in range(1 if quick else ROUNDS):
-            for target in found:
-                _measure(target, written, results, number, quick=quick)
-        if found:
-            _report(results, [target.name for target in found])
-        if not names or "streams" in names:
-            command = [str(folder / "model"), str(PACED_PORT), "10"]
-            stack.enter_context(_running(command, core=1))
-            _streams(folder, written["short_stream"])
+    if options - {"--quick", "--docs"}:
+        sys.exit(__doc__)
+    for program in ("wrk", "gcc", "taskset", "nginx"):
+        if shutil.which(program, path="/usr/sbin:/usr/local/bin:/usr/bin:/bin") is None:
+            sys.exit(f"`{program}` is missing: apt-get install wrk gcc util-linux nginx-light")
+    quick = "--quick" in options
+    run = Run(rounds=1 if quick else 3, seconds=_SECONDS)
+    with tempfile.TemporaryDirectory() as temporary:
+        _measure(run, Path(temporary), names, quick=quick)
+    run.goals = [*speed_goals(run.rates, run.starts), *stream_goals(run.streams)]
+    text = markdown(run)
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    (build / "bench-gateway.json").write_text(json.dumps(run.as_json(), indent=1) + "\n")
+    (build / "bench-gateway.md").write_text(text)
+    if "--docs" in options:
+        put_into(_PAGE, text)
+    print(f"\n{text}")
+    sys.exit(bool(run.proof and run.proof.faults))
 
 
-def _targets(folder: Path, *, quick: bool) -> list[Target]:
-    if not quick:
-        _install_peers()
-    plain = nginx(folder, 9410)
-    ours = [bare(folder, 9420), all_on(folder, 9421)]
-    return [*([plain] if plain else []), *ours, *([] if quick else peers(9430))]
-
-
-def _install_peers() -> None:
-    python = PEERS / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-    for package in WANTED:
-        done = subprocess.run(
-            [python, "-m", "pip", "install", "-q", "--only-binary", ":all:", package], check=False
-        )
-        if done.returncode:
-            print(f"{package} does not install here: left out", file=sys.stderr)
-
-
-def _build(folder: Path) -> None:
+def _measure(run: Run, folder: Path, names: list[str], *, quick: bool) -> None:
     for name in ("model", "streams"):
         source = str(HERE / f"{name}.c")
         subprocess.run(["gcc", "-O2", "-o", str(folder / name), source], check=True)
-
-
-def _streams(folder: Path, body: Path) -> None:
-    """Time streams of 51 events, one each 10 ms: what is added to the first, and its cost."""
-    print("\n| target | streams | first event p50 us | p99 us | events | CPU us/event | failed |")
-    print("|---|---|---|---|---|---|---|")
-    for target in streaming(folder, 9450):
-        with _running(target.command, core=0, **target.environment) as pid:
-            if not _wait(target, body):
-                continue
-            for streams in (1, 64, 200):
-                before = _cpu_s(pid)
-                command = [str(folder / "streams"), str(target.port), str(streams), str(SECONDS)]
-                done = subprocess.run(
-                    ["taskset", "-c", "1", *command, str(body), target.key or "none"],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                found = json.loads(done.stdout)
-                events = max(1.0, found["per_s"] * SECONDS * found["events"])
-                print(
-                    f"| {target.name} | {streams} | {found['first_p50_us']:.0f} | "
-                    f"{found['first_p99_us']:.0f} | {found['events']:.1f} | "
-                    f"{(_cpu_s(pid) - before) / events * 1e6:.0f} | {found['failed']} |",
-                    flush=True,
-                )
+    targets = _targets(run, folder, names)
+    stay_off_the_gateway_core()
+    with _model(folder, MODEL_PORT, 0):
+        for number in range(1, run.rounds + 1):
+            for target in targets:
+                _one_target(run, folder, target, number, quick=quick)
+        if run.proof:
+            run.proof.traced = json.loads(call(MODEL_PORT, "GET", "/count", None, {})[1])["traced"]
+    everything = next((target for target in targets if target.name == ALL_ON), None)
+    if run.proof and everything:
+        run.proof.read_books(everything)
+    if not names or "streams" in names:
+        with _model(folder, PACED_PORT, 10):
+            _all_streams(run, folder)
 
 
 @contextmanager
-def _running(command: list[str], *, core: int, **environment: str) -> Iterator[int]:
-    process = subprocess.Popen(
-        ["taskset", "-c", str(core), *command],
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def _model(folder: Path, port: int, pace_ms: int) -> Iterator[None]:
+    command = [str(folder / "model"), str(port), str(pace_ms)]
+    with running(command, folder / f"model{port}.log", core=LOAD_CORE):
+        yield
+
+
+def _targets(run: Run, folder: Path, names: list[str]) -> list[Target]:
+    """Return what is to be measured; what cannot be had is noted with its reason."""
+    found = [
+        Target("model server, directly", ["sleep", "1000000"], MODEL_PORT),
+        nginx(folder, 9410),
+        bare(folder, 9420),
+        all_on(folder, 9421),
+    ]
+    for number, peer in enumerate(PEERS):
+        if names and peer.name not in names:
+            continue
+        try:
+            found.append(peer.serve(installed(peer), folder, 9430 + number))
+        except NotInstalled as error:
+            run.left_out[f"{peer.name} {peer.version}"] = f"it does not install here ({error})"
+    return [target for target in found if not names or target.name in names]
+
+
+def _one_target(run: Run, folder: Path, target: Target, number: int, *, quick: bool) -> None:
+    if target.name in run.left_out:
+        return
+    if target.name == ALL_ON and run.proof is None:
+        run.proof = Proof()
+        for account in ("team:default", "key:bench"):
+            lockgate(target, "budget", "set", account, "1000000").check_returncode()
     try:
-        yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with serving(target, folder) as started:
+            start = Start(started.ready_s, started.ready_cpu_s, started.idle_mib)
+            run.starts.setdefault(target.name, []).append(start)
+            _load(run, folder, started, number, quick=quick)
+    except NotStarted as error:
+        run.left_out[target.name] = str(error)
+        print(f"round {number}  {target.name} is left out: {error}", flush=True)
 
 
-def _measure(
-    target: Target,
-    written: dict[str, Path],
-    results: dict[tuple[str, str, int], list[dict[str, float]]],
-    number: int,
-    *,
-    quick: bool,
-) -> None:
-    with _running(target.command, core=0, **target.environment) as pid:
-        if not _wait(target, written["short"]):
-            print(f"round {number + 1}  {target.name} does not answer: left out", flush=True)
-            return
-        for body in ("short", "prompt"):
-            for connections in CONNECTIONS:
-                if quick and connections != 16:
-                    continue
-                before = _cpu_s(pid)
-                found = _load(target, written[body], connections)
-                used = _cpu_s(pid) - before
-                found["cpu_us"] = used / (found["per_s"] * SECONDS) * 1e6
-                found["rss_mib"] = _rss_mib(pid)
-                results.setdefault((target.name, body, connections), []).append(found)
-                print(
-                    f"round {number + 1}  {target.name:14} {body:7} c={connections:<3} "
-                    f"{found['per_s']:9.0f}/s  p50 {found['p50_us']:6.0f} us  "
-                    f"p99 {found['p99_us']:7.0f} us  CPU {found['cpu_us']:7.1f} us  "
-                    f"{found['rss_mib']:4.0f} MiB  failed {found['failed']:.0f}",
-                    flush=True,
-                )
+def _load(run: Run, folder: Path, started: Started, number: int, *, quick: bool) -> None:
+    target, pid = started.target, started.pid
+    written = bodies(folder, target.model)
+    prompts = 0
+    counted = int(measured(target, pid, written["short"], 16, seconds=WARM_UP_S)["answered"]) + 1
+    for body in ("short", "prompt"):
+        for connections in (1, 16) if quick else (1, 16, 64):
+            found = measured(target, pid, written[body], connections, seconds=run.seconds)
+            counted += int(found["answered"])
+            prompts += int(found["answered"]) if body == "prompt" else 0
+            row = Rate(
+                target=target.name, body=body, connections=connections, round=number, **found
+            )
+            run.rates.rows.append(row)
+            print(
+                f"round {number}  {row.target:22} {body:6} c={connections:<3} {row.per_s:8.0f}/s  "
+                f"p50 {row.p50_us:6.0f} us  p99 {row.p99_us:7.0f} us  CPU {row.cpu_us:7.1f} us  "
+                f"{row.rss_mib:4.0f} MiB  failed {row.failed:.0f}  others {row.others:4.0%}",
+                flush=True,
+            )
+    if target.name == ALL_ON and run.proof:
+        run.proof.answered += counted
+        run.proof.prompts += prompts
+        run.proof.read_metrics(target)
 
 
-def _load(target: Target, body: Path, connections: int) -> dict[str, float]:
-    done = subprocess.run(
-        [
-            *("taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}"),
-            *("-s", str(HERE / "post.lua"), f"http://127.0.0.1:{target.port}{target.path}"),
-        ],
-        env={**os.environ, "BODY": str(body), **({"KEY": target.key} if target.key else {})},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
-    found: dict[str, float] = json.loads(line.removeprefix("RESULT "))
-    return found
+def _all_streams(run: Run, folder: Path) -> None:
+    targets = [
+        Target("direct", ["sleep", "1000000"], PACED_PORT),
+        nginx(folder, 9450, PACED_PORT),
+        bare(folder, 9451, PACED_PORT),
+        all_on(folder, 9452, PACED_PORT),
+    ]
+    body = bodies(folder, "bench")["stream"]
+    for number in range(1, run.rounds + 1):
+        for target in targets:
+            with serving(target, folder) as started:
+                _streams_of(run, started, body, number)
+                if target.state:
+                    found = disturbed(target, body=body, seconds=_DISTURBED_SECONDS)
+                    run.streams.disturbed.append(found)
 
 
-def _wait(target: Target, body: Path) -> bool:
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {target.key or 'x'}"}
-    url = f"http://127.0.0.1:{target.port}{target.path}"
-    for _ in range(1200):
-        try:
-            with urlopen(Request(url, body.read_bytes(), headers), timeout=10):
-                return True
-        except (URLError, OSError):
-            time.sleep(0.1)
-    return False
-
-
-def _tree(pid: int) -> list[int]:
-    """Return the process, its threads' process and its children."""
-    found = [pid]
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in path.read_text().split():
-            found += _tree(int(child))
-    return found
-
-
-def _cpu_s(pid: int) -> float:
-    total = 0
-    for one in _tree(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
-
-
-def _rss_mib(pid: int) -> float:
-    total = 0
-    for one in _tree(pid):
-        for line in Path(f"/proc/{one}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                total += int(line.split()[1])
-    return total / 1024
-
-
-def _report(results: dict[tuple[str, str, int], list[dict[str, float]]], names: list[str]) -> None:
-    """Print medians, and ratios to the first target, taken within each round."""
-    print(f"\n| target | body | connections | req/s | p50 us | CPU us/req | x {names[0]} | MiB |")
-    print("|---|---|---|---|---|---|---|---|")
-    for (name, body, connections), rounds in results.items():
-        base = results.get((names[0], body, connections), rounds)
-        ratio = statistics.median(
-            a["per_s"] / b["per_s"] for a, b in zip(rounds, base, strict=True)
-        )
-
-        def median(what: str, of: list[dict[str, float]] = rounds) -> float:
-            return statistics.median(one[what] for one in of)
-
+def _streams_of(run: Run, started: Started, body: Path, number: int) -> None:
+    for streams, seconds in _STREAM_SECONDS.items():
+        found = streamed(started.target, started.pid, streams=streams, body=body, seconds=seconds)
+        row = Streamed(target=started.target.name, streams=streams, round=number, **found)
+        run.streams.rows.append(row)
         print(
-            f"| {name} | {body} | {connections} | {median('per_s'):.0f} | {median('p50_us'):.0f} | "
-            f"{median('cpu_us'):.0f} | {ratio:.3f} | {median('rss_mib'):.0f} |"
+            f"round {number}  {row.target:22} {streams:3} streams  first event "
+            f"p50 {row.first_p50_us:5.0f} us  p99 {row.first_p99_us:6.0f} us  "
+            f"CPU {row.cpu_us:5.1f} us  {row.events:.1f} events  "
+            f"failed {row.failed:.0f}  others {row.others:4.0%}",
+            flush=True,
         )
 
 
