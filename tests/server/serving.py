@@ -19,6 +19,7 @@ from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
+from lockgate.app.task_billing import Payer
 from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config
@@ -46,14 +47,16 @@ class FakeEngine:
 
     notes: list[tuple[str, str, str, JsonObject]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list[Call])
+    payers: list[Payer] = field(default_factory=list[Payer])
     cancelled: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
     full: bool = False
     records: bool = True
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call, payer: Payer) -> Answer:
         authorise(call.principal, call.task)
         self.calls.append(call)
+        self.payers.append(payer)
         if self.hold:
             try:
                 await asyncio.sleep(30)

@@ -30,7 +30,7 @@ class MockModel:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
                 body = json.loads(await reader.readexactly(length))
                 self.heads.append(head)
                 self.requests.append(body)

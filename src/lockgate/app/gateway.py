@@ -105,6 +105,11 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 more=[switch.follow(_failed), shared.serve],
             )
         )
+        has_prices = loaded.config.books.prices is not None
+        billing = kept.billing if has_prices or settings.record_calls else None
+        if billing is not None:
+            room.bill(billing)
+        stack.push_async_callback(room.stop)  # before the books close: it writes in them
         sharing: Sharing | None = None
         if limits is not None:
             sharing = Sharing(limits, shared, replica=new_id(), failed=_failed)
@@ -116,7 +121,6 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         admin = stack.enter_context(
             open_bridge(lambda: open_store(loaded, environment), failed=_failed)
         )
-        has_prices = loaded.config.books.prices is not None
         tasks = {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
         yield Gateway(
             settings=settings,
@@ -127,7 +131,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 limits=limits,
                 sharing=sharing,
                 switch=switch,
-                billing=kept.billing if has_prices or settings.record_calls else None,
+                billing=billing,
                 breakers=breakers(slow_s),
                 queues=_queues(loaded, models.values()),
                 urgencies=Urgencies(settings.urgency),

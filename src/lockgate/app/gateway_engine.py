@@ -7,15 +7,19 @@ loop that serves requests, either would hold up every open stream.
 import asyncio
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from lockgate.app.billing import Billing
 from lockgate.app.engine import Engine, open_engine
 from lockgate.app.gateway_backends import ControlledBackends
 from lockgate.app.gateway_controls import Switch
 from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.app.progress import Quiet
+from lockgate.app.task_billing import Payer, TaskBilling, TimedBackends, billed
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
+from lockgate.config.settings import OpenAIBackend
 from lockgate.domain.call import Answer, Call
 from lockgate.engine.answer import Answering
 
@@ -41,6 +45,7 @@ class EngineRoom:
         self._ready: Future[_Opened] = Future()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._opened: _Opened | None = None
+        self._billing: TaskBilling | None = None
 
     async def start(self) -> Engine:
         """Open the engine, and return it. Its database belongs to the other thread.
@@ -53,17 +58,30 @@ class EngineRoom:
         self._opened = await asyncio.wrap_future(self._ready)
         return self._opened.engine
 
-    async def answer(self, call: Call) -> Answer:
+    def bill(self, billing: Billing) -> None:
+        """Charge the calls from now on. Called on the loop that borrows the money."""
+
+        def is_local(backend: str) -> bool:
+            return not isinstance(self._loaded.config.backend(backend), OpenAIBackend)
+
+        loop = asyncio.get_running_loop()
+        self._billing = TaskBilling(billing, loop, is_local=is_local)
+
+    async def answer(self, call: Call, payer: Payer) -> Answer:
         """Answer one call of a task; cancelled, the call is cancelled too. As the engine's."""
         opened = self._opened
         assert opened is not None, "the room is open"
-        answering = opened.answering.answer(call, Quiet())
+        room = opened.answering
+        if self._billing is not None:
+            room = replace(room, inferring=billed(room.inferring, self._billing, payer))
+        answering = room.answer(call, Quiet())
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, opened.loop))
 
     async def stop(self) -> None:
-        """Close the engine."""
-        if self._opened is not None:
-            self._opened.loop.call_soon_threadsafe(self._opened.stop.set)
+        """Close the engine. Does nothing the second time."""
+        if self._opened is not None and self._thread.is_alive():
+            with suppress(RuntimeError):  # it may end by itself at this moment
+                self._opened.loop.call_soon_threadsafe(self._opened.stop.set)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, _STOP_S)
 
     def _run(self) -> None:
@@ -79,7 +97,8 @@ class EngineRoom:
         stop = asyncio.Event()
         async with open_engine(self._loaded, self._environment) as engine:
             inferring = engine.answering.inferring
-            controlled = ControlledBackends(inferring.backends, self._loaded.config)
+            timed = TimedBackends(inferring.backends)
+            controlled = ControlledBackends(timed, self._loaded.config)
             backends = SwitchedBackends(controlled, self._switch)
             answering = replace(engine.answering, inferring=replace(inferring, backends=backends))
             self._ready.set_result(_Opened(engine, answering, asyncio.get_running_loop(), stop))

@@ -70,6 +70,7 @@ class Answering:
             Denied: the principal may not call it, or its data may not reach a backend.
             InvalidInput: the input does not match the task's schema.
             NoAnswer: nothing acceptable was made and the task's policy refuses to fall back.
+            OverBudget: as NoAnswer, because a budget is used up.
 
         """
         async with self.ledger.record(call) as entry:
@@ -141,6 +142,8 @@ class Answering:
                     return draft, verdicts
                 reason = draft.degraded[0] if refused else _first_failure(verdicts)
             if plan.on_unavailable is OnUnavailable.REFUSE:
+                if entry.over_budget is not None:
+                    raise entry.over_budget  # asking again does not help, more money does
                 raise NoAnswer(f"`{call.task}` may not fall back to its rules: {reason}")
         draft = plan.task.rules(given, context)
         verdicts = self._judge(plan, given, draft)

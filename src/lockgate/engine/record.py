@@ -20,7 +20,7 @@ from lockgate.domain.redact import Redaction
 from lockgate.domain.release import Release
 from lockgate.domain.usage import Usage
 from lockgate.domain.verdict import Verdict
-from lockgate.errors import LockgateError
+from lockgate.errors import LockgateError, OverBudget
 from lockgate.ports import Clock, Payload, Stopwatch, Store
 
 CANCELLED = "cancelled"
@@ -44,6 +44,8 @@ class Entry:
     inferences: list[Json] = field(default_factory=list[Json])
     outcome: str = INTERNAL
     error: LockgateError | None = None
+    over_budget: OverBudget | None = None
+    """What refused an inference that would have cost too much."""
 
     def received(
         self,
@@ -81,6 +83,8 @@ class Entry:
         }
         if isinstance(outcome, LockgateError):
             note["error"] = {"code": outcome.code, "message": outcome.message}
+            if isinstance(outcome, OverBudget):
+                self.over_budget = outcome
         else:
             self.used += outcome.usage
             note["result"] = str(result_digest(outcome))

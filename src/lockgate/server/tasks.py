@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.task_billing import Payer
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
 from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
@@ -59,7 +60,7 @@ class Tasks:
     """Handles tasks. Accepted calls are held in memory, bounded in number and time."""
 
     tasks: Mapping[str, Task]
-    answer: Callable[[Call], Awaitable[Answer]]
+    answer: Callable[[Call, Payer], Awaitable[Answer]]
     engine_of: Callable[[str], EngineKind]
     controls: Controls
     default_class: DataClass
@@ -221,7 +222,9 @@ class Tasks:
             data_class=data_class,
             without_models=off,
         )
-        working = asyncio.ensure_future(self.answer(call))
+        caller = exchange.caller
+        payer = Payer(key=caller.key, team=caller.team, route=exchange.route.name)
+        working = asyncio.ensure_future(self.answer(call, payer))
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
         until = asyncio.get_running_loop().time() + KEPT_S

@@ -1,0 +1,314 @@
+"""Calls of tasks are charged, inference by inference, to who calls."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockgate.app.billing import BilledCall, Billing
+from lockgate.app.books import Books, open_books
+from lockgate.app.calls import new_id
+from lockgate.app.gateway_controls import Switch
+from lockgate.app.gateway_engine import EngineRoom
+from lockgate.app.task_billing import Payer, Stopwatch, TaskBilling, Timed, TimedBackends
+from lockgate.books.prices import read_prices
+from lockgate.cli.main import execute
+from lockgate.config.environment import Environment
+from lockgate.config.load import load
+from lockgate.domain.budget import Budget, Period, UsageEvent
+from lockgate.domain.call import Answer, Call, DataClass, EngineKind, Principal
+from lockgate.domain.digest import Digest
+from lockgate.domain.inference import Completion, Dispatch, Embed
+from lockgate.domain.money import TokenCounts
+from lockgate.errors import LockgateError, NoAnswer, OverBudget
+from lockgate.store.sqlite import open_sqlite
+from upstream.mock_model import MockModel, mock_model
+
+TASK = "log-triage"
+PAYER = Payer(key="ci", team="shop", route="call")
+PRICES = """
+[[price]]
+model = "smollm2"
+valid_from = 2020-01-01
+input = "1000"
+output = "1000"
+"""
+
+
+def refused(error: LockgateError) -> None:
+    raise AssertionError(error)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def reply(text: str) -> bytes:
+    usage = {"prompt_tokens": 30, "completion_tokens": 10}
+    choice = {"message": {"content": text}, "finish_reason": "stop"}
+    body = json.dumps({"choices": [choice], "usage": usage}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % len(body) + body
+
+
+GOOD = reply('{"category": "disk", "words": "no space left"}')
+BAD = reply('{"category": "weather", "words": ""}')
+
+
+@dataclass
+class House:
+    room: EngineRoom
+    books: Books
+    mock: MockModel
+
+    async def ask(self, payer: Payer = PAYER, **changes: Any) -> Answer:
+        call = Call(
+            id=new_id(),
+            principal=Principal(name="shop/ci", scopes=frozenset({"task:*"})),
+            task=TASK,
+            input={"text": "no space left on device"},
+        )
+        return await self.room.answer(replace(call, **changes), payer)
+
+
+Work = Callable[[House], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCKGATE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("LOCKGATE_DATA_DIR", str(tmp_path / "data"))
+    assert execute(["task", "new", TASK]) == 0
+    return tmp_path
+
+
+@asynccontextmanager
+async def house(
+    folder: Path, mock: MockModel, *, policy: str = "rules", prices: str = PRICES
+) -> AsyncGenerator[House]:
+    (folder / "lockgate.toml").write_text(
+        f'[backends.far]\nkind = "openai"\nurl = "http://127.0.0.1:{mock.port}/v1"\n'
+        f'data_classes = ["internal"]\n[tasks.{TASK}]\non_unavailable = "{policy}"\n'
+        f'models = {{text = {{backend = "far"}}}}\n'
+    )
+    loaded = load(None, start=folder)
+    environment = Environment.read(
+        {"LOCKGATE_STATE_DIR": str(folder / "state"), "LOCKGATE_DATA_DIR": str(folder / "data")}
+    )
+    room = EngineRoom(loaded, environment, Switch())
+    await room.start()
+    try:
+        with open_books(
+            lambda: open_sqlite(folder / "books.db"), folder / "spool", clock=now, failed=refused
+        ) as books:
+            await ready(books)
+            room.bill(Billing(books.budgets, read_prices(prices.encode()), clock=now))
+            try:
+                yield House(room, books, mock)
+            finally:
+                await room.stop()
+    finally:
+        await room.stop()
+
+
+async def ready(books: Books) -> None:
+    until = time.monotonic() + 10
+    while not books.is_ready:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.005)
+
+
+async def ledger(folder: Path) -> list[UsageEvent]:
+    async with open_sqlite(folder / "books.db") as store, store.begin() as unit:
+        found = await unit.usage.events(since=datetime(2020, 1, 1, tzinfo=UTC), limit=99)
+    return sorted(found, key=lambda event: event.at)
+
+
+def run(folder: Path, work: Work, *budgets: Budget, **given: Any) -> list[UsageEvent]:
+    async def main() -> list[UsageEvent]:
+        async with open_sqlite(folder / "books.db") as store, store.begin() as unit:
+            for budget in budgets:
+                await unit.budgets.put(budget)
+        with mock_model() as mock:
+            mock.answer = GOOD
+            async with house(folder, mock, **given) as made:
+                await work(made)
+        return await ledger(folder)
+
+    return asyncio.run(main())
+
+
+def test_an_inference_of_a_task_is_one_event_with_its_task_and_release(workplace: Path) -> None:
+    answers: list[Answer] = []
+
+    async def work(made: House) -> None:
+        answers.append(await made.ask())
+        answers.append(await made.ask())
+        assert len(made.mock.requests) == 2
+
+    events = run(workplace, work)
+    assert [answer.degraded for answer in answers] == [(), ()]
+    assert [event.id for event in events] == [f"{answer.call}.1" for answer in answers]
+    for event, answer in zip(events, answers, strict=True):
+        assert (event.key, event.team, event.task, event.route) == ("ci", "shop", TASK, "call")
+        assert (event.model, event.release) == ("smollm2", str(answer.release))
+        assert (event.counts.input_tokens, event.counts.output_tokens) == (30, 10)
+        assert event.counts.duration_us > 0
+        assert (event.nanos, event.flags) == (40 * 1_000_000, frozenset())
+        assert answer.usage.cost_micros == 40_000
+
+
+@pytest.mark.parametrize("account", [f"task:{TASK}", "team:shop", "key:ci"])
+def test_a_budget_that_is_used_up_leaves_the_rules_which_cost_nothing(
+    workplace: Path, account: str
+) -> None:
+    async def work(made: House) -> None:
+        answer = await made.ask()
+        assert answer.engine is EngineKind.RULES
+        assert f"the budget of `{account}`" in answer.degraded[0]
+        assert made.mock.requests == []
+        other = await made.ask(Payer(key="other", team="other", route="call"))
+        assert (other.engine is EngineKind.RULES) is account.startswith("task:")
+
+    events = run(workplace, work, Budget(account=account, period=Period.DAY, nanos=1))
+    assert len(events) == (0 if account.startswith("task:") else 1)
+
+
+def test_a_task_that_may_not_fall_back_says_that_the_budget_is_used_up(workplace: Path) -> None:
+    async def work(made: House) -> None:
+        with pytest.raises(OverBudget, match=f"the budget of `task:{TASK}`"):
+            await made.ask()
+
+    less = Budget(account=f"task:{TASK}", period=Period.TOTAL, nanos=1)
+    assert run(workplace, work, less, policy="refuse") == []
+
+
+def test_an_answer_that_the_checks_refuse_has_been_paid_for(workplace: Path) -> None:
+    async def work(made: House) -> None:
+        made.mock.answer = BAD
+        with pytest.raises(NoAnswer):
+            await made.ask()
+
+    (event,) = run(workplace, work, policy="refuse")
+    assert event.nanos == 40 * 1_000_000
+
+
+def test_what_the_rules_answer_is_no_event(workplace: Path) -> None:
+    async def work(made: House) -> None:
+        assert (await made.ask(engine=EngineKind.RULES)).degraded == ()
+        assert (await made.ask(without_models="turned off")).engine is EngineKind.RULES
+
+    assert run(workplace, work) == []
+
+
+def test_a_model_without_a_price_is_not_asked_by_a_task(workplace: Path) -> None:
+    async def work(made: House) -> None:
+        answer = await made.ask()
+        assert "`smollm2` has no price" in answer.degraded[0]
+        assert made.mock.requests == []
+
+    other = PRICES.replace("smollm2", "other")
+    assert run(workplace, work, prices=other) == []
+
+
+def test_many_calls_at_once_never_spend_more_than_a_tasks_budget(workplace: Path) -> None:
+    # Room for about ten reservations of the ceiling: bytes of the prompt and 80 tokens each.
+    limit = Budget(account=f"task:{TASK}", period=Period.DAY, nanos=1_000_000_000)
+
+    async def work(made: House) -> None:
+        answers = await asyncio.gather(*(made.ask() for _ in range(40)))
+        spent = sum(answer.usage.cost_micros * 1000 for answer in answers)
+        assert 0 < spent <= limit.nanos
+
+    events = run(workplace, work, limit)
+    assert sum(event.nanos for event in events) <= limit.nanos
+    assert {event.flags for event in events} == {frozenset()}
+
+
+def test_a_call_that_is_given_up_pays_for_what_was_asked_and_holds_nothing(
+    workplace: Path,
+) -> None:
+    async def work(made: House) -> None:
+        made.mock.answer = None
+        made.mock.hang_after = 0
+        asking = asyncio.create_task(made.ask())
+        await asyncio.to_thread(made.mock.asked.wait, 10)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    (event,) = run(workplace, work)
+    assert event.flags == {"estimated", "cancelled"}
+    assert event.counts.input_tokens > 0
+    assert event.counts.output_tokens == 0
+
+
+def test_a_reservation_that_comes_after_its_call_was_given_up_is_given_back(
+    tmp_path: Path,
+) -> None:
+    """The loan is awaited on one loop; the call that wanted it is cancelled on another."""
+
+    async def main() -> int:
+        async with open_sqlite(tmp_path / "books.db") as store, store.begin() as unit:
+            await unit.budgets.put(Budget(account="team:shop", period=Period.DAY, nanos=10**9))
+        with open_books(
+            lambda: open_sqlite(tmp_path / "books.db"),
+            tmp_path / "spool",
+            clock=now,
+            failed=refused,
+        ) as books:
+            await ready(books)
+            billing = Billing(books.budgets, read_prices(PRICES.encode()), clock=now)
+            here = asyncio.get_running_loop()
+            tasks = TaskBilling(billing, here, is_local=lambda _: False)
+            call = BilledCall(id="c.1", key="ci", team="shop", task=TASK, model="smollm2")
+
+            async def give_up() -> None:
+                opening = asyncio.create_task(tasks.open(call, TokenCounts(input_tokens=500)))
+                await asyncio.sleep(0)
+                opening.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await opening
+
+            await asyncio.to_thread(asyncio.run, give_up())
+            # All of the budget can be had again, so nothing is held.
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    bill = await billing.open(
+                        replace(call, id=new_id()), TokenCounts(input_tokens=1000)
+                    )
+                except OverBudget:
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.01)
+                    continue
+                bill.cancel()
+                return 1
+
+    assert asyncio.run(main()) == 1
+    assert asyncio.run(ledger(tmp_path)) == []
+
+
+def test_the_wait_in_a_queue_is_no_time_of_the_model() -> None:
+    clock = iter([10.0, 12.5])
+
+    class Model:
+        data_classes = frozenset(DataClass)
+
+        async def infer(self, dispatch: Dispatch) -> Completion:
+            raise OverBudget("whatever")
+
+    backends = TimedBackends({"here": Model()}, clock=lambda: next(clock))
+    watch = Stopwatch()
+    timed = Timed(model="m", digest=Digest.of(b""), request=Embed(texts=()), stopwatch=watch)
+    with pytest.raises(OverBudget):
+        asyncio.run(backends["here"].infer(timed))
+    assert (watch.began, watch.seconds) == (True, 2.5)
