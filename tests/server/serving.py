@@ -19,6 +19,7 @@ from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
+from lockgate.app.gateway_observed import Observer
 from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config
@@ -50,8 +51,9 @@ class FakeEngine:
     hold: bool = False
     full: bool = False
     records: bool = True
+    waiting: int = 0
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call, observer: Observer | None = None) -> Answer:
         authorise(call.principal, call.task)
         self.calls.append(call)
         if self.hold:

@@ -12,6 +12,12 @@ from dataclasses import dataclass, replace
 from lockgate.app.engine import Engine, open_engine
 from lockgate.app.gateway_backends import ControlledBackends
 from lockgate.app.gateway_controls import Switch
+from lockgate.app.gateway_observed import (
+    ObservedBackends,
+    ObservedPlans,
+    ObservedRetriever,
+    Observer,
+)
 from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.app.progress import Quiet
 from lockgate.config.environment import Environment
@@ -53,12 +59,18 @@ class EngineRoom:
         self._opened = await asyncio.wrap_future(self._ready)
         return self._opened.engine
 
-    async def answer(self, call: Call) -> Answer:
-        """Answer one call of a task; cancelled, the call is cancelled too. As the engine's."""
+    async def answer(self, call: Call, observer: Observer | None = None) -> Answer:
+        """Answer one call of a task; cancelled, the call is cancelled too. As the engine's.
+
+        `observer` gets to know what models did for it.
+        """
         opened = self._opened
         assert opened is not None, "the room is open"
-        answering = opened.answering.answer(call, Quiet())
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, opened.loop))
+        answering = opened.answering
+        if observer is not None:
+            answering = _observed(answering, observer)
+        running = asyncio.run_coroutine_threadsafe(answering.answer(call, Quiet()), opened.loop)
+        return await asyncio.wrap_future(running)
 
     async def stop(self) -> None:
         """Close the engine."""
@@ -84,3 +96,14 @@ class EngineRoom:
             answering = replace(engine.answering, inferring=replace(inferring, backends=backends))
             self._ready.set_result(_Opened(engine, answering, asyncio.get_running_loop(), stop))
             await stop.wait()
+
+
+def _observed(answering: Answering, observer: Observer) -> Answering:
+    """Return the same engine for one call that is watched."""
+    inferring = answering.inferring
+    return replace(
+        answering,
+        plans=ObservedPlans(answering.plans, observer),
+        retriever=ObservedRetriever(answering.retriever, observer),
+        inferring=replace(inferring, backends=ObservedBackends(inferring.backends, observer)),
+    )

@@ -21,6 +21,7 @@ from lockgate.telemetry.spans import Trace, Tracer
 _LOG = logging.getLogger("lockgate.server")
 _SERVER_FAULT = 500
 _TOO_MANY = 429
+_OPEN = "lockgate_open_requests"
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -42,6 +43,7 @@ class Application:
         self._tracer = tracer
         self._keyless = keyless
         self._running = 0
+        meter.watch(lambda metrics: metrics.gauge(_OPEN).labels().set(self._running))
         self._idle = asyncio.Event()
 
     async def idle(self) -> None:
@@ -69,7 +71,7 @@ class Application:
             if failed.status >= _SERVER_FAULT:
                 _LOG.warning("%s %s: %s: %s", exchange.id, name, failed.code, error.message)
             if failed.status == _TOO_MANY:
-                self._meter.limited(name, "budget" if failed.code == "over-budget" else "requests")
+                self._limited(name, error, failed.code)
             await exchange.fail(failed)
         finally:
             self._running -= 1
@@ -79,6 +81,12 @@ class Application:
             self._meter.answered(name, exchange.status, spent, spent - exchange.waited)
             if exchange.trace is not None:
                 _end(exchange, exchange.trace)
+
+    def _limited(self, route: str, error: LockgateError, code: str) -> None:
+        if code == "over-budget":
+            self._meter.limited(route, "budget")
+        elif code == "rate-limited" and isinstance(error, HttpFailure):
+            self._meter.limited(route, error.param or "requests")
 
     def _trace(self, tracer: Tracer, exchange: Exchange, route: Route) -> None:
         exchange.trace = trace = tracer.begin(

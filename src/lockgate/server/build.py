@@ -32,6 +32,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     settings = gateway.settings
     default_class = gateway.loaded.config.data.default_class
     meter = GatewayMeter(gateway.controls)
+    meter.watch(gateway.read)
     tracer, close_tracer = tracer_of(settings.tracing, dropped=meter.dropped)
     routes: list[Route] = []
     listing = Listing(
@@ -52,6 +53,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     tasks = Tasks(
         tasks=gateway.tasks,
         answer=gateway.engine.answer,
+        meter=meter.tasks,
         engine_of=gateway.engine_of,
         controls=gateway.controls,
         default_class=default_class,

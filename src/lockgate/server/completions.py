@@ -6,6 +6,7 @@
 What was held is given back, and the call is noted, however it ends.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,12 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
-from lockgate.errors import Denied, InvalidInput, NotFound, Unavailable
+from lockgate.errors import Denied, InvalidInput, LockgateError, NotFound, Unavailable
 from lockgate.server import passing, strict
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
+from lockgate.server.failures import code_of, why_of
 from lockgate.server.guarding import Guarding
 from lockgate.server.holding import hold, still_on, with_prices
 from lockgate.server.note import Note
@@ -47,6 +49,7 @@ from lockgate.upstream.request import Request
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
 _OK = 200
+_REFUSALS = frozenset({"guard-blocked", "denied", "turned-off"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,12 @@ class Completions:
                 output_tokens=self._ceiling(asked),
             )
             await self._try(exchange, chain, asked, encoded, note)
+        except LockgateError as error:
+            note.error = error
+            raise
+        except asyncio.CancelledError:
+            note.left = True
+            raise
         finally:
             self._close(exchange, note)
 
@@ -138,13 +147,20 @@ class Completions:
             exchange.release = model.release
             try:
                 await self._ask(exchange, model, asked, encoded, note)
-            except (Unavailable, Denied) as error:
-                if exchange.status or model is chain[-1]:
+            except LockgateError as error:
+                self._failed(model, why_of(error))
+                falls_back = isinstance(error, Unavailable | Denied)
+                if not falls_back or exchange.status or model is chain[-1]:
                     raise
                 note.passed_over.append(f"{model.name}: {error.code}")
                 continue
             note.ended = not exchange.code
+            self._failed(model, exchange.why)
             return
+
+    def _failed(self, model: ServedModel, why: str) -> None:
+        if why:
+            self.meter.failed(model.name, model.release.decode("ascii"), why)
 
     async def _ask(
         self,
@@ -271,25 +287,23 @@ class Completions:
             return cost_of(sent, 0, 0)
         return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
 
-    @staticmethod
-    def _counted(exchange: Exchange, note: Note) -> str:
-        """Return the model that the metrics count a call for: the one that answered or failed."""
-        if note.asked is not None:
-            return note.asked.name
-        return note.model if exchange.release != b"none" else "unknown"
-
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.held is not None:
             note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
         usage = note.usage or Usage()
-        self.meter.inferred(
-            self._counted(exchange, note),
-            exchange.release.decode("ascii"),
-            _outcome(exchange, note),
-            (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
-            note.held.nanos if note.held is not None else 0,
-        )
+        nanos = note.held.nanos if note.held is not None else 0
+        outcome = _outcome(exchange, note)
+        if outcome:
+            self.meter.inferred(
+                note.model if note.asked is None else note.asked.name,
+                exchange.release.decode("ascii"),
+                outcome,
+                (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
+                nanos,
+            )
+        if nanos:
+            self.meter.spent(exchange.caller.team, nanos)
         if note.passed_over and exchange.status == _OK:
             self.meter.fell_back(note.model)
         if not self.audit.records:
@@ -313,7 +327,7 @@ class Completions:
                     "output_tokens": usage.completion_tokens,
                 },
                 "findings": dict(note.guarding.findings) if note.guarding is not None else {},
-                "cost_nanos": note.held.nanos if note.held is not None else 0,
+                "cost_nanos": nanos,
                 "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
             },
         )
@@ -350,11 +364,17 @@ def _traced(exchange: Exchange, request: Request, span: Span) -> Request:
 
 
 def _outcome(exchange: Exchange, note: Note) -> str:
-    if exchange.code:
-        return "failed"
-    if exchange.status == _OK:
-        return "degraded" if note.passed_over else "ok"
-    return "failed" if note.asked is not None else "refused"
+    """Return how it ended for the model; empty if it says nothing of the model."""
+    if note.left:
+        return "cancelled"
+    error = note.error
+    if error is None:
+        return "failed" if exchange.code else "degraded" if note.passed_over else "ok"
+    if exchange.release == b"none":
+        return ""
+    if code_of(error) in _REFUSALS:
+        return "refused"
+    return "failed" if note.asked is not None or isinstance(error, Unavailable) else ""
 
 
 def _limit(asked: ChatRequest | CompletionRequest) -> int:

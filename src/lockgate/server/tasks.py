@@ -6,6 +6,7 @@ A call goes through the same function of the engine as `lockgate run`.
 import asyncio
 import hashlib
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from urllib.parse import parse_qs
 
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_observed import Observer
+from lockgate.app.gateway_task_meter import TaskMeter
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
 from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
@@ -59,7 +62,8 @@ class Tasks:
     """Handles tasks. Accepted calls are held in memory, bounded in number and time."""
 
     tasks: Mapping[str, Task]
-    answer: Callable[[Call], Awaitable[Answer]]
+    answer: Callable[[Call, Observer], Awaitable[Answer]]
+    meter: TaskMeter
     engine_of: Callable[[str], EngineKind]
     controls: Controls
     default_class: DataClass
@@ -219,7 +223,10 @@ class Tasks:
             data_class=data_class,
             without_models=off,
         )
-        working = asyncio.ensure_future(self.answer(call))
+        observer = Observer()
+        working = asyncio.ensure_future(self.answer(call, observer))
+        began = time.perf_counter()
+        working.add_done_callback(partial(self._count, task, observer, began))
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
         until = asyncio.get_running_loop().time() + KEPT_S
@@ -235,6 +242,16 @@ class Tasks:
         usage = working.result().usage
         if self.controls.limits is not None:
             self.controls.limits.settle(taken, usage.input_tokens + usage.output_tokens)
+
+    def _count(
+        self, task: Task, observer: Observer, began: float, working: "asyncio.Future[Answer]"
+    ) -> None:
+        error = None if working.cancelled() else working.exception()
+        if working.cancelled() or isinstance(error, LockgateError):
+            self.meter.failed(error if isinstance(error, LockgateError) else None, observer)
+        elif error is None:
+            spent = time.perf_counter() - began
+            self.meter.answered(task.spec, working.result(), observer, spent)
 
     def _keep(self, job: Job) -> None:
         mine = [known for known in self.jobs.values() if known.owner == job.owner]
