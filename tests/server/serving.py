@@ -19,7 +19,7 @@ from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
-from lockgate.app.gateway_observed import Observer
+from lockgate.app.gateway_observed import Observation, Observer
 from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config
@@ -52,10 +52,14 @@ class FakeEngine:
     full: bool = False
     records: bool = True
     waiting: int = 0
+    notes_of_models: list[Observation] = field(default_factory=list[Observation])
+    """What the next calls of tasks let their observer know."""
 
     async def answer(self, call: Call, observer: Observer | None = None) -> Answer:
         authorise(call.principal, call.task)
         self.calls.append(call)
+        if observer is not None:
+            observer.found += self.notes_of_models
         if self.hold:
             try:
                 await asyncio.sleep(30)

@@ -14,7 +14,7 @@ from lockgate.telemetry.metrics import CONTENT_TYPE, Counter, Histogram, Metrics
 from lockgate.telemetry.process import watch_process
 from lockgate.telemetry.sampling import Sampler, SamplingRule
 from lockgate.telemetry.span_queue import SpanQueue
-from lockgate.telemetry.spans import Tracer
+from lockgate.telemetry.spans import Span, Tracer
 from lockgate.telemetry.table import ROUTE, UPSTREAM
 from lockgate.traffic.breaker import BreakerState
 from lockgate.traffic.lane import Klass
@@ -213,15 +213,24 @@ class GatewayMeter:
 
 def tracer_of(
     settings: TracingSettings, *, dropped: Callable[[int], None]
-) -> tuple[Tracer | None, Callable[[], None]]:
-    """Return what records spans, and what closes it; None where nothing takes them."""
+) -> tuple[Tracer, Callable[[], None]]:
+    """Return what records spans, and what closes it.
+
+    Where nothing takes spans it records none, and carries what callers trace on to upstreams.
+    """
     if settings.otlp_url is None:
-        return None, lambda: None
+        nothing = Sampler([], clock=time.monotonic)
+        tracer = Tracer(nothing, _forget, clock_ns=time.time_ns, random_bits=Entropy())
+        return tracer, lambda: None
     from lockgate.telemetry.otlp import OtlpExporter
 
     resource = {"service.name": "lockgate", "service.version": __version__}
     queue = SpanQueue(OtlpExporter(settings.otlp_url, resource=resource), on_drop=dropped)
-    sampler = Sampler([SamplingRule(ratio=settings.ratio)], clock=time.monotonic)
+    rules = [
+        *(SamplingRule(route=r.route, task=r.task, ratio=r.ratio) for r in settings.rules),
+        SamplingRule(ratio=settings.ratio),
+    ]
+    sampler = Sampler(rules, clock=time.monotonic, most_per_s=settings.most_per_s)
     tracer = Tracer(
         sampler,
         queue.put,
@@ -230,3 +239,7 @@ def tracer_of(
         content=settings.content,
     )
     return tracer, queue.close
+
+
+def _forget(span: Span) -> None:
+    """Take a span that nobody wants."""

@@ -21,6 +21,7 @@ from lockgate.telemetry.spans import Trace, Tracer
 _LOG = logging.getLogger("lockgate.server")
 _SERVER_FAULT = 500
 _TOO_MANY = 429
+_SHORT = "short:"
 _OPEN = "lockgate_open_requests"
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -35,12 +36,15 @@ class Application:
         authenticator: Authenticator,
         meter: GatewayMeter,
         tracer: Tracer | None = None,
+        records: bool = False,
         keyless: bool,
     ) -> None:
+        """Take requests. `records`: spans go somewhere; what callers trace is carried on anyway."""
         self.table = Table(routes)
         self._authenticator = authenticator
         self._meter = meter
         self._tracer = tracer
+        self._records = records and tracer is not None
         self._keyless = keyless
         self._running = 0
         meter.watch(lambda metrics: metrics.gauge(_OPEN).labels().set(self._running))
@@ -61,8 +65,8 @@ class Application:
         try:
             route = self._match(exchange)
             name = route.name
-            if self._tracer is not None:
-                self._trace(self._tracer, exchange, route)
+            if self._records or b"traceparent" in exchange.headers:
+                self._trace(exchange, route)
             if route.role is not None:
                 self._admit(exchange, route)
             await route.handler(exchange)
@@ -88,15 +92,24 @@ class Application:
         elif code == "rate-limited" and isinstance(error, HttpFailure):
             self._meter.limited(route, error.param or "requests")
 
-    def _trace(self, tracer: Tracer, exchange: Exchange, route: Route) -> None:
-        exchange.trace = trace = tracer.begin(
+    def _trace(self, exchange: Exchange, route: Route) -> None:
+        if self._tracer is None:
+            return
+        parent = exchange.headers.get(b"traceparent")
+        states = [v for n, v in exchange.scope["headers"] if n == b"tracestate"] if parent else ()
+        task = exchange.params.get("task", "") or _task_of(route)
+        exchange.trace = trace = self._tracer.begin(
             f"{route.method} {route.path}",
             route=route.name,
-            traceparent=exchange.headers.get(b"traceparent"),
+            task=task,
+            traceparent=parent,
+            tracestate=states,
         )
         if trace.sampled:
             trace.root.set(conventions.HTTP_METHOD, route.method)
             trace.root.set(conventions.HTTP_ROUTE, route.path)
+            if task:
+                trace.root.set(conventions.TASK, task)
 
     def _match(self, exchange: Exchange) -> Route:
         scope = exchange.scope
@@ -130,6 +143,10 @@ class Application:
                 f"`{caller.principal.name}` does not hold the role `{route.role}`",
                 hint=f"`{route.method} {route.path}` is for it",
             )
+
+
+def _task_of(route: Route) -> str:
+    return route.name.removeprefix(_SHORT) if route.name.startswith(_SHORT) else ""
 
 
 def _end(exchange: Exchange, trace: Trace) -> None:

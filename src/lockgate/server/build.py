@@ -68,6 +68,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         authenticator=gateway.authenticator,
         meter=meter,
         tracer=tracer,
+        records=settings.tracing.otlp_url is not None,
         keyless=gateway.keyless,
     )
     return Built(application=application, tasks=tasks, close=close_tracer)

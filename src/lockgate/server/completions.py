@@ -9,7 +9,7 @@ What was held is given back, and the call is noted, however it ends.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -21,7 +21,7 @@ from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
 from lockgate.errors import Denied, InvalidInput, LockgateError, NotFound, Unavailable
-from lockgate.server import passing, strict
+from lockgate.server import passing, strict, tracing
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
@@ -42,7 +42,7 @@ from lockgate.server.requests import (
     refuse_addresses,
 )
 from lockgate.telemetry import conventions
-from lockgate.telemetry.spans import NO_SPAN, Span, SpanKind
+from lockgate.telemetry.spans import Span
 from lockgate.upstream.cache import address
 from lockgate.upstream.request import Request
 
@@ -102,8 +102,9 @@ class Completions:
                 note.passed_over += [f"{m.name}: no-price" for m in chain if m.name not in left]
                 chain = priced
             exchange.release = chain[0].release
-            if note.guarding.clean(asked):
-                encoded = _encode(asked)
+            with tracing.part(exchange, conventions.GUARD_INPUT):
+                if note.guarding.clean(asked):
+                    encoded = _encode(asked)
             note.urgency = Urgency(self.controls, exchange, self._cost(asked, len(encoded)))
             note.held = await hold(
                 self.controls,
@@ -172,15 +173,9 @@ class Completions:
     ) -> None:
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
-            assert note.guarding is not None, "made with the note"
-            async with self._place(exchange, model, note):
-                note.ask(exchange, model)
-                note.sent = len(encoded)
-                try:
-                    note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
-                except InvalidInput:
-                    note.asked = None  # refused before the model saw it
-                    raise
+            with tracing.inference(exchange, model, note.endpoint, note.data_class) as span:
+                await self._embedded(exchange, model, asked, encoded, note)
+                _count(span, note.usage)
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -188,33 +183,48 @@ class Completions:
         streams = not isinstance(asked, EmbeddingRequest) and asked.streams
         wants_usage = not isinstance(asked, EmbeddingRequest) and asked.wants_usage
         request, note.sent = self._request(model, asked, encoded, note.endpoint)
-        span = _span(exchange, model, request, note)
+        span = tracing.inference(exchange, model, note.endpoint, note.data_class)
         with span:
-            if span is not NO_SPAN:
-                request = _traced(exchange, request, span)
+            if exchange.trace is not None:
+                tracing.content(span, conventions.INPUT_MESSAGES, request.body)
+                request = tracing.carried(exchange, request, span)
             if streams:
                 await self._stream(exchange, model, request, note, wants_usage=wants_usage)
             else:
-                await self._whole(exchange, model, request, note)
-            if span is not NO_SPAN and note.usage is not None:
-                span.set(conventions.INPUT_TOKENS, note.usage.prompt_tokens)
-                span.set(conventions.OUTPUT_TOKENS, note.usage.completion_tokens)
+                body = await self._whole(exchange, model, request, note)
+                tracing.content(span, conventions.OUTPUT_MESSAGES, body)
+            _count(span, note.usage)
+
+    async def _embedded(
+        self, exchange: Exchange, model: EmbeddedModel, asked: Asked, encoded: bytes, note: Note
+    ) -> None:
+        assert note.guarding is not None, "made with the note"
+        async with self._place(exchange, model, note):
+            note.ask(exchange, model)
+            note.sent = len(encoded)
+            try:
+                note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
+            except InvalidInput:
+                note.asked = None  # refused before the model saw it
+                raise
 
     async def _whole(
         self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
-    ) -> None:
+    ) -> bytes:
         cache = self.controls.cache
         place = b""
         if cache is not None:
             team = exchange.caller.team.encode()
             place = address(team, model.release, note.endpoint.encode(), request.body)
-            kept = cache.get(place)
+            with tracing.part(exchange, conventions.CACHE_LOOKUP):
+                kept = cache.get(place)
             if kept is not None:
                 exchange.cache = b"hit"
                 self.meter.looked_up("hit")
                 assert note.guarding is not None, "made with the note"
-                await exchange.respond(note.guarding.whole(kept))
-                return
+                body = note.guarding.whole(kept)
+                await exchange.respond(body)
+                return body
             exchange.cache = b"miss"
             self.meter.looked_up("miss")
         async with self._place(exchange, model, note):
@@ -224,12 +234,15 @@ class Completions:
                 raise passing.refused(model.upstream, reply)
         passing.read_usage(model.upstream, reply.body, note)
         assert note.guarding is not None, "made with the note"
-        body = note.guarding.whole(reply.body)
+        with tracing.part(exchange, conventions.GUARD_OUTPUT):
+            body = note.guarding.whole(reply.body)
         if cache is not None and body is reply.body:
             # What the guards have changed is not kept: neither what was there, nor what a
             # placeholder stands for in this one call.
-            cache.put(place, reply.body)
+            with tracing.part(exchange, conventions.CACHE_STORE):
+                cache.put(place, reply.body)
         await exchange.respond(body)
+        return body
 
     async def _stream(
         self,
@@ -289,6 +302,8 @@ class Completions:
 
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
+        if note.guarding is not None:
+            tracing.found(exchange, note.guarding.findings)
         if note.held is not None:
             note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
         usage = note.usage or Usage()
@@ -333,34 +348,10 @@ class Completions:
         )
 
 
-_OPERATIONS = {
-    "chat/completions": "chat",
-    "completions": "text_completion",
-    "embeddings": "embeddings",
-}
-
-
-def _span(exchange: Exchange, model: UpstreamModel, request: Request, note: Note) -> Span:
-    """Begin the span of an inference; NO_SPAN for a request that is not recorded."""
-    trace = exchange.trace
-    if trace is None or not trace.sampled:
-        return NO_SPAN
-    operation = _OPERATIONS[note.endpoint]
-    span = trace.span(conventions.inference_name(operation, model.served), SpanKind.CLIENT)
-    span.set(conventions.OPERATION, operation)
-    span.set(conventions.PROVIDER, model.upstream)
-    span.set(conventions.REQUEST_MODEL, model.served)
-    span.set(conventions.SERVER_ADDRESS, model.destination)
-    span.set(conventions.DATA_CLASS, str(note.data_class))
-    span.set(conventions.INPUT_MESSAGES, request.body.decode("utf-8", "replace"))
-    return span
-
-
-def _traced(exchange: Exchange, request: Request, span: Span) -> Request:
-    """Return the request with the headers by which the upstream's spans join ours."""
-    assert exchange.trace is not None, "only a recorded request has spans"
-    headers = [*request.headers, *exchange.trace.headers(span)]  # a list: not kept by the pool
-    return replace(request, headers=headers)
+def _count(span: Span, usage: Usage | None) -> None:
+    if usage is not None:
+        span.set(conventions.INPUT_TOKENS, usage.prompt_tokens)
+        span.set(conventions.OUTPUT_TOKENS, usage.completion_tokens)
 
 
 def _outcome(exchange: Exchange, note: Note) -> str:

@@ -22,7 +22,7 @@ from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
 from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
 from lockgate.ports import Task
-from lockgate.server import strict
+from lockgate.server import strict, tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
 from lockgate.server.holding import take
@@ -227,6 +227,7 @@ class Tasks:
         working = asyncio.ensure_future(self.answer(call, observer))
         began = time.perf_counter()
         working.add_done_callback(partial(self._count, task, observer, began))
+        working.add_done_callback(lambda _: tracing.observed(exchange.trace, observer.found))
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
         until = asyncio.get_running_loop().time() + KEPT_S
