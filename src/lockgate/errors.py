@@ -94,6 +94,8 @@ class Unavailable(LockgateError):
     """A backend, an index or a store did not answer."""
 
     code = "unavailable"
+    why: str = "internal"
+    """The kind of failure as metrics count it, such as `timeout`."""
 
 
 class ModelMissing(Unavailable):
@@ -106,6 +108,7 @@ class Overloaded(Unavailable):
     """More is asked for than can be done in time."""
 
     code = "overloaded"
+    why = "overloaded"
 
     def __init__(self, message: str, *, retry_after_s: float | None) -> None:
         super().__init__(message)
@@ -124,11 +127,17 @@ class UpstreamFailed(Unavailable):
 
     code = "upstream-failed"
 
+    def __init__(self, message: str, *, hint: str | None = None, why: str = "malformed") -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
+        """`connect`, `status`, `truncated` or `malformed`."""
+
 
 class UpstreamTimeout(Unavailable):
     """A model server elsewhere was slower than its limits allow."""
 
     code = "upstream-timeout"
+    why = "timeout"
 
 
 class NoAnswer(Unavailable):

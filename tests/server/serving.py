@@ -19,6 +19,7 @@ from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
+from lockgate.app.gateway_observed import Observation, Observer
 from lockgate.app.task_billing import Payer
 from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.config.load import Loaded
@@ -52,11 +53,16 @@ class FakeEngine:
     hold: bool = False
     full: bool = False
     records: bool = True
+    waiting: int = 0
+    notes_of_models: list[Observation] = field(default_factory=list[Observation])
+    """What the next calls of tasks let their observer know."""
 
-    async def answer(self, call: Call, payer: Payer) -> Answer:
+    async def answer(self, call: Call, payer: Payer, observer: Observer | None = None) -> Answer:
         authorise(call.principal, call.task)
         self.calls.append(call)
         self.payers.append(payer)
+        if observer is not None:
+            observer.found += self.notes_of_models
         if self.hold:
             try:
                 await asyncio.sleep(30)

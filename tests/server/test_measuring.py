@@ -38,6 +38,7 @@ class Client:
     """Takes a stream, as `Exchange` does."""
 
     status: int = 0
+    waited: float = 0.0
     sent: list[bytes] = field(default_factory=list[bytes])
     code: str = ""
 

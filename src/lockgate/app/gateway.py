@@ -23,6 +23,7 @@ from lockgate.app.gateway_limits import Sharing, rate_limits
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
 from lockgate.app.gateway_queues import Urgencies, queue_of
 from lockgate.app.gateway_stages import AuditSink, Authenticator
+from lockgate.app.gateway_task_meter import model_variant
 from lockgate.app.identity import list_keys
 from lockgate.app.models import model_store
 from lockgate.app.state import open_store
@@ -36,6 +37,7 @@ from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
+from lockgate.telemetry.metrics import Metrics
 from lockgate.traffic.elsewhere import SharedElsewhere
 from lockgate.traffic.queue import Queue
 from lockgate.upstream.address import Pinned, pin
@@ -69,6 +71,17 @@ class Gateway:
     """Calls cost something: what is reserved for an answer is the most that it may be."""
     ready: Callable[[], bool] = lambda: True
     """Whether what it needs from the database has come."""
+
+    behind_bytes: Callable[[], int] = lambda: 0
+    """What waits for the database."""
+
+    def read(self, metrics: Metrics) -> None:
+        """Set the gauges of what belongs to the gateway as a whole."""
+        metrics.gauge("lockgate_spool_bytes").labels().set(self.behind_bytes())
+        metrics.gauge("lockgate_audit_waiting").labels().set(self.audit.waiting)
+        info = metrics.gauge("lockgate_release_info")
+        for model in self.models.values():
+            info.labels(*model_variant(model.name, model.release.decode("ascii"))).set(1)
 
     def engine_of(self, task: str) -> EngineKind:
         """Return what answers a task unless the caller says otherwise."""
@@ -145,6 +158,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             keyless=keyless,
             ready=lambda: kept.is_ready and (sharing is None or sharing.has_joined),
             has_prices=has_prices,
+            behind_bytes=lambda: kept.books.behind_bytes,
         )
 
 

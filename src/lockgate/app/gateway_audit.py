@@ -23,6 +23,11 @@ class GroupedAudit:
 
     records = True
 
+    @property
+    def waiting(self) -> int:
+        """See `AuditSink.waiting`."""
+        return len(self._waiting)
+
     def __init__(self, books: Books) -> None:
         self._books = books
         self._loop = asyncio.get_running_loop()
@@ -76,6 +81,7 @@ class NoAudit:
     """Records no calls of models; the audit log has those of tasks. Implements `AuditSink`."""
 
     records = False
+    waiting = 0
 
     def refuse_if_full(self) -> None: ...
 

@@ -30,6 +30,8 @@ class Switch:
 
     def __init__(self) -> None:
         self.now = Kills()
+        self.is_up = True
+        """Whether it was read at the last try."""
 
     def follow(self, failed: Callable[[LockgateError], None]) -> Job:
         """Return the job that reads the shared switch."""
@@ -39,7 +41,9 @@ class Switch:
             while not stop.is_set():
                 try:
                     self.now = await switch.refresh()
+                    self.is_up = True
                 except LockgateError as error:
+                    self.is_up = False
                     failed(error)
                 await until(stop, EVERY_S)
 

@@ -14,6 +14,12 @@ from lockgate.app.billing import Billing
 from lockgate.app.engine import Engine, open_engine
 from lockgate.app.gateway_backends import ControlledBackends
 from lockgate.app.gateway_controls import Switch
+from lockgate.app.gateway_observed import (
+    ObservedBackends,
+    ObservedPlans,
+    ObservedRetriever,
+    Observer,
+)
 from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.app.progress import Quiet
 from lockgate.app.task_billing import Payer, TaskBilling, TimedBackends, billed
@@ -67,11 +73,16 @@ class EngineRoom:
         loop = asyncio.get_running_loop()
         self._billing = TaskBilling(billing, loop, is_local=is_local)
 
-    async def answer(self, call: Call, payer: Payer) -> Answer:
-        """Answer one call of a task; cancelled, the call is cancelled too. As the engine's."""
+    async def answer(self, call: Call, payer: Payer, observer: Observer | None = None) -> Answer:
+        """Answer one call of a task; cancelled, the call is cancelled too. As the engine's.
+
+        `observer` gets to know what models did for it.
+        """
         opened = self._opened
         assert opened is not None, "the room is open"
         room = opened.answering
+        if observer is not None:
+            room = _observed(room, observer)
         if self._billing is not None:
             room = replace(room, inferring=billed(room.inferring, self._billing, payer))
         answering = room.answer(call, Quiet())
@@ -103,3 +114,14 @@ class EngineRoom:
             answering = replace(engine.answering, inferring=replace(inferring, backends=backends))
             self._ready.set_result(_Opened(engine, answering, asyncio.get_running_loop(), stop))
             await stop.wait()
+
+
+def _observed(answering: Answering, observer: Observer) -> Answering:
+    """Return the same engine for one call that is watched."""
+    inferring = answering.inferring
+    return replace(
+        answering,
+        plans=ObservedPlans(answering.plans, observer),
+        retriever=ObservedRetriever(answering.retriever, observer),
+        inferring=replace(inferring, backends=ObservedBackends(inferring.backends, observer)),
+    )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from lockgate import __version__
 from lockgate.app.calls import uuid7
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_task_meter import TaskMeter, model_variant
 from lockgate.config.gateway_settings import TracingSettings
 from lockgate.telemetry.entropy import Entropy
 from lockgate.telemetry.metrics import CONTENT_TYPE, Counter, Histogram, Metrics
 from lockgate.telemetry.process import watch_process
 from lockgate.telemetry.sampling import Sampler, SamplingRule
 from lockgate.telemetry.span_queue import SpanQueue
-from lockgate.telemetry.spans import Tracer
+from lockgate.telemetry.spans import Span, Tracer
 from lockgate.telemetry.table import ROUTE, UPSTREAM
 from lockgate.traffic.breaker import BreakerState
 from lockgate.traffic.lane import Klass
@@ -43,17 +44,18 @@ class GatewayMeter:
     """Used from the loop's thread."""
 
     def __init__(self, controls: Controls, *, routes: Sequence[str] = ()) -> None:
-        self._metrics = Metrics()
+        self.metrics = self._metrics = Metrics()
         self._metrics.expect(ROUTE, [(route,) for route in routes])
         backends = dict.fromkeys((*controls.breakers, *controls.queues))
         self._metrics.expect(UPSTREAM, [(name,) for name in backends])
         self._controls = controls
+        self.tasks = TaskMeter(self._metrics)
         self._entropy = Entropy()
         self._routes: dict[str, _RouteSeries] = {}
         self._models: dict[tuple[str, str], _ModelSeries] = {}
-        self._caches: dict[str, Counter] = {}
+        self._caches: dict[tuple[str, str], Counter] = {}
+        self._teams: dict[str, Counter] = {}
         self._calls: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        self.open_requests = self._metrics.gauge("lockgate_open_requests").labels()
         watch_process(self._metrics)
         self._metrics.on_scrape(self._read)
 
@@ -89,13 +91,26 @@ class GatewayMeter:
         counter = series.outcomes.get(outcome)
         if counter is None:
             family = self._metrics.counter("lockgate_responses_total")
-            variant = _variant(model, release)
+            variant = model_variant(model, release)
             counter = series.outcomes[outcome] = family.labels(outcome, *variant)
         counter.inc()
         series.given.inc(tokens[0])
         series.written.inc(tokens[1])
         if nanos:
             series.cost.inc(nanos / _NANOS)
+
+    def failed(self, model: str, release: str, kind: str) -> None:
+        """Count an inference that gave nothing, by the kind of its failure."""
+        family = self._metrics.counter("lockgate_failures_total")
+        family.labels(kind, *model_variant(model, release)).inc()
+
+    def spent(self, team: str, nanos: int) -> None:
+        """Count what a team's call cost."""
+        counter = self._teams.get(team)
+        if counter is None:
+            family = self._metrics.counter("lockgate_team_cost_total")
+            counter = self._teams[team] = family.labels(team)
+        counter.inc(nanos / _NANOS)
 
     def asked(self, upstream: str, result: str, seconds: float) -> None:
         """Count one call of an upstream: `ok`, `failed` or `cancelled`."""
@@ -133,16 +148,16 @@ class GatewayMeter:
         """Count an answer that another model gave."""
         self._metrics.counter("lockgate_fallbacks_total").labels(model, "backend").inc()
 
-    def looked_up(self, state: str) -> None:
-        """Count a look into the cache: `hit`, `miss` or `bypass`."""
-        counter = self._caches.get(state)
+    def looked_up(self, state: str, cache: str = "exact", count: int = 1) -> None:
+        """Count looks into a cache, `exact` or `embedding`: `hit`, `miss` or `bypass`."""
+        counter = self._caches.get((cache, state))
         if counter is None:
             family = self._metrics.counter("lockgate_cache_lookups_total")
-            counter = self._caches[state] = family.labels("exact", state)
-        counter.inc()
+            counter = self._caches[cache, state] = family.labels(cache, state)
+        counter.inc(count)
 
     def found(self, rule: str, action: str) -> None:
-        """Count a finding of a guard: `redacted`, `blocked`, `quarantined` or `shadow`."""
+        """Count a finding: `redacted`, `blocked`, `quarantined`, `flagged` or `shadow`."""
         self._metrics.counter("lockgate_guard_findings_total").labels(rule, action).inc()
 
     def guarded(self, seconds: float) -> None:
@@ -167,9 +182,9 @@ class GatewayMeter:
             opened.labels(name).set(breaker.state is not BreakerState.CLOSED)
         for name, queue in self._controls.queues.items():
             self._read_queue(name, queue)
-        if self._controls.sharing is not None:
-            up = self._metrics.gauge("lockgate_shared_state_up").labels()
-            up.set(self._controls.sharing.is_up)
+        sharing = self._controls.sharing
+        up = (sharing is None or sharing.is_up) and self._controls.switch.is_up
+        self._metrics.gauge("lockgate_shared_state_up").labels().set(up)
         kills = self._controls.switch.now.kills
         self._metrics.gauge("lockgate_kills").labels().set(len(kills))
         if self._controls.cache is not None:
@@ -186,7 +201,7 @@ class GatewayMeter:
             metrics.gauge("lockgate_queue_tokens").labels(name, klass).set(tokens)
 
     def _open_model(self, model: str, release: str) -> _ModelSeries:
-        variant = _variant(model, release)
+        variant = model_variant(model, release)
         tokens = self._metrics.counter("lockgate_tokens_total")
         return _ModelSeries(
             tokens.labels("input", *variant),
@@ -196,21 +211,26 @@ class GatewayMeter:
         )
 
 
-def _variant(model: str, release: str) -> tuple[str, ...]:
-    return (model, "", "", release, "")
-
-
 def tracer_of(
     settings: TracingSettings, *, dropped: Callable[[int], None]
-) -> tuple[Tracer | None, Callable[[], None]]:
-    """Return what records spans, and what closes it; None where nothing takes them."""
+) -> tuple[Tracer, Callable[[], None]]:
+    """Return what records spans, and what closes it.
+
+    Where nothing takes spans it records none, and carries what callers trace on to upstreams.
+    """
     if settings.otlp_url is None:
-        return None, lambda: None
+        nothing = Sampler([], clock=time.monotonic)
+        tracer = Tracer(nothing, _forget, clock_ns=time.time_ns, random_bits=Entropy())
+        return tracer, lambda: None
     from lockgate.telemetry.otlp import OtlpExporter
 
     resource = {"service.name": "lockgate", "service.version": __version__}
     queue = SpanQueue(OtlpExporter(settings.otlp_url, resource=resource), on_drop=dropped)
-    sampler = Sampler([SamplingRule(ratio=settings.ratio)], clock=time.monotonic)
+    rules = [
+        *(SamplingRule(route=r.route, task=r.task, ratio=r.ratio) for r in settings.rules),
+        SamplingRule(ratio=settings.ratio),
+    ]
+    sampler = Sampler(rules, clock=time.monotonic, most_per_s=settings.most_per_s)
     tracer = Tracer(
         sampler,
         queue.put,
@@ -219,3 +239,7 @@ def tracer_of(
         content=settings.content,
     )
     return tracer, queue.close
+
+
+def _forget(span: Span) -> None:
+    """Take a span that nobody wants."""

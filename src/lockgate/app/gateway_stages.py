@@ -53,6 +53,11 @@ class AuditSink(Protocol):
         """Whether it wants any: what nobody reads need not be put together."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many events are not written yet."""
+        ...
+
     def refuse_if_full(self) -> None:
         """Refuse a call that could not be recorded. Asked before the call is made.
 

@@ -57,15 +57,30 @@ class CacheSettings(_Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingSettings(_Table):
+    """The share of the requests that is recorded of one route, one task, or both."""
+
+    route: Annotated[str, Matches("[a-z][a-z0-9:._-]*|")] = ""
+    """As in `GET /admin/routes`, such as `chat`; empty: every route."""
+    task: Annotated[str, Matches("[A-Za-z0-9][A-Za-z0-9._-]*|")] = ""
+    """Empty: every task, and what is none."""
+    ratio: Annotated[float, Range(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TracingSettings(_Table):
     """OpenTelemetry spans of requests."""
 
     otlp_url: Annotated[str, Matches(r"https?://[^\s]+"), Passes(no_credentials)] | None = None
     """Where they go, such as `http://127.0.0.1:4318/v1/traces`; needs the extra `otlp`."""
     ratio: Annotated[float, Range(ge=0, le=1)] = 0.1
-    """Share of the requests that is recorded, unless their caller has decided."""
+    """Share of the requests that is recorded, unless their caller has decided or a rule fits."""
+    rules: tuple[SamplingSettings, ...] = ()
+    """The first that fits a request counts."""
+    most_per_s: Annotated[float, Range(ge=0.1, le=10_000)] = 100.0
+    """Requests that are recorded in a second, whatever callers decide."""
     content: bool = False
-    """Record prompts and answers, too."""
+    """Record prompts and whole answers, too, as the guards let them through; not streams."""
 
 
 Subject: TypeAlias = Annotated[str, Matches("(key|team|route):([A-Za-z0-9._/:@-]+|[*])")]

@@ -81,6 +81,9 @@ class Answer:
     release: Digest
     verdicts: tuple[Verdict, ...] = ()
     usage: Usage = field(default_factory=Usage)
+    failure: str = ""
+    """Why it is not the model's: an error's code, or `check:NAME`; empty if it is, or was not
+    asked."""
 
     @property
     def document(self) -> dict[str, Json]:

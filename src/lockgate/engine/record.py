@@ -19,7 +19,7 @@ from lockgate.domain.recording import dispatch_digest, result_digest
 from lockgate.domain.redact import Redaction
 from lockgate.domain.release import Release
 from lockgate.domain.usage import Usage
-from lockgate.domain.verdict import Verdict
+from lockgate.domain.verdict import Outcome, Verdict
 from lockgate.errors import LockgateError, OverBudget
 from lockgate.ports import Clock, Payload, Stopwatch, Store
 
@@ -42,6 +42,8 @@ class Entry:
     verdicts: tuple[Verdict, ...] = ()
     attempts: list[Json] = field(default_factory=list[Json])
     inferences: list[Json] = field(default_factory=list[Json])
+    failure: str = ""
+    """Of the first attempt: an error's code, or `check:NAME`."""
     outcome: str = INTERNAL
     error: LockgateError | None = None
     over_budget: OverBudget | None = None
@@ -96,10 +98,13 @@ class Entry:
     def tried(self, engine: str, verdicts: tuple[Verdict, ...]) -> None:
         """Note an attempt that made a draft."""
         self.verdicts = verdicts
+        failed = next((v.check for v in verdicts if v.outcome is not Outcome.PASS), None)
+        self.failure = self.failure or ("" if failed is None else f"check:{failed}")
         self.attempts.append({"engine": engine, "verdicts": _verdicts(verdicts)})
 
     def failed(self, engine: str, error: LockgateError) -> None:
         """Note an attempt that made nothing."""
+        self.failure = self.failure or error.code
         self.attempts.append({"engine": engine, "error": error.code, "reason": error.message})
 
     def answered(
@@ -121,6 +126,7 @@ class Entry:
             release=release.digest,
             verdicts=verdicts,
             usage=self.used,
+            failure=self.failure,
         )
 
 

@@ -16,12 +16,15 @@ from lockgate.server.cycle import Receive, Scope, Send
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
 from lockgate.server.route import Route, Table
+from lockgate.server.tracing import Tracing
 from lockgate.telemetry import conventions
 from lockgate.telemetry.spans import Trace, Tracer
 
 _LOG = logging.getLogger("lockgate.server")
 _SERVER_FAULT = 500
 _TOO_MANY = 429
+_SHORT = "short:"
+_OPEN = "lockgate_open_requests"
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -34,7 +37,7 @@ class Application:
         *,
         authenticator: Authenticator,
         meter: GatewayMeter,
-        tracer: Tracer | None = None,
+        tracing: Tracing | None = None,
         room: Room | None = None,
         keyless: bool,
     ) -> None:
@@ -42,9 +45,10 @@ class Application:
         self.room = room or Room()
         self._authenticator = authenticator
         self._meter = meter
-        self._tracer = tracer
+        self._tracing = tracing
         self._keyless = keyless
         self._running = 0
+        meter.watch(lambda metrics: metrics.gauge(_OPEN).labels().set(self._running))
         self._idle = asyncio.Event()
 
     async def idle(self) -> None:
@@ -63,8 +67,9 @@ class Application:
         try:
             route = self._match(exchange)
             name = route.name
-            if self._tracer is not None:
-                self._trace(self._tracer, exchange, route)
+            tracing = self._tracing
+            if tracing and (tracing.records or b"traceparent" in exchange.headers):
+                _trace(exchange, route, tracing.tracer)
             if route.role is not None:
                 self._admit(exchange, route)
             await route.handler(exchange)
@@ -73,7 +78,7 @@ class Application:
             if failed.status >= _SERVER_FAULT:
                 _LOG.warning("%s %s: %s: %s", exchange.id, name, failed.code, error.message)
             if failed.status == _TOO_MANY:
-                self._meter.limited(name, "budget" if failed.code == "over-budget" else "requests")
+                self._limited(name, error, failed.code)
             await exchange.fail(failed)
         finally:
             exchange.ended()
@@ -85,15 +90,11 @@ class Application:
             if exchange.trace is not None:
                 _end(exchange, exchange.trace)
 
-    def _trace(self, tracer: Tracer, exchange: Exchange, route: Route) -> None:
-        exchange.trace = trace = tracer.begin(
-            f"{route.method} {route.path}",
-            route=route.name,
-            traceparent=exchange.headers.get(b"traceparent"),
-        )
-        if trace.sampled:
-            trace.root.set(conventions.HTTP_METHOD, route.method)
-            trace.root.set(conventions.HTTP_ROUTE, route.path)
+    def _limited(self, route: str, error: LockgateError, code: str) -> None:
+        if code == "over-budget":
+            self._meter.limited(route, "budget")
+        elif code == "rate-limited" and isinstance(error, HttpFailure):
+            self._meter.limited(route, error.param or "requests")
 
     def _match(self, exchange: Exchange) -> Route:
         scope = exchange.scope
@@ -127,6 +128,26 @@ class Application:
                 f"`{caller.principal.name}` does not hold the role `{route.role}`",
                 hint=f"`{route.method} {route.path}` is for it",
             )
+
+
+def _task_of(route: Route) -> str:
+    return route.name.removeprefix(_SHORT) if route.name.startswith(_SHORT) else ""
+
+
+def _trace(exchange: Exchange, route: Route, tracer: Tracer) -> None:
+    parent = exchange.headers.get(b"traceparent")
+    states = [v for n, v in exchange.scope["headers"] if n == b"tracestate"] if parent else ()
+    task = exchange.params.get("task", "") or _task_of(route)
+    exchange.trace = trace = tracer.begin(
+        f"{route.method} {route.path}",
+        route=route.name,
+        task=task,
+        traceparent=parent,
+        tracestate=states,
+    )
+    if trace.sampled:
+        trace.root.set(conventions.HTTP_METHOD, route.method)
+        trace.root.set(conventions.HTTP_ROUTE, route.path)
 
 
 def _end(exchange: Exchange, trace: Trace) -> None:

@@ -16,6 +16,7 @@ from lockgate.server.openapi import document
 from lockgate.server.route import Route
 from lockgate.server.routes import inference_routes, operation_routes, paths, task_routes
 from lockgate.server.tasks import Tasks
+from lockgate.server.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     settings = gateway.settings
     default_class = gateway.loaded.config.data.default_class
     meter = GatewayMeter(gateway.controls)
+    meter.watch(gateway.read)
     tracer, close_tracer = tracer_of(settings.tracing, dropped=meter.dropped)
     routes: list[Route] = []
     listing = Listing(
@@ -53,6 +55,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     tasks = Tasks(
         tasks=gateway.tasks,
         answer=gateway.engine.answer,
+        meter=meter.tasks,
         engine_of=gateway.engine_of,
         controls=gateway.controls,
         default_class=default_class,
@@ -66,7 +69,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         routes,
         authenticator=gateway.authenticator,
         meter=meter,
-        tracer=tracer,
+        tracing=Tracing(tracer, settings.tracing.otlp_url is not None),
         room=Room(
             settings.max_held_bytes, largest=max(settings.max_body_bytes, settings.max_task_bytes)
         ),

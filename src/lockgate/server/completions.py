@@ -6,9 +6,10 @@
 What was held is given back, and the call is noted, however it ends.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -19,11 +20,12 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
-from lockgate.errors import Denied, InvalidInput, NotFound, Unavailable
-from lockgate.server import passing, strict
+from lockgate.errors import Denied, InvalidInput, LockgateError, NotFound, Unavailable
+from lockgate.server import passing, strict, tracing
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded
 from lockgate.server.exchange import Exchange
+from lockgate.server.failures import code_of, why_of
 from lockgate.server.guarding import Guarding
 from lockgate.server.holding import hold, still_on, with_prices
 from lockgate.server.note import Note
@@ -40,13 +42,14 @@ from lockgate.server.requests import (
     refuse_addresses,
 )
 from lockgate.telemetry import conventions
-from lockgate.telemetry.spans import NO_SPAN, Span, SpanKind
+from lockgate.telemetry.spans import Span
 from lockgate.upstream.cache import address
 from lockgate.upstream.request import Request
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
 _OK = 200
+_REFUSALS = frozenset({"guard-blocked", "denied", "turned-off"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +102,9 @@ class Completions:
                 note.passed_over += [f"{m.name}: no-price" for m in chain if m.name not in left]
                 chain = priced
             exchange.release = chain[0].release
-            if note.guarding.clean(asked):
-                encoded = _encode(asked)
+            with tracing.part(exchange, conventions.GUARD_INPUT):
+                if note.guarding.clean(asked):
+                    encoded = _encode(asked)
             note.urgency = Urgency(self.controls, exchange, self._cost(asked, len(encoded)))
             note.held = await hold(
                 self.controls,
@@ -110,6 +114,12 @@ class Completions:
                 output_tokens=self._ceiling(asked),
             )
             await self._try(exchange, chain, asked, encoded, note)
+        except LockgateError as error:
+            note.error = error
+            raise
+        except asyncio.CancelledError:
+            note.left = True
+            raise
         finally:
             self._close(exchange, note)
 
@@ -138,13 +148,20 @@ class Completions:
             exchange.release = model.release
             try:
                 await self._ask(exchange, model, asked, encoded, note)
-            except (Unavailable, Denied) as error:
-                if exchange.status or model is chain[-1]:
+            except LockgateError as error:
+                self._failed(model, why_of(error))
+                falls_back = isinstance(error, Unavailable | Denied)
+                if not falls_back or exchange.status or model is chain[-1]:
                     raise
                 note.passed_over.append(f"{model.name}: {error.code}")
                 continue
             note.ended = not exchange.code
+            self._failed(model, exchange.why)
             return
+
+    def _failed(self, model: ServedModel, why: str) -> None:
+        if why:
+            self.meter.failed(model.name, model.release.decode("ascii"), why)
 
     async def _ask(
         self,
@@ -156,15 +173,9 @@ class Completions:
     ) -> None:
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
-            assert note.guarding is not None, "made with the note"
-            async with self._place(exchange, model, note):
-                note.ask(exchange, model)
-                note.sent = len(encoded)
-                try:
-                    note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
-                except InvalidInput:
-                    note.asked = None  # refused before the model saw it
-                    raise
+            with tracing.inference(exchange, model, note.endpoint, note.data_class) as span:
+                await self._embedded(exchange, model, asked, encoded, note)
+                _count(span, note.usage)
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -172,33 +183,48 @@ class Completions:
         streams = not isinstance(asked, EmbeddingRequest) and asked.streams
         wants_usage = not isinstance(asked, EmbeddingRequest) and asked.wants_usage
         request, note.sent = self._request(model, asked, encoded, note.endpoint)
-        span = _span(exchange, model, request, note)
+        span = tracing.inference(exchange, model, note.endpoint, note.data_class)
         with span:
-            if span is not NO_SPAN:
-                request = _traced(exchange, request, span)
+            if exchange.trace is not None:
+                tracing.content(span, conventions.INPUT_MESSAGES, request.body)
+                request = tracing.carried(exchange, request, span)
             if streams:
                 await self._stream(exchange, model, request, note, wants_usage=wants_usage)
             else:
-                await self._whole(exchange, model, request, note)
-            if span is not NO_SPAN and note.usage is not None:
-                span.set(conventions.INPUT_TOKENS, note.usage.prompt_tokens)
-                span.set(conventions.OUTPUT_TOKENS, note.usage.completion_tokens)
+                body = await self._whole(exchange, model, request, note)
+                tracing.content(span, conventions.OUTPUT_MESSAGES, body)
+            _count(span, note.usage)
+
+    async def _embedded(
+        self, exchange: Exchange, model: EmbeddedModel, asked: Asked, encoded: bytes, note: Note
+    ) -> None:
+        assert note.guarding is not None, "made with the note"
+        async with self._place(exchange, model, note):
+            note.ask(exchange, model)
+            note.sent = len(encoded)
+            try:
+                note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
+            except InvalidInput:
+                note.asked = None  # refused before the model saw it
+                raise
 
     async def _whole(
         self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
-    ) -> None:
+    ) -> bytes:
         cache = self.controls.cache
         place = b""
         if cache is not None:
             team = exchange.caller.team.encode()
             place = address(team, model.release, note.endpoint.encode(), request.body)
-            kept = cache.get(place)
+            with tracing.part(exchange, conventions.CACHE_LOOKUP):
+                kept = cache.get(place)
             if kept is not None:
                 exchange.cache = b"hit"
                 self.meter.looked_up("hit")
                 assert note.guarding is not None, "made with the note"
-                await exchange.respond(note.guarding.whole(kept))
-                return
+                body = note.guarding.whole(kept)
+                await exchange.respond(body)
+                return body
             exchange.cache = b"miss"
             self.meter.looked_up("miss")
         async with self._place(exchange, model, note):
@@ -208,12 +234,15 @@ class Completions:
                 raise passing.refused(model.upstream, reply)
         passing.read_usage(model.upstream, reply.body, note)
         assert note.guarding is not None, "made with the note"
-        body = note.guarding.whole(reply.body)
+        with tracing.part(exchange, conventions.GUARD_OUTPUT):
+            body = note.guarding.whole(reply.body)
         if cache is not None and body is reply.body:
             # What the guards have changed is not kept: neither what was there, nor what a
             # placeholder stands for in this one call.
-            cache.put(place, reply.body)
+            with tracing.part(exchange, conventions.CACHE_STORE):
+                cache.put(place, reply.body)
         await exchange.respond(body)
+        return body
 
     async def _stream(
         self,
@@ -271,25 +300,25 @@ class Completions:
             return cost_of(sent, 0, 0)
         return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
 
-    @staticmethod
-    def _counted(exchange: Exchange, note: Note) -> str:
-        """Return the model that the metrics count a call for: the one that answered or failed."""
-        if note.asked is not None:
-            return note.asked.name
-        return note.model if exchange.release != b"none" else "unknown"
-
     def _close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
+        if note.guarding is not None:
+            tracing.found(exchange, note.guarding.findings)
         if note.held is not None:
             note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
         usage = note.usage or Usage()
-        self.meter.inferred(
-            self._counted(exchange, note),
-            exchange.release.decode("ascii"),
-            _outcome(exchange, note),
-            (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
-            note.held.nanos if note.held is not None else 0,
-        )
+        nanos = note.held.nanos if note.held is not None else 0
+        outcome = _outcome(exchange, note)
+        if outcome:
+            self.meter.inferred(
+                note.model if note.asked is None else note.asked.name,
+                exchange.release.decode("ascii"),
+                outcome,
+                (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
+                nanos,
+            )
+        if nanos:
+            self.meter.spent(exchange.caller.team, nanos)
         if note.passed_over and exchange.status == _OK:
             self.meter.fell_back(note.model)
         if not self.audit.records:
@@ -313,48 +342,30 @@ class Completions:
                     "output_tokens": usage.completion_tokens,
                 },
                 "findings": dict(note.guarding.findings) if note.guarding is not None else {},
-                "cost_nanos": note.held.nanos if note.held is not None else 0,
+                "cost_nanos": nanos,
                 "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
             },
         )
 
 
-_OPERATIONS = {
-    "chat/completions": "chat",
-    "completions": "text_completion",
-    "embeddings": "embeddings",
-}
-
-
-def _span(exchange: Exchange, model: UpstreamModel, request: Request, note: Note) -> Span:
-    """Begin the span of an inference; NO_SPAN for a request that is not recorded."""
-    trace = exchange.trace
-    if trace is None or not trace.sampled:
-        return NO_SPAN
-    operation = _OPERATIONS[note.endpoint]
-    span = trace.span(conventions.inference_name(operation, model.served), SpanKind.CLIENT)
-    span.set(conventions.OPERATION, operation)
-    span.set(conventions.PROVIDER, model.upstream)
-    span.set(conventions.REQUEST_MODEL, model.served)
-    span.set(conventions.SERVER_ADDRESS, model.destination)
-    span.set(conventions.DATA_CLASS, str(note.data_class))
-    span.set(conventions.INPUT_MESSAGES, request.body.decode("utf-8", "replace"))
-    return span
-
-
-def _traced(exchange: Exchange, request: Request, span: Span) -> Request:
-    """Return the request with the headers by which the upstream's spans join ours."""
-    assert exchange.trace is not None, "only a recorded request has spans"
-    headers = [*request.headers, *exchange.trace.headers(span)]  # a list: not kept by the pool
-    return replace(request, headers=headers)
+def _count(span: Span, usage: Usage | None) -> None:
+    if usage is not None:
+        span.set(conventions.INPUT_TOKENS, usage.prompt_tokens)
+        span.set(conventions.OUTPUT_TOKENS, usage.completion_tokens)
 
 
 def _outcome(exchange: Exchange, note: Note) -> str:
-    if exchange.code:
-        return "failed"
-    if exchange.status == _OK:
-        return "degraded" if note.passed_over else "ok"
-    return "failed" if note.asked is not None else "refused"
+    """Return how it ended for the model; empty if it says nothing of the model."""
+    if note.left:
+        return "cancelled"
+    error = note.error
+    if error is None:
+        return "failed" if exchange.code else "degraded" if note.passed_over else "ok"
+    if exchange.release == b"none":
+        return ""
+    if code_of(error) in _REFUSALS:
+        return "refused"
+    return "failed" if note.asked is not None or isinstance(error, Unavailable) else ""
 
 
 def _limit(asked: ChatRequest | CompletionRequest) -> int:

@@ -24,7 +24,7 @@ from lockgate.errors import Corrupt, InvalidInput, LockgateError, Unavailable
 from lockgate.ports import StreamingBackend
 from lockgate.server.answer_schemas import check_schema
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import error_body, failure
+from lockgate.server.failures import error_body, failure, why_of
 from lockgate.server.guarding import Guarding
 from lockgate.server.passing import EVENT_STREAM
 from lockgate.server.replies import Usage
@@ -113,7 +113,7 @@ class Embedded:
         working = asyncio.ensure_future(self._infer(exchange, model, request, parts))
         working.add_done_callback(lambda _: parts.put_nowait(None))
         try:
-            first = await parts.get()
+            first = await _next(exchange, parts)
             if first is None:
                 await working  # raises what went wrong before anything was sent
             await exchange.begin(200, EVENT_STREAM)
@@ -122,14 +122,14 @@ class Embedded:
             while text is not None:
                 if clean := guarding.part(0, text, last=False):
                     await exchange.part(event(_encode(shape.chunk(clean))))
-                text = await parts.get()
+                text = await _next(exchange, parts)
             result = await working
             rest = guarding.part(0, "", last=True)
         except LockgateError as error:
             if not exchange.status:
                 raise
             failed = failure(error)
-            exchange.code = failed.code
+            exchange.code, exchange.why = failed.code, why_of(error)
             await exchange.end(event(error_body(failed.status, failed.code, error.message)))
             return None
         finally:
@@ -151,7 +151,7 @@ class Embedded:
         parts: "asyncio.Queue[str | None] | None" = None,
     ) -> Result:
         dispatch = Dispatch(model=model.name, digest=model.digest, request=request)
-        began = time.perf_counter()
+        began, waited = time.perf_counter(), exchange.waited
         try:
             async with asyncio.timeout(model.most_s):
                 if parts is None:
@@ -169,7 +169,17 @@ class Embedded:
         except Corrupt as error:
             raise Unavailable(error.message, hint=error.hint) from error
         finally:
-            exchange.waited += time.perf_counter() - began
+            # A stream has counted the time between its parts, which is not more than this.
+            exchange.waited = max(exchange.waited, waited + time.perf_counter() - began)
+
+
+async def _next(exchange: Exchange, parts: "asyncio.Queue[str | None]") -> str | None:
+    """Return the next part of a text. The time until then is the model's and not ours."""
+    began = time.perf_counter()
+    try:
+        return await parts.get()
+    finally:
+        exchange.waited += time.perf_counter() - began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,7 @@ class Exchange:
         "status",
         "trace",
         "waited",
+        "why",
     )
 
     route: Route
@@ -84,6 +85,8 @@ class Exchange:
         self.params: Mapping[str, str] = {}
         self.status = 0
         self.code = ""
+        self.why = ""
+        """The kind of a failure after the answer had begun."""
         self.waited = 0.0
         """Seconds in which an upstream or a model was at work, and not we."""
         self.release = b"none"

@@ -17,6 +17,7 @@ from lockgate.errors import (
     Overloaded,
     StorageFailed,
     Taken,
+    TurnedOff,
     Unauthenticated,
     Unavailable,
     UpstreamFailed,
@@ -99,6 +100,23 @@ def failure(error: LockgateError) -> Failure:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     body = error_body(status, error.code, error.advice)
     return Failure(status, error.code, body, _headers(error))
+
+
+def code_of(error: LockgateError) -> str:
+    """Return the code that the client sees."""
+    return error.stable_code if isinstance(error, HttpFailure) else error.code
+
+
+_WHY = {"guard-blocked": "guard", "upstream-busy": "status", "upstream-refused": "status"}
+
+
+def why_of(error: LockgateError) -> str:
+    """Return the kind of failure that metrics count; empty if no model failed."""
+    if isinstance(error, TurnedOff):
+        return ""
+    if isinstance(error, Unavailable):
+        return error.why
+    return _WHY.get(code_of(error), "")
 
 
 def _headers(error: LockgateError) -> tuple[tuple[bytes, bytes], ...]:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.domain.call import DataClass
-from lockgate.domain.guard import Action, GuardFinding
+from lockgate.domain.guard import Action, Category, GuardFinding
 from lockgate.guards.pipeline import Scanned
 from lockgate.guards.stream import StreamGuard
 from lockgate.guards.vault import Vault
@@ -24,7 +24,7 @@ _COUNTED = {
     Action.REDACT: "redacted",
     Action.BLOCK: "blocked",
     Action.SHADOW: "shadow",
-    Action.FLAG: "shadow",
+    Action.FLAG: "flagged",
 }
 _MOST_CHOICES = 128
 _PART = ("text", "refusal")
@@ -208,7 +208,10 @@ class Guarding:
 
     def _found(self, finding: GuardFinding) -> None:
         self.findings[finding.rule] = self.findings.get(finding.rule, 0) + 1
-        self._meter.found(finding.rule, _COUNTED.get(finding.action, "shadow"))
+        done = _COUNTED.get(finding.action, "shadow")
+        if done == "redacted" and finding.category is Category.INJECTION:
+            done = "quarantined"
+        self._meter.found(finding.rule, done)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -143,25 +143,34 @@ def take(controls: Controls, exchange: Exchange, *, tokens: int) -> Taken | None
     exchange.extra += taken.headers()
     if not taken.allowed:
         exchange.extra = [row for row in exchange.extra if row[0] != b"retry-after"]
-        raise _limited(taken.retry_after_s)
+        raise _limited(taken)
     return taken
 
 
-def _limited(retry_after_s: float) -> HttpFailure:
-    if not math.isfinite(retry_after_s):
-        return HttpFailure(429, "rate-limited", "the request is larger than a limit ever allows")
-    seconds = max(1, math.ceil(retry_after_s))
+def _limited(taken: Taken) -> HttpFailure:
+    what = "tokens" if taken.by_tokens else "requests"
+    if not math.isfinite(taken.retry_after_s):
+        return HttpFailure(
+            429,
+            "rate-limited",
+            f"the request has more {what} than a limit ever allows at once",
+            param=what,
+        )
+    seconds = max(1, math.ceil(taken.retry_after_s))
     return HttpFailure(
         429,
         "rate-limited",
-        f"a limit is reached; try again in {seconds} s",
+        f"the limit of {what} is reached; try again in {seconds} s",
         headers=((b"retry-after", b"%d" % seconds),),
+        param=what,
     )
 
 
 def open_circuit(upstream: str, retry_after_s: float) -> Overloaded:
     """Return the error for an upstream that is given a rest."""
-    return Overloaded(
+    error = Overloaded(
         f"the upstream `{upstream}` fails and is left alone for a while",
         retry_after_s=max(retry_after_s, _RETRY_S),
     )
+    error.why = "circuit-open"
+    return error

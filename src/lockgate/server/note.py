@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.domain.call import DataClass
 from lockgate.domain.money import TokenCounts
+from lockgate.errors import LockgateError
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
 from lockgate.server.holding import Held
@@ -37,6 +38,10 @@ class Note:
     held: Held | None = None
     guarding: Guarding | None = None
     urgency: Urgency | None = None
+    error: LockgateError | None = None
+    """What the client gets instead of an answer."""
+    left: bool = False
+    """The client went away."""
     passed_over: list[str] = field(default_factory=list[str])
 
     def ask(self, exchange: Exchange, model: ServedModel) -> None:

@@ -1,5 +1,6 @@
 """Passes an upstream's answer on, checked."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ import msgspec
 
 from lockgate.errors import LockgateError, UpstreamFailed
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import HttpFailure, error_body, failure
+from lockgate.server.failures import HttpFailure, error_body, failure, why_of
 from lockgate.server.guarding import Guarding
 from lockgate.server.measuring import larger, measured_whole, text_bytes
 from lockgate.server.replies import CHUNK, REFUSAL, Chunk, Usage
@@ -69,7 +70,7 @@ class Relay:
         if source.status != _OK:
             raise refused(self.upstream, await _whole(source))
         try:
-            while data := await source.part():
+            while data := await self._part(source):
                 out, done = self._pick(self._events.feed(data))
                 if out and not exchange.status:
                     await exchange.begin(_OK, EVENT_STREAM)
@@ -80,16 +81,25 @@ class Relay:
                 if out:
                     await exchange.part(out)
             raise UpstreamFailed(
-                f"the stream of the upstream `{self.upstream}` ended without `[DONE]`"
+                f"the stream of the upstream `{self.upstream}` ended without `[DONE]`",
+                why="truncated",
             )
         except LockgateError as error:
             if not exchange.status:
                 raise
             failed = failure(error)
-            exchange.code = failed.code
+            exchange.code, exchange.why = failed.code, why_of(error)
             await exchange.end(event(error_body(failed.status, failed.code, error.message)))
         finally:
             self.guarding.finish()
+
+    async def _part(self, source: Stream) -> bytes:
+        """Return what comes next. The time until then is the upstream's and not ours."""
+        began = time.perf_counter()
+        try:
+            return await source.part()
+        finally:
+            self.exchange.waited += time.perf_counter() - began
 
     def _pick(self, found: Sequence[bytes]) -> tuple[bytes, bool]:
         """Return the events that go on, and whether the stream is at its end."""
@@ -190,7 +200,7 @@ def refused(upstream: str, reply: Reply) -> LockgateError:
     if status in _CLIENT and status not in _OURS_TO_FIX:
         return HttpFailure(status, "upstream-refused", f"the upstream `{upstream}` says: {said}")
     # Its words stay with it: they may quote our key, or the prompt, and this goes to a log.
-    return UpstreamFailed(f"the upstream `{upstream}` answered {status}")
+    return UpstreamFailed(f"the upstream `{upstream}` answered {status}", why="status")
 
 
 def _said(body: bytes) -> str:

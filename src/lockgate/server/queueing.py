@@ -8,8 +8,10 @@ from types import TracebackType
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.errors import InvalidInput, Overloaded, Unavailable
+from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure
+from lockgate.telemetry import conventions
 from lockgate.traffic.lane import Klass
 from lockgate.traffic.queue import Asked, Queue
 
@@ -99,7 +101,8 @@ class Place:
 
     async def _wait(self, queue: Queue, asked: Asked) -> None:
         try:
-            await queue.enter(asked)
+            with tracing.part(self._exchange, conventions.QUEUE):
+                await queue.enter(asked)
         finally:
             began, self._since = self._since, queue.clock()
             self._exchange.waited += self._since - began

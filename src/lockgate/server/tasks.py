@@ -6,6 +6,7 @@ A call goes through the same function of the engine as `lockgate run`.
 import asyncio
 import hashlib
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +16,14 @@ from urllib.parse import parse_qs
 
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.gateway_observed import Observer
+from lockgate.app.gateway_task_meter import TaskMeter
 from lockgate.app.task_billing import Payer
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import JsonObject
 from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
 from lockgate.ports import Task
-from lockgate.server import strict
+from lockgate.server import strict, tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
 from lockgate.server.holding import take
@@ -60,7 +63,8 @@ class Tasks:
     """Handles tasks. Accepted calls are held in memory, bounded in number and time."""
 
     tasks: Mapping[str, Task]
-    answer: Callable[[Call, Payer], Awaitable[Answer]]
+    answer: Callable[[Call, Payer, Observer], Awaitable[Answer]]
+    meter: TaskMeter
     engine_of: Callable[[str], EngineKind]
     controls: Controls
     default_class: DataClass
@@ -148,6 +152,7 @@ class Tasks:
         task = self.tasks.get(name)
         if task is None:
             raise NotFound(f"there is no task `{name[:_SHOWN]}`", hint="see `GET /v1/tasks`")
+        tracing.serves(exchange, task.spec.name)
         return task
 
     def _form(self, exchange: Exchange, task: Task) -> str:
@@ -224,7 +229,11 @@ class Tasks:
         )
         caller = exchange.caller
         payer = Payer(key=caller.key, team=caller.team, route=exchange.route.name)
-        working = asyncio.ensure_future(self.answer(call, payer))
+        observer = Observer()
+        working = asyncio.ensure_future(self.answer(call, payer, observer))
+        began = time.perf_counter()
+        working.add_done_callback(partial(self._count, task, observer, began))
+        working.add_done_callback(lambda _: tracing.observed(exchange.trace, observer.found))
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
         until = asyncio.get_running_loop().time() + KEPT_S
@@ -242,6 +251,16 @@ class Tasks:
         usage = working.result().usage
         if self.controls.limits is not None:
             self.controls.limits.settle(taken, usage.input_tokens + usage.output_tokens)
+
+    def _count(
+        self, task: Task, observer: Observer, began: float, working: "asyncio.Future[Answer]"
+    ) -> None:
+        error = None if working.cancelled() else working.exception()
+        if working.cancelled() or isinstance(error, LockgateError):
+            self.meter.failed(error if isinstance(error, LockgateError) else None, observer)
+        elif error is None:
+            spent = time.perf_counter() - began
+            self.meter.answered(task.spec, working.result(), observer, spent)
 
     def _keep(self, job: Job) -> None:
         mine = [known for known in self.jobs.values() if known.owner == job.owner]

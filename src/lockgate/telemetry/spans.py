@@ -81,8 +81,12 @@ class Span:
     def end(self) -> None:
         """Note the time. Once is enough."""
         if not self.end_ns:
-            self.end_ns = self.trace.tracer.clock_ns()
-            self.trace.finished(self)
+            self.end_at(self.trace.tracer.clock_ns())
+
+    def end_at(self, end_ns: int) -> None:
+        """End it at a time that has passed."""
+        self.end_ns = end_ns
+        self.trace.finished(self)
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +122,9 @@ class _NoSpan(Span):
     def end(self) -> None:
         pass
 
+    def end_at(self, end_ns: int) -> None:
+        pass
+
     def __exit__(self, *raised: object) -> None:
         pass
 
@@ -141,6 +148,11 @@ class Trace:
         self.state = state
         self._open = MAX_SPANS
 
+    @property
+    def continues(self) -> bool:
+        """Whether the caller traces the request."""
+        return self._parent is not None
+
     def span(
         self, name: str, kind: SpanKind = SpanKind.INTERNAL, *, parent: Span | None = None
     ) -> Span:
@@ -158,8 +170,9 @@ class Trace:
             span_id = above.span_id
         else:
             span_id = self._parent.span_id if self._parent else self.tracer.new_id(64)
-        random = self._parent.flags & RANDOM if self._parent else RANDOM
-        flags = random | (SAMPLED if self.sampled else 0)
+        flags = self._parent.flags if self._parent else RANDOM
+        if self.sampled:
+            flags |= SAMPLED  # else the caller's: what we do not record, others may
         found = [(b"traceparent", write_traceparent(Parent(self.trace_id, span_id, flags)))]
         if self.state:
             found.append((b"tracestate", self.state))

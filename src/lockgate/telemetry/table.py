@@ -2,7 +2,7 @@
 
 from lockgate.telemetry.definition import SECONDS, SHARES, Dimension, Kind, Metric
 
-ROUTE = Dimension(("route",), most=32)
+ROUTE = Dimension(("route",), most=48)
 TASK = Dimension(("task",), most=32)
 TEAM = Dimension(("team",), most=64)
 UPSTREAM = Dimension(("upstream",), most=16)
@@ -12,7 +12,7 @@ VARIANT = Dimension(("model", "prompt_version", "data_snapshot", "release", "fla
 """What an answer came from. One combination counts once, so a release more is a series more."""
 
 _CODES = (
-    *(200, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 499),
+    *(200, 201, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 499),
     *(500, 502, 503, 504),
 )
 CODE = Dimension(
@@ -24,7 +24,7 @@ DIRECTION = Dimension(("direction",), ("input", "output"))
 KLASS = Dimension(("klass",), ("online", "batch"))
 CACHE = Dimension(("cache",), ("exact", "embedding"))
 CACHE_STATE = Dimension(("state",), ("hit", "miss", "bypass"))
-ACTION = Dimension(("action",), ("redacted", "blocked", "quarantined", "shadow"))
+ACTION = Dimension(("action",), ("redacted", "blocked", "quarantined", "flagged", "shadow"))
 LIMIT = Dimension(("limit",), ("requests", "tokens", "budget"))
 CALL = Dimension(("result",), ("ok", "failed", "slow", "cancelled"))
 STEP = Dimension(("step",), ("release", "backend", "rules"))
@@ -37,6 +37,7 @@ FAILURE = Dimension(
         "truncated",
         "malformed",
         "schema",
+        "check",
         "guard",
         "overloaded",
         "circuit-open",
@@ -94,9 +95,9 @@ TABLE: tuple[Metric, ...] = (
     Metric("lockgate_cache_lookups_total", C, "Lookups by what was found.", (CACHE, CACHE_STATE)),
     Metric("lockgate_cache_bytes", G, "Bytes held.", (CACHE,)),
     # what must not be lost
-    Metric("lockgate_spool_events", G, "Usage events that wait for the database."),
+    Metric("lockgate_spool_bytes", G, "Usage and audit events that wait for the database."),
     Metric("lockgate_audit_waiting", G, "Audit events that wait to be written."),
-    Metric("lockgate_shared_state_up", G, "1 while replicas share their limits."),
+    Metric("lockgate_shared_state_up", G, "0 while limits and kills do not reach this replica."),
     Metric("lockgate_spans_dropped_total", C, "Spans that found no place in the queue."),
     # the process, by the names that every Prometheus client has
     Metric("process_cpu_seconds_total", C, "CPU time of user and system."),

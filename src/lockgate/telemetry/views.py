@@ -237,10 +237,13 @@ VIEWS: tuple[View, ...] = (
         "Guards and cache",
         "Waiting to be written",
         Unit.COUNT,
-        (
-            ("usage", gauge("lockgate_spool_events")),
-            ("audit", gauge("lockgate_audit_waiting")),
-        ),
+        (("audit", gauge("lockgate_audit_waiting")),),
+    ),
+    View(
+        "Guards and cache",
+        "Waiting for the database",
+        Unit.BYTES,
+        (("spool", gauge("lockgate_spool_bytes")),),
     ),
 )
 
@@ -296,10 +299,10 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "LockgateSpoolGrows",
-        "lockgate_spool_events > 10000",
+        "lockgate_spool_bytes > 1e7",
         "5m",
         "page",
-        "Usage is not written to the database",
+        "Usage and audit events are not written to the database; at 2 GiB calls are refused",
     ),
     Alert(
         "LockgateKilled",

@@ -27,10 +27,19 @@ class Taken:
     The figures are those of the tightest limit at the moment they are read; -1 without a limit.
     """
 
-    __slots__ = ("_buckets", "allowed", "charged", "retry_after_s")
+    __slots__ = ("_buckets", "allowed", "by_tokens", "charged", "retry_after_s")
 
-    def __init__(self, buckets: Sequence[Bucket], charged: int, retry_after_s: float) -> None:
+    def __init__(
+        self,
+        buckets: Sequence[Bucket],
+        charged: int,
+        retry_after_s: float,
+        *,
+        by_tokens: bool = False,
+    ) -> None:
         self._buckets = buckets
+        self.by_tokens = by_tokens
+        """The limit to wait longest for counts tokens, and not requests."""
         self.charged = charged
         """Tokens."""
         self.allowed = retry_after_s == 0.0
@@ -135,6 +144,7 @@ class RateLimits:
         now = self._clock()
         found: list[Bucket] = []
         wait = 0.0
+        by_tokens = False
         for subject in subjects:
             buckets = self._buckets.get(subject)
             if buckets is None:
@@ -143,12 +153,13 @@ class RateLimits:
             for bucket in buckets:
                 found.append(bucket)
                 needs = bucket.wait_s(tokens if bucket.counts_tokens else requests, now)
-                if needs > wait:  # noqa: PLR1730  a call to `max` takes as long as the rest
+                if needs > wait:
                     wait = needs
+                    by_tokens = bucket.counts_tokens
         if wait == 0.0:
             for bucket in found:
                 bucket.charge(tokens if bucket.counts_tokens else requests)
-        return Taken(found, tokens, wait)
+        return Taken(found, tokens, wait, by_tokens=by_tokens)
 
     def settle(self, taken: Taken, tokens: int) -> None:
         """Replace the tokens that were taken by those that were used. Repeating it changes nothing.

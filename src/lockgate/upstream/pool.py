@@ -105,7 +105,7 @@ class Pool:
         limits = self._limits
         name = self._pinned.name
         if self._closed:
-            raise UpstreamFailed(f"the upstream `{name}` was closed")
+            raise UpstreamFailed(f"the upstream `{name}` was closed", why="connect")
         try:
             async with asyncio.timeout(limits.connect_s):
                 while len(self._all) + self._opening >= limits.connections:
@@ -148,6 +148,7 @@ class Pool:
         raise UpstreamFailed(
             f"the upstream `{self._pinned.name}` cannot be reached: {failure}",
             hint="check that it runs and that its `url` is right",
+            why="connect",
         )
 
     def _give_back(self, connection: Connection) -> None:

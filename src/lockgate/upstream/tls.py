@@ -116,6 +116,7 @@ class TlsClient:
         return UpstreamFailed(
             f"the upstream `{name}` failed: {reason[:200]}",
             hint="check that it runs and that its `url` is right",
+            why="connect" if isinstance(error, aiohttp.ClientConnectorError) else "truncated",
         )
 
 

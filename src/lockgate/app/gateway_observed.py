@@ -1,0 +1,149 @@
+"""What the models and the retriever did for one call of a task, noted where it happened.
+
+Tasks run on a thread of their own and metrics belong to that of the server: the notes are read
+there, when the call is over.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lockgate.domain.call import DataClass
+from lockgate.domain.digest import Digest
+from lockgate.domain.inference import Classify, Dispatch, Embed, Generate, Result
+from lockgate.domain.release import Release
+from lockgate.domain.usage import Usage
+from lockgate.engine.answer import Plan
+from lockgate.errors import LockgateError, Unavailable
+from lockgate.ports import Backend, Document, Retriever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One inference or one search, from `start_ns` to `end_ns` since 1970."""
+
+    operation: str
+    """As OpenTelemetry names it: `chat`, `embeddings`, `classify` or `retrieval`."""
+    backend: str = ""
+    model: str = ""
+    digest: Digest | None = None
+    """Of the model's manifest."""
+    start_ns: int
+    end_ns: int
+    usage: Usage = field(default_factory=Usage)
+    failure: str = ""
+    """The kind of failure, such as `timeout`; empty: it succeeded."""
+    code: str = ""
+    """Of the error."""
+
+
+@dataclass(slots=True)
+class Observer:
+    """Collects the notes of one call. Mutable, and private to it."""
+
+    found: list[Observation] = field(default_factory=list[Observation])
+    release: Release | None = None
+    """What answers, once it is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPlans(Mapping[str, Plan]):
+    """How tasks are served; which release was chosen is noted."""
+
+    plans: Mapping[str, Plan]
+    observer: Observer
+
+    def __getitem__(self, task: str) -> Plan:
+        plan = self.plans[task]
+        self.observer.release = plan.release
+        return plan
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.plans)
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedBackends(Mapping[str, Backend]):
+    """Backends by name, whose inferences are noted."""
+
+    backends: Mapping[str, Backend]
+    observer: Observer
+
+    def __getitem__(self, name: str) -> Backend:
+        return _Observed(name, self.backends[name], self.observer)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.backends)
+
+    def __len__(self) -> int:
+        return len(self.backends)
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """Implements `ports.Backend` around another one."""
+
+    name: str
+    backend: Backend
+    observer: Observer
+
+    @property
+    def data_classes(self) -> frozenset[DataClass]:
+        return self.backend.data_classes
+
+    async def infer(self, dispatch: Dispatch) -> Result:
+        """As `ports.Backend.infer`."""
+        began = time.time_ns()
+        usage, failure, code = Usage(), "cancelled", "cancelled"
+        try:
+            result = await self.backend.infer(dispatch)
+            usage, failure, code = result.usage, "", ""
+        except LockgateError as error:
+            failure = error.why if isinstance(error, Unavailable) else "internal"
+            code = error.code
+            raise
+        finally:
+            self.observer.found.append(
+                Observation(
+                    operation=_operation(dispatch),
+                    backend=self.name,
+                    model=dispatch.model,
+                    digest=dispatch.digest,
+                    start_ns=began,
+                    end_ns=time.time_ns(),
+                    usage=usage,
+                    failure=failure,
+                    code=code,
+                )
+            )
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRetriever:
+    """Implements `ports.Retriever` around another one."""
+
+    retriever: Retriever
+    observer: Observer
+
+    def search(self, documents: Sequence[Document], query: str, *, limit: int) -> Sequence[str]:
+        """As `ports.Retriever.search`."""
+        began = time.time_ns()
+        found = self.retriever.search(documents, query, limit=limit)
+        self.observer.found.append(
+            Observation(operation="retrieval", start_ns=began, end_ns=time.time_ns())
+        )
+        return found
+
+
+def _operation(dispatch: Dispatch) -> str:
+    match dispatch.request:
+        case Generate():
+            return "chat"
+        case Embed():
+            return "embeddings"
+        case Classify():
+            return "classify"

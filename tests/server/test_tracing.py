@@ -1,0 +1,205 @@
+"""The spans of requests, at a collector; and what callers trace, carried on to upstreams."""
+
+import json
+import threading
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lockgate.app.gateway_controls import exact_cache
+from lockgate.app.gateway_models import EmbeddedModel, ServedModel
+from lockgate.app.gateway_observed import Observation
+from lockgate.config.gateway_settings import (
+    CacheSettings,
+    SamplingSettings,
+    ServerSettings,
+    TracingSettings,
+)
+from lockgate.domain.call import DataClass
+from lockgate.domain.digest import Digest
+from lockgate.domain.guard import Action
+from lockgate.domain.inference import Completion, Dispatch, Result
+from lockgate.domain.usage import Usage
+from server.serving import Models, Served, serving, upstream
+from server.test_controls import CHAT, guarding
+from telemetry.test_otlp import Receiver
+from upstream.mock_model import MockModel, mock_model
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SAMPLED = f"00-{TRACE}-00f067aa0ba902b7-01"
+UNSAMPLED = f"00-{TRACE}-00f067aa0ba902b7-00"
+MODEL = Digest.of(b"model")
+
+
+@pytest.fixture
+def mock() -> Generator[MockModel]:
+    with mock_model() as found:
+        yield found
+
+
+class Parrot:
+    data_classes = frozenset(DataClass)
+
+    async def infer(self, dispatch: Dispatch) -> Result:
+        return Completion(text="hello", usage=Usage(input_tokens=3, output_tokens=1))
+
+
+def to(mock: MockModel) -> Models:
+    async def models() -> dict[str, ServedModel]:
+        here = EmbeddedModel(
+            name="here",
+            backend_name="parrot",
+            backends={"parrot": Parrot()},
+            digest=MODEL,
+            generates=True,
+            release=str(MODEL).encode(),
+        )
+        return {"m": upstream("m", mock.port), "here": here}
+
+    return models
+
+
+def traced(url: str, **more: Any) -> ServerSettings:
+    return ServerSettings(tracing=TracingSettings(otlp_url=url, **{"ratio": 1.0, **more}))
+
+
+def ask(served: Served, headers: Mapping[str, str] | None = None, **more: Any) -> Any:
+    return served.ask("POST", "/v1/chat/completions", {**CHAT, **more}, headers)
+
+
+def spans(receiver: Receiver, count: int) -> dict[str, Any]:
+    """Wait for so many spans; return the attributes, ids and flags of each by its name."""
+    waiting = threading.Event()
+    found: dict[str, Any] = {}
+    for _ in range(1000):
+        found = {
+            span.name: span
+            for request in tuple(receiver.requests)
+            for group in request.resource_spans
+            for scope in group.scope_spans
+            for span in scope.spans
+        }
+        if len(found) >= count:
+            break
+        waiting.wait(0.01)
+    return found
+
+
+def header(head: bytes, name: str) -> str | None:
+    for line in head.decode("latin-1").split("\r\n"):
+        if line.lower().startswith(f"{name}: "):
+            return line.partition(": ")[2]
+    return None
+
+
+def test_a_recorded_request_shows_guards_cache_and_inference_below_its_root(
+    mock: MockModel,
+) -> None:
+    receiver = Receiver()
+    cache = exact_cache(ServerSettings(cache=CacheSettings(ttl_s=60)))
+    controls = replace(guarding(personal=Action.REDACT), cache=cache)
+    with receiver.serving() as url:
+        settings = traced(url)
+        with serving(to(mock), settings=settings, controls=controls) as served:
+            messages = [{"role": "user", "content": "write to anna@corp.com"}]
+            assert ask(served, messages=messages)[0].status == 200
+            found = spans(receiver, 6)
+    root = found["POST /v1/chat/completions"]
+    assert set(found) == {
+        "POST /v1/chat/completions",
+        "guard input",
+        "cache lookup",
+        "chat m",
+        "guard output",
+        "cache store",
+    }
+    assert {span.trace_id for span in found.values()} == {root.trace_id}
+    assert found["chat m"].parent_span_id == root.span_id
+    assert {a.key for a in root.attributes} >= {"lockgate.guard.findings", "lockgate.guard.rules"}
+    assert "anna@corp.com" not in str(receiver.requests)
+    # The upstream continues below the inference.
+    carried = header(mock.heads[0], "traceparent")
+    assert carried == f"00-{root.trace_id.hex()}-{found['chat m'].span_id.hex()}-03"
+
+
+def test_a_model_inside_the_process_has_a_span_too(mock: MockModel) -> None:
+    receiver = Receiver()
+    with (
+        receiver.serving() as url,
+        serving(to(mock), settings=traced(url)) as served,
+    ):
+        assert ask(served, model="here")[0].status == 200
+        found = spans(receiver, 2)
+    attributes = {a.key: a.value for a in found["chat here"].attributes}
+    assert attributes["gen_ai.usage.input_tokens"].int_value == 3
+    assert attributes["gen_ai.provider.name"].string_value == "lockgate"
+
+
+@pytest.mark.parametrize("parent", [SAMPLED, UNSAMPLED])
+def test_what_a_caller_traces_is_carried_on_though_nothing_is_recorded_here(
+    mock: MockModel, parent: str
+) -> None:
+    with serving(to(mock)) as served:
+        assert ask(served, {"traceparent": parent, "tracestate": "a=1,b=2"})[0].status == 200
+        assert ask(served)[0].status == 200
+    assert header(mock.heads[0], "traceparent") == parent
+    assert header(mock.heads[0], "tracestate") == "a=1,b=2"
+    assert header(mock.heads[1], "traceparent") is None
+
+
+def test_a_header_that_is_none_is_not_carried_on(mock: MockModel) -> None:
+    with serving(to(mock)) as served:
+        assert ask(served, {"traceparent": "00-1-2-01", "tracestate": "a=1"})[0].status == 200
+    assert header(mock.heads[0], "traceparent") is None
+    assert header(mock.heads[0], "tracestate") is None
+
+
+def test_the_first_rule_that_fits_a_route_or_a_task_decides(mock: MockModel) -> None:
+    receiver = Receiver()
+    rules = (
+        SamplingSettings(task="review", ratio=1.0),
+        SamplingSettings(route="chat", ratio=0.0),
+        SamplingSettings(route="models", ratio=1.0),
+    )
+    with (
+        receiver.serving() as url,
+        serving(to(mock), settings=traced(url, rules=rules, ratio=0.0)) as served,
+    ):
+        ask(served)
+        served.ask("GET", "/v1/tasks")
+        served.ask("POST", "/review", b"eval", {"Content-Type": "text/plain"})
+        served.ask("GET", "/v1/models")
+        found = spans(receiver, 2)
+    assert set(found) == {"POST /review", "GET /v1/models"}
+
+
+def test_the_inferences_and_searches_of_a_task_are_below_its_request(mock: MockModel) -> None:
+    receiver = Receiver()
+    with (
+        receiver.serving() as url,
+        serving(to(mock), settings=traced(url)) as served,
+    ):
+        served.engine.notes_of_models += [
+            Observation(operation="retrieval", start_ns=5, end_ns=6),
+            Observation(
+                operation="chat",
+                backend="llama_cpp",
+                model="smollm2",
+                digest=MODEL,
+                start_ns=7,
+                end_ns=9,
+                failure="timeout",
+                code="upstream-timeout",
+            ),
+        ]
+        body = json.dumps({"diff": "x"}).encode()
+        served.ask("POST", "/v1/tasks/review", body, {"Content-Type": "application/json"})
+        found = spans(receiver, 3)
+    root = found["POST /v1/tasks/{task}"]
+    inference = found["chat smollm2"]
+    assert inference.parent_span_id == root.span_id
+    assert (inference.start_time_unix_nano, inference.end_time_unix_nano) == (7, 9)
+    assert inference.status.code == 2
+    assert found["retrieval input"].end_time_unix_nano == 6
