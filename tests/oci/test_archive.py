@@ -324,8 +324,9 @@ def test_a_full_disk_leaves_nothing_visible_and_says_so(
     assert nothing(there)
     assert blobs(there) == {}
     top = {"triage": layout.manifests()["triage"]}
-    with files_of_at_most(4999), pytest.raises(StorageFailed, match="cannot be written"):
+    with files_of_at_most(4999), pytest.raises(StorageFailed, match="cannot be written") as caught:
         export(layout, top, tmp_path / "full.tar")
+    assert "--output" in (caught.value.hint or "")
     assert list(tmp_path.glob("full*")) == []
 
 

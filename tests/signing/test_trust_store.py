@@ -133,8 +133,20 @@ def test_an_old_file_that_is_put_back_is_noticed(store: TrustStore, tmp_path: Pa
     store.accept([signed(replace(ONE, version=2), ANA)], NOON)
     (tmp_path / "trust" / "2.root.json").write_bytes(first)
 
-    with pytest.raises(Corrupt, match=r"version 1 and is .* accepted here was version 2"):
+    with pytest.raises(Corrupt, match=r"is version 1 and sha256:.* accepted here was version 2"):
         store.load(NOON)
+
+
+def test_a_file_that_was_damaged_is_named_with_both_digests(
+    store: TrustStore, tmp_path: Path
+) -> None:
+    good = signed(ONE, ANA)
+    store.accept([good], NOON)
+    (tmp_path / "trust" / "1.root.json").write_bytes(good[:-9])
+    with pytest.raises(Corrupt, match="is no trust root, and sha256:") as caught:
+        store.load(NOON)
+    assert str(Digest.of(good)) in caught.value.message
+    assert "trust accept" in (caught.value.hint or "")
 
 
 def test_a_file_that_is_taken_away_is_noticed(store: TrustStore, tmp_path: Path) -> None:

@@ -113,6 +113,9 @@ def verify(session: Session, reference: str, *, as_json: bool) -> int:
     for item in said:
         data(f"ok    {item['predicateType']} about {item['subject']}, by {item['holder']}")
     data(f"{found['release']}: {len(said)} attestation(s), {len(flaws)} flaw(s)")
+    if flaws and found["trustRoot"] is None:
+        words("no trust root is accepted on this machine, so no signature counts")
+        words("next: lockgate trust accept FILE, which `lockgate trust export` wrote elsewhere")
     return EXIT_REFUSED if flaws else 0
 
 

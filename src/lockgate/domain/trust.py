@@ -112,9 +112,15 @@ class TrustRoot:
             )
             encoded = found.encode()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise Corrupt(f"the trust root is malformed: {error!r}"[:200]) from error
+            raise Corrupt(
+                f"the trust root is malformed: {type(error).__name__}: {error}"[:200],
+                hint="ask for the file again; nothing was accepted",
+            ) from error
         if encoded != data:
-            raise Corrupt("the trust root has unknown members or is not canonical JSON")
+            raise Corrupt(
+                "the trust root has unknown members or is not canonical JSON",
+                hint="ask for the file again, as it was exported; nothing was accepted",
+            )
         return found
 
     def encode(self) -> bytes:

@@ -88,6 +88,10 @@ def export(
         with storage(path):
             partial.replace(path)
             sync(path.absolute().parent)
+    except StorageFailed as error:
+        layout.discard(partial)
+        hint = "write to a disk with more space, or to a folder of yours: `--output`"
+        raise StorageFailed(error.message, hint=hint) from error
     except BaseException:
         layout.discard(partial)
         raise

@@ -1,5 +1,6 @@
 """Small files that are whole at any moment, written by one process at a time."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Generator
@@ -72,4 +73,10 @@ def take(path: Path, limit: int) -> bytes | None:
 
 def failed(path: Path, error: OSError) -> StorageFailed:
     """Say what the system said of a path."""
-    return StorageFailed(f"`{path}`: {(error.strerror or str(error)).lower()}")
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return StorageFailed(
+        f"`{path}`: {(error.strerror or str(error)).lower()}",
+        hint="free some space, and run it again"
+        if full
+        else "change its permissions, or set `LOCKGATE_DATA_DIR` to a folder of yours",
+    )

@@ -52,7 +52,10 @@ def decode(data: bytes) -> tuple[TrustRoot, Mapping[str, bytes]]:
         }
         root = TrustRoot.parse(base64.b64decode(document["payload"], validate=True))
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
-        raise Corrupt("the file is not a trust root") from error
+        raise Corrupt(
+            f"the file of {len(data):,} bytes is not a trust root",
+            hint="give what `lockgate trust export` wrote",
+        ) from error
     if encode(root, signatures) != data:
         raise Corrupt("the trust root's file has unknown members or is not canonical JSON")
     for key in root.keys:

@@ -71,10 +71,13 @@ class TrustStore:
             )
         found = Digest.of(data)
         if found != mark.digest:
-            version = decode(data)[0].version  # a file that is none says so itself
+            try:
+                what = f"version {decode(data)[0].version} and"
+            except Corrupt:
+                what = "no trust root, and"
             raise Corrupt(
-                f"the trust root's file has version {version} and is {found}, accepted here was "
-                f"version {mark.version}, {mark.digest}",
+                f"`{self._path(mark.version)}` is {what} {found}, accepted here was version "
+                f"{mark.version}, {mark.digest}",
                 hint="put the accepted file back with `lockgate trust accept FILE`",
             )
         return data
@@ -158,10 +161,18 @@ class TrustStore:
             version, _, digest = data.decode("ascii").removesuffix("\n").partition(" ")
             found = _Mark(int(version), Digest.parse(digest))
         except (ValueError, UsageError) as error:
-            raise Corrupt(f"`{self._folder / _MARK}` is damaged") from error
+            raise self._damaged_mark(data) from error
         if data != f"{found.version} {found.digest}\n".encode("ascii"):
-            raise Corrupt(f"`{self._folder / _MARK}` is damaged")
+            raise self._damaged_mark(data)
         return found
+
+    def _damaged_mark(self, data: bytes) -> Corrupt:
+        said = repr(data.decode("ascii", "replace"))[:80]
+        return Corrupt(
+            f"`{self._folder / _MARK}` is damaged: it says {said}, expected the version "
+            "and the digest of the trust root that is accepted here",
+            hint="compare the folder with what you accepted; remove it to start anew",
+        )
 
     def _require_nothing_but(self, files: Sequence[bytes]) -> None:
         """Notice that the mark alone was taken away; what is given again may be there."""

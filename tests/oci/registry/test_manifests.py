@@ -1,4 +1,6 @@
 import json
+import socket
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -149,3 +151,24 @@ def test_a_registry_that_is_not_there_is_named_with_what_to_do() -> None:
     ):
         Manifests(registry, "r").get("1")
     assert "again" in str(caught.value.hint)
+
+
+def test_what_speaks_no_http_is_said_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def answer() -> None:
+            for _ in range(5):
+                connection = server.accept()[0]
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"220 mail\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with (
+            Registry(host, RegistrySettings(), pause=lambda _: None) as registry,
+            pytest.raises(Unavailable, match="times in a row: connection aborted: 220 mail"),
+        ):
+            Manifests(registry, "r").get("1")
+        thread.join()

@@ -206,7 +206,9 @@ def _media_type(answer: Answer, what: str) -> str:
     try:
         document = json.loads(answer.data)
     except (ValueError, RecursionError) as error:
-        raise Corrupt(f"{what} is not JSON") from error
+        raise Corrupt(
+            f"{what} is not JSON", hint="see whether the address is that of a registry"
+        ) from error
     if not isinstance(document, dict):
         raise Corrupt(f"{what} is not a JSON object")
     said = answer.header("content-type").partition(";")[0].strip()

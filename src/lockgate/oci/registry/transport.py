@@ -133,7 +133,8 @@ def read_answer(response: urllib3.BaseHTTPResponse, url: str) -> Answer:
     if not whole:
         response.close()
         raise UsageError(
-            f"`{place(url)}` answered with more than {_SMALL:,} bytes, at most that many allowed"
+            f"`{place(url)}` answered with more than {_SMALL:,} bytes, at most that many allowed",
+            hint="see whether the address is that of a registry",
         )
     return Answer(
         status=response.status,
@@ -163,6 +164,10 @@ def interrupted(error: HTTPError) -> Interrupted:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).partition("\n")[0] or type(error).__name__
+    match error.args:
+        case (str() as what, Exception() as cause):  # urllib3's ProtocolError
+            return f"{what.rstrip('.').lower()}: {str(cause) or type(cause).__name__}"[:200]
+        case _:
+            text = str(error).partition("\n")[0] or type(error).__name__
     # urllib3 puts the connection's repr, or the address with its query, before or after the words.
     return text.partition(": ")[2][:200] if text.startswith(("HTTP", "<")) else text[:200]
