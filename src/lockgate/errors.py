@@ -116,6 +116,12 @@ class Overloaded(Unavailable):
         """Seconds after which the same request would get its turn; None: waiting does not help."""
 
 
+class RequestRefused(Unavailable):
+    """The model cannot do what is asked, such as read so long a text or keep to such a schema."""
+
+    code = "request-refused"
+
+
 class TurnedOff(Unavailable):
     """Somebody has turned off the model, the task, or everything."""
 

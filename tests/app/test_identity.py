@@ -1,4 +1,6 @@
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack
@@ -214,3 +216,33 @@ def test_keys_of_an_issuer_are_fetched_without_redirects_and_within_bounds(
             fetch(f"{loopback.url}/{path}")
     with pytest.raises(Unavailable, match="did not come"):
         fetch("http://127.0.0.1:1/jwks")
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nX", b"HTTP/1.1 200 OK\r\n\r\n"]
+)
+def test_an_issuer_that_drips_is_given_up(said: bytes) -> None:
+    """A byte now and then renews the timeout of a read, and kept all other issuers waiting."""
+    done = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with client:
+            client.sendall(said)
+            while not done.wait(0.02):
+                try:
+                    client.sendall(b"x")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,), daemon=True)
+        thread.start()
+        try:
+            with pytest.raises(Unavailable, match="did not come: TimeoutError"):
+                key_fetcher(Environment.read({}), total_s=0.3)(
+                    f"http://127.0.0.1:{server.getsockname()[1]}/jwks"
+                )
+        finally:
+            done.set()
+            thread.join(5)

@@ -25,7 +25,7 @@ from lockgate.domain.inference import (
     Generate,
     Message,
 )
-from lockgate.errors import Corrupt, Unavailable
+from lockgate.errors import Corrupt, RequestRefused, Unavailable
 from lockgate.oci.models import ModelStore
 from lockgate.oci.quantise import Quantisation, quantise
 from oci.splits import split
@@ -100,7 +100,7 @@ def test_members_come_in_the_order_of_the_schema(backend: LlamaCppBackend) -> No
 def test_a_schema_that_cannot_be_enforced_is_refused(
     backend: LlamaCppBackend, schema: dict[str, object]
 ) -> None:
-    with pytest.raises(Unavailable, match="cannot hold a text to this JSON Schema"):
+    with pytest.raises(RequestRefused, match="cannot hold a text to this JSON Schema"):
         ask(backend, "Say `yes`.", schema=schema, max_tokens=64)
 
 

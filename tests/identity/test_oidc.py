@@ -20,7 +20,7 @@ from identity.issuers import (
     segment,
 )
 from lockgate.domain.identity import Role
-from lockgate.errors import Denied, InvalidConfig, Unauthenticated
+from lockgate.errors import Denied, InvalidConfig, Unauthenticated, Unavailable
 from lockgate.identity.authenticator import Authenticator
 from lockgate.identity.oidc import Issuer, Oidc
 from lockgate.identity.rules import Glob, Rule
@@ -351,6 +351,32 @@ def test_a_token_is_checked_once_and_forgotten_when_its_key_is_withdrawn(
     clock.now = NOON
     with pytest.raises(Unauthenticated, match="key is not known"):
         gate.authenticate(header, None)
+
+
+def test_keys_that_the_issuer_has_not_confirmed_for_a_day_check_nothing_any_more(
+    oidc: Oidc, private: rsa.RSAPrivateKey, loopback: LoopbackIssuer, clock: Time
+) -> None:
+    """Whoever has a withdrawn key must not keep it alive by keeping us from the issuer."""
+    gate = Authenticator(clock=clock, pepper=b"p" * 32, tokens=oidc)
+
+    def header() -> bytes:
+        second = int(clock.now.timestamp())
+        return b"Bearer " + sign(private, iat=second - 60, exp=second + 600)
+
+    good, loopback.raw = loopback.document, b"not now"
+    clock.now += timedelta(hours=23, minutes=59)
+    assert len(oidc.refresh()) == 1
+    last = header()
+    assert gate.authenticate(last, None).team == "shop"
+    clock.now += timedelta(minutes=1)
+    assert len(oidc.refresh()) == 1
+    for each in (last, header()):
+        with pytest.raises(Unavailable, match="keys of the issuer `ci` are not known"):
+            gate.authenticate(each, None)
+    loopback.raw = good
+    clock.now += timedelta(seconds=10)
+    assert oidc.refresh() == []
+    assert gate.authenticate(header(), None).team == "shop"
 
 
 def test_a_token_ends_in_the_cache_too(oidc: Oidc, private: rsa.RSAPrivateKey, clock: Time) -> None:

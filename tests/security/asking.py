@@ -67,6 +67,13 @@ class Asking:
         assert ask("/v1/chat/completions", inside)[0] == 200
         assert ask("/v1/chat/completions", {**inside, "stream": True})[0] == 200
         assert ask("/v1/chat/completions", {**inside, "response_format": wanted})[0] == 400
+        schema = {"type": "string", "pattern": "^(?=a)b$"}
+        wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+        status, said = ask("/v1/chat/completions", {**inside, "response_format": wanted})
+        assert (status, json.loads(said)["error"]["code"]) == (400, "request-refused")
+        long = [{"role": "user", "content": "word " * 20_000}]
+        status, said = ask("/v1/chat/completions", {**inside, "messages": long})
+        assert (status, json.loads(said)["error"]["code"]) == (400, "request-refused")
         assert ask("/v1/embeddings", {"model": "minilm", "input": ELSEWHERE})[0] == 200
         diff = f"--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+get('{ELSEWHERE}')\n"
         for engine in ("model", "rules"):

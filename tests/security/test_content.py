@@ -18,7 +18,7 @@ from lockgate.domain.digest import Digest
 from lockgate.domain.identity import GatewayKey, KeySecret, Role
 from lockgate.domain.inference import Completion, Dispatch, Result
 from lockgate.domain.usage import Usage
-from lockgate.errors import Unauthenticated
+from lockgate.errors import RequestRefused, Unauthenticated
 from lockgate.identity.authenticator import Authenticator
 from lockgate.identity.secret import digest
 from security.talking import CHAT, to
@@ -202,6 +202,23 @@ def test_a_harmless_schema_reaches_the_model_as_it_is(schema: dict[str, Any]) ->
         assert served.ask("POST", "/v1/chat/completions", body)[0].status == 200
         asked: Any = parrot.asked[0].request
         assert asked.schema == schema
+
+
+class Refusing(Parrot):
+    """A model that cannot be held to any schema."""
+
+    async def infer(self, dispatch: Dispatch) -> Result:
+        raise RequestRefused("no text can be held to this", hint="leave out lookaheads")
+
+
+def test_a_schema_that_no_text_can_be_held_to_is_the_clients_mistake_and_not_ours() -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "poem"}}}
+    with serving(embedded(Refusing([]))) as served:
+        for stream in (False, True):
+            body = {**CHAT, "response_format": wanted, "stream": stream}
+            response, error = served.ask("POST", "/v1/chat/completions", body)
+            assert (response.status, error["error"]["code"]) == (400, "request-refused")
+            assert "lookaheads" in error["error"]["message"]
 
 
 def places(text: str) -> dict[str, dict[str, Any]]:

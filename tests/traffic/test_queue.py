@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockgate.errors import Overloaded, Unavailable
+from lockgate.errors import Overloaded, RequestRefused, Unavailable, UpstreamFailed
 from lockgate.traffic.concurrency import FixedConcurrency
 from lockgate.traffic.lane import Klass
 from lockgate.traffic.queue import Queue, QueueSettings
@@ -57,6 +57,37 @@ async def test_no_more_run_at_a_time_than_the_limit() -> None:
         assert q.in_flight <= 3
     assert now() == pytest.approx(4.0, abs=0.2)
     assert (q.in_flight, q.waiting, q.waiting_tokens) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "slower"),
+    [
+        (Unavailable("no answer"), True),
+        (TimeoutError(), True),
+        (UpstreamFailed("it is broken"), False),
+        (RequestRefused("no text can be held to this"), False),
+    ],
+)
+def test_only_what_says_of_too_much_to_do_lowers_the_limit(
+    error: Exception, *, slower: bool
+) -> None:
+    """A client whose requests cannot be done would else take the places of all others."""
+
+    class Noting(FixedConcurrency):
+        lowered = False
+
+        def overloaded(self) -> None:
+            self.lowered = True
+
+    async def work() -> None:
+        concurrency = Noting(2)
+        q = Queue(concurrency, QueueSettings(), clock=now)
+        with pytest.raises(type(error)):
+            async with q.slot(10, Klass.ONLINE, LATE):
+                raise error
+        assert (concurrency.lowered, q.in_flight) == (slower, 0)
+
+    run(work())
 
 
 @simulated

@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from lockgate.app.background import Job, until
@@ -60,31 +62,39 @@ def open_authenticator(
     return gate, [_follow_keys(gate, failed), follow]
 
 
-def key_fetcher(environment: Environment) -> Callable[[str], bytes]:
-    """Return what gets an issuer's keys: no redirects, bounded in size and time."""
+def key_fetcher(environment: Environment, *, total_s: float = _FETCH_S) -> Callable[[str], bytes]:
+    """Get an issuer's keys: no redirects, no proxies, `total_s` seconds and some bytes at most."""
 
     def fetch(url: str) -> bytes:
-        import urllib3  # only where there are issuers
+        import aiohttp  # only where there are issuers
 
-        pool = urllib3.PoolManager(
-            ca_certs=str(environment.ca_file) if environment.ca_file else None,
-            timeout=_FETCH_S,
-            retries=False,
-        )
         try:
-            with pool.request("GET", url, redirect=False, preload_content=False) as answer:
-                content = answer.read(_MAX_KEY_SET + 1)
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"the keys at `{url}` did not come: {error}") from error
-        finally:
-            pool.clear()
+            return asyncio.run(_key_set(url, environment.ca_file, total_s))
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # OSError: too slow, too
+            reason = str(error) or type(error).__name__
+            raise Unavailable(f"the keys at `{url}` did not come: {reason[:200]}") from error
+
+    return fetch
+
+
+async def _key_set(url: str, ca_file: Path | None, total_s: float) -> bytes:
+    import aiohttp
+
+    context = ssl.create_default_context(cafile=ca_file)
+    async with (
+        # From connecting to the last byte: one that drips would hold up all other issuers.
+        asyncio.timeout(total_s),
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
+        session.get(url, allow_redirects=False) as answer,
+    ):
+        content = b""
+        while len(content) <= _MAX_KEY_SET and (part := await answer.content.readany()):
+            content += part
         if answer.status != _OK or len(content) > _MAX_KEY_SET:
             raise Unavailable(
                 f"the keys at `{url}` did not come: status {answer.status}, {len(content)} bytes"
             )
-        return bytes(content)
-
-    return fetch
+        return content
 
 
 async def make_key(state: GatewayState, wanted: Wanted, *, actor: str, now: datetime) -> str:

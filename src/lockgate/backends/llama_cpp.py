@@ -37,7 +37,7 @@ from lockgate.domain.inference import (
     Vector,
 )
 from lockgate.domain.usage import Usage
-from lockgate.errors import Corrupt, Unavailable
+from lockgate.errors import Corrupt, RequestRefused, Unavailable
 from lockgate.ports import ModelFiles
 
 EMBEDDING_TOKENS = 512
@@ -46,6 +46,7 @@ BATCH_TOKENS = 512
 MICRO_BATCH_TOKENS = 128
 """A larger one takes 200 kB a token for the logits and is no faster on a processor."""
 _QUIET = -1
+_BAD_REQUEST = 400
 _UNFINISHED = len("\\u00e")
 """The longest cut that does not look like JSON any more."""
 _LOOPBACK = "127.0.0.1"
@@ -300,7 +301,7 @@ def _expect_json(text: str, *, whole: bool) -> None:
     except json.JSONDecodeError as error:
         unfinished = error.msg.startswith("Unterminated") or error.pos >= len(text) - _UNFINISHED
         if whole or not unfinished:
-            raise Unavailable(
+            raise RequestRefused(
                 "llama.cpp cannot hold a text to this JSON Schema",
                 hint="leave out what it does not know, such as lookaheads in a `pattern`",
             ) from error
@@ -334,7 +335,8 @@ def _ask(handle: Callable[..., Any], *given: object) -> Any:
 
 
 def _refused(problem: _Reply, hint: str) -> Unavailable:
-    return Unavailable(
+    kind = RequestRefused if problem.get("code") == _BAD_REQUEST else Unavailable
+    return kind(
         f"the model refused the request: {str(problem.get('message', problem))[:300]}", hint=hint
     )
 

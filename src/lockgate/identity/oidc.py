@@ -12,7 +12,7 @@ from typing import Any, Final
 import jwt
 
 from lockgate.domain.identity import Identity
-from lockgate.errors import Denied, InvalidConfig, LockgateError, Unauthenticated
+from lockgate.errors import Denied, InvalidConfig, LockgateError, Unauthenticated, Unavailable
 from lockgate.identity.jwks import ALGORITHMS, MAX_KID, KeySet, read_key_set
 from lockgate.identity.rules import Rule, choose
 from lockgate.ports import Clock
@@ -24,6 +24,9 @@ MAX_TOKEN_BYTES: Final = 16 << 10
 _SUBJECT_CHARACTERS: Final = 255
 _REFRESH: Final = timedelta(minutes=10)
 _SOONEST: Final = timedelta(seconds=10)
+MAX_STALE: Final = timedelta(hours=24)
+"""Keys that were not confirmed for so long are dropped: the issuer may have withdrawn one, and
+whoever has it may be who keeps us from asking."""
 # Headers that name where to get a key, or bring one along (RFC 8725 3.10).
 _FOREIGN_KEYS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub"]
@@ -78,8 +81,8 @@ class Oidc:
     def refresh(self) -> Sequence[LockgateError]:
         """Fetch the key sets that are old, or lack a key that a token named; return what failed.
 
-        A set that cannot be had leaves the last one in place. Each address is asked at most
-        every ten seconds, whatever tokens come.
+        A set that cannot be had leaves the last one in place for `MAX_STALE`. Each address
+        is asked at most every ten seconds, whatever tokens come.
         """
         failed: list[LockgateError] = []
         for issuer in self._issuers.values():
@@ -91,6 +94,7 @@ class Oidc:
                 found = read_key_set(document)
             except LockgateError as error:
                 failed.append(error)
+                self._drop_if_stale(issuer.issuer)
                 continue
             self._store(issuer.issuer, found, document)
         return failed
@@ -102,6 +106,16 @@ class Oidc:
             return False
         fresh = self._fresh.get(issuer)
         return issuer in self._wanted or fresh is None or now >= fresh + _REFRESH
+
+    def _drop_if_stale(self, issuer: str) -> None:
+        fresh = self._fresh.get(issuer)
+        if fresh is None or self._clock() < fresh + MAX_STALE:
+            return
+        with self._lock:
+            del self._fresh[issuer]
+            del self._keys[issuer]
+            del self._documents[issuer]
+            self._generation += 1
 
     def _store(self, issuer: str, found: KeySet, document: bytes) -> None:
         with self._lock:
@@ -129,7 +143,13 @@ class Oidc:
         if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID:
             raise _refused("it does not name its key")
         # 4. The key is the issuer's, and of the kind that the algorithm signs with.
-        key = self._keys.get(issuer.issuer, KeySet({})).find(kid, algorithm)
+        keys = self._keys.get(issuer.issuer)
+        if keys is None:
+            raise Unavailable(
+                f"the keys of the issuer `{issuer.name}` are not known at the moment",
+                hint="its `jwks_url` has not answered; try again",
+            )
+        key = keys.find(kid, algorithm)
         if key is None:
             with self._lock:
                 self._wanted.add(issuer.issuer)

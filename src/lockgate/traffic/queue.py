@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from lockgate.errors import Overloaded, Unavailable, UpstreamFailed
+from lockgate.errors import Overloaded, RequestRefused, Unavailable, UpstreamFailed
 from lockgate.traffic.concurrency import Concurrency
 from lockgate.traffic.lane import Klass, Lane, Waiter
 from lockgate.traffic.pace import Pace
@@ -153,7 +153,8 @@ class Queue:
             self._concurrency.completed(cost, seconds, in_flight=self.in_flight)
         elif isinstance(error, (Unavailable, TimeoutError)) and not isinstance(
             error,
-            (Overloaded, UpstreamFailed),  # what is broken has not too much to do
+            # What is broken, or asked for what cannot be done, has not too much to do.
+            (Overloaded, UpstreamFailed, RequestRefused),
         ):
             self._concurrency.overloaded()
         self._give_back(cost)
