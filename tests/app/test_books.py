@@ -92,6 +92,7 @@ def test_replicas_share_one_budget_and_leave_nothing_lent(opener: Opener, tmp_pa
     ):
         wait_for(lambda: one.budgets.is_loaded and other.budgets.is_loaded)
         made = [call(books, 7) for _ in range(100) for books in (one, other)]
+        (folder,) = (tmp_path / "a").iterdir()
     done = {name for name in made if name}
 
     ids, spent, lent, leases = ledger(opener)
@@ -99,6 +100,12 @@ def test_replicas_share_one_budget_and_leave_nothing_lent(opener: Opener, tmp_pa
     assert 900 < spent <= 1000
     assert (lent, leases) == (spent, 0)
     assert list((tmp_path / "a").iterdir()) == []
+
+    async def position() -> int | None:
+        async with opener() as store, store.begin() as unit:
+            return await unit.usage.spool(folder.name)
+
+    assert asyncio.run(position()) is None
 
 
 def test_a_limit_that_is_set_or_raised_counts_soon(opener: Opener, tmp_path: Path) -> None:

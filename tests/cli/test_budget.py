@@ -112,5 +112,58 @@ def test_usage_is_summed_by_what_was_asked_for(
         "output_tokens": 2,
         "seconds": 1.5,
         "nanos": "3",
+        "cost": "0.000000003",
     }
     assert run(capsys, "usage", "--by", "task")[1].splitlines()[1].split()[0] == "-"
+
+
+def test_usage_is_a_table_for_a_spreadsheet(
+    capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    spend(workplace)
+    csv = run(capsys, "usage", "--by", "team", "--by", "day", "--csv")[1]
+    day = f"{NOW - timedelta(minutes=1):%Y-%m-%d}"
+    assert csv == (
+        "team,day,calls,input_tokens,cached_tokens,output_tokens,seconds,nanos,cost\n"
+        f"shop,{day},1,5,0,2,1.5,3,0.000000003\n"
+    )
+    table = run(capsys, "usage", "--by", "release", "--by", "key")[1].splitlines()
+    assert table[0].split()[:3] == ["RELEASE", "KEY", "CALLS"]
+    assert table[1].split()[:3] == ["-", "ci", "1"]
+
+
+def test_events_are_printed_one_by_one(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
+    assert run(capsys, "usage", "--events")[1] == ""
+    spend(workplace)
+    (line,) = run(capsys, "usage", "--events", "--json")[1].splitlines()
+    shown = json.loads(line)
+    assert (shown["id"], shown["team"], shown["nanos"], shown["flags"]) == ("e", "shop", "3", [])
+    header, row = run(capsys, "usage", "--events", "--csv")[1].splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["cost"] == "0.000000003"
+
+
+def test_usage_is_limited_to_days(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
+    spend(workplace)
+    at = NOW - timedelta(minutes=1)
+    this, next_ = f"{at:%Y-%m-%d}", f"{at + timedelta(days=1):%Y-%m-%d}"
+
+    def calls(*options: str) -> int:
+        return len(json.loads(run(capsys, "usage", *options, "--json")[1]))
+
+    assert calls("--since", this) == calls("--since", this, "--until", next_) == 1
+    assert calls("--until", this) == 0
+    assert calls("--until", next_, "--days", "1") == 1
+
+
+def test_options_of_usage_that_contradict_each_other_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for options, said in (
+        (("--csv", "--json"), "two ways to print"),
+        (("--days", "1", "--since", "2026-01-01"), "two beginnings"),
+        (("--since", "2026-01-02", "--until", "2026-01-02"), "`--until` is 2026-01-02"),
+        (("--by", "team", "--by", "key", "--by", "day", "--by", "model"), "4 times"),
+        (("--since", "yesterday"), "yesterday"),
+    ):
+        status, _, err = run(capsys, "usage", *options)
+        assert (status, said in err) == (2, True), err

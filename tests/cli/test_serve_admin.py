@@ -115,6 +115,9 @@ def test_a_key_is_made_spends_is_refused_over_its_budget_and_is_revoked_all_over
         _, (row,) = root.until(1, used)
         assert (row["name"], row["calls"], row["cost_nanos"]) == ("ci", 1, str(COST))
         assert (row["input_tokens"], row["output_tokens"]) == (7, 4)
+        _, sums = root.ask("GET", "/admin/usage?by=model&then=day")
+        assert (sums["by"], sums["then"], sums["data"][0]["name"]) == ("model", "day", "m")
+        assert len(sums["data"][0]["then"]) == len("2026-11-21")
 
         # Room for the ceiling of a call, and for what about twenty do cost.
         budget = {"account": "team:shop", "limit_nanos": str(20 * COST)}

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 from conftest import Opener
 from lockgate.domain.budget import Balance, Bucket, Budget, Lease, Loan, Period
+from lockgate.ports import GatewayUnit
 from lockgate.store.records import SqlStore
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -103,5 +104,44 @@ def test_budgets_are_set_replaced_and_dropped(opener: Opener) -> None:
             assert await unit.budgets.all() == [budget(2**62)]
             assert await unit.budgets.drop("team:payments", Period.MONTH)
             assert not await unit.budgets.drop("team:payments", Period.MONTH)
+
+    asyncio.run(work())
+
+
+def test_past_periods_go_once_nothing_is_lent_of_them(opener: Opener) -> None:
+    past = Bucket("team:payments", "day:2026-11-01")
+    month = Bucket("team:payments", "month:2026-10")
+    total = Bucket("team:payments", "total")
+    today = Bucket("team:payments", "day:2026-11-21")
+
+    async def lent(unit: GatewayUnit) -> dict[Bucket, tuple[int, int]]:
+        return {b.bucket: (b.lent, b.spent) for b in await unit.budgets.balances()}
+
+    async def work() -> None:
+        async with opener() as store:
+            async with store.begin() as unit:
+                for place in (past, month, total, today, MONTH):
+                    await unit.budgets.lend(lease("a", 80, place), limit=80, need=1)
+                await unit.budgets.spend("a", {past: 80, month: 90, today: 80}, expires_at=NOON)
+                await unit.budgets.lend(lease("b", 5, past), limit=200, need=5)
+            async with store.begin() as unit:
+                # The lease of `b` still holds money, so the account of that day stays.
+                assert await unit.budgets.prune(NOON, limit=99) == 3
+                assert await lent(unit) == {
+                    past: (95, 80),
+                    total: (80, 0),
+                    today: (80, 80),
+                    MONTH: (80, 0),
+                }
+                left = {(one.replica, one.bucket) for one in await unit.budgets.leases()}
+                assert left == {("a", total), ("a", today), ("a", MONTH), ("b", past)}
+            async with store.begin() as unit:
+                await unit.budgets.close("b")
+                assert await unit.budgets.prune(NOON, limit=99) == 1
+                assert past not in await lent(unit)
+                # What comes late for a period that is gone changes nothing that is there.
+                await unit.budgets.spend("a", {past: 3}, expires_at=NOON)
+                await unit.budgets.close("a")
+                assert await lent(unit) == {total: (0, 0), today: (80, 80), MONTH: (0, 0)}
 
     asyncio.run(work())

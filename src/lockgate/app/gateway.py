@@ -2,26 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from lockgate.app.calls import new_id
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_books import open_gateway_books
-from lockgate.app.gateway_controls import (
-    Controls,
-    Switch,
-    breakers,
-    exact_cache,
-    guards,
-)
+from lockgate.app.gateway_controls import Controls, guards
 from lockgate.app.gateway_engine import EngineRoom
-from lockgate.app.gateway_limits import Sharing, rate_limits
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
-from lockgate.app.gateway_queues import Urgencies, queue_of
+from lockgate.app.gateway_queues import Urgencies
+from lockgate.app.gateway_renewal import Previous, Renewal
 from lockgate.app.gateway_stages import AuditSink, Authenticator
 from lockgate.app.gateway_task_meter import model_variant
 from lockgate.app.identity import list_keys
@@ -38,8 +31,6 @@ from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
 from lockgate.telemetry.metrics import Metrics
-from lockgate.traffic.elsewhere import SharedElsewhere
-from lockgate.traffic.queue import Queue
 from lockgate.upstream.address import Pinned, pin
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
@@ -71,6 +62,8 @@ class Gateway:
     """Calls cost something: what is reserved for an answer is the most that it may be."""
     ready: Callable[[], bool] = lambda: True
     """Whether what it needs from the database has come."""
+    settle: Callable[[], None] = lambda: None
+    """To be called once it has taken the place of the one before."""
 
     behind_bytes: Callable[[], int] = lambda: 0
     """What waits for the database."""
@@ -89,8 +82,12 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerator[Gateway]:
+async def open_gateway(
+    loaded: Loaded, environment: Environment, *, previous: Gateway | None = None
+) -> AsyncGenerator[Gateway]:
     """Build a gateway, and close what it opened at the end.
+
+    One that takes the place of a `previous` one goes on with what that has counted and kept.
 
     Raises:
         InvalidConfig: two models have one name, or an upstream's address is not one.
@@ -101,15 +98,18 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
     settings = loaded.config.server
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
-        switch = Switch()
+        renewal = Renewal(
+            loaded,
+            Previous(loaded=previous.loaded, controls=previous.controls) if previous else None,
+        )
+        switch = renewal.switch()
         room = EngineRoom(loaded, environment, switch)
         stack.push_async_callback(room.stop)
         engine = await room.start()
         backends = engine.answering.inferring.backends
         models: dict[str, ServedModel] = _embedded(loaded, environment, backends)
         slow_s = await _elsewhere(loaded, environment, stack, models)
-        shared = SharedElsewhere()
-        limits = rate_limits(settings.limits)
+        shared, limits = renewal.shared(), renewal.limits()
         kept = stack.enter_context(
             open_gateway_books(
                 loaded,
@@ -123,9 +123,8 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
         if billing is not None:
             room.bill(billing)
         stack.push_async_callback(room.stop)  # before the books close: it writes in them
-        sharing: Sharing | None = None
-        if limits is not None:
-            sharing = Sharing(limits, shared, replica=new_id(), failed=_failed)
+        sharing = renewal.sharing(limits, shared, failed=_failed)
+        if sharing is not None:
             stack.callback(asyncio.create_task(sharing.run()).cancel)
         audit: AuditSink = NoAudit()
         if settings.record_calls:
@@ -145,10 +144,11 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
                 sharing=sharing,
                 switch=switch,
                 billing=billing,
-                breakers=breakers(slow_s),
-                queues=_queues(loaded, models.values()),
+                breakers=renewal.breakers(slow_s),
+                queues=renewal.queues({model.backend_name for model in models.values()}),
                 urgencies=Urgencies(settings.urgency),
-                cache=exact_cache(settings),
+                retries=renewal.retries(),
+                cache=renewal.cache(),
                 guards=guards(loaded.config.guards),
             ),
             models=models,
@@ -159,6 +159,7 @@ async def open_gateway(loaded: Loaded, environment: Environment) -> AsyncGenerat
             ready=lambda: kept.is_ready and (sharing is None or sharing.has_joined),
             has_prices=has_prices,
             behind_bytes=lambda: kept.books.behind_bytes,
+            settle=renewal.settle,
         )
 
 
@@ -178,16 +179,6 @@ async def _elsewhere(
             slow_s[name] = backend.limits.first_byte_s / 2
             _add(models, _upstream(name, backend, pinned, client, environment))
     return slow_s
-
-
-def _queues(loaded: Loaded, models: Iterable[ServedModel]) -> dict[str, Queue]:
-    found: dict[str, Queue] = {}
-    for name in {model.backend_name for model in models}:
-        backend = loaded.config.backend(name)
-        queue = None if backend is None else queue_of(backend)
-        if queue is not None:
-            found[name] = queue
-    return found
 
 
 async def _keyless(loaded: Loaded, environment: Environment) -> bool:

@@ -9,6 +9,7 @@ from lockgate.app.audit_log import retention_job
 from lockgate.app.background import Job
 from lockgate.app.billing import Billing
 from lockgate.app.books import Books, load_prices, open_books, spool_root
+from lockgate.app.books_retention import books_retention_job
 from lockgate.app.identity import key_fetcher, open_authenticator
 from lockgate.app.state import open_store
 from lockgate.books.prices import no_prices
@@ -61,7 +62,12 @@ def open_gateway_books(
         spool_root(environment),
         clock=_now,
         failed=failed,
-        jobs=[*jobs, retention_job(_now, failed), *more],
+        jobs=[
+            *jobs,
+            retention_job(_now, failed),
+            books_retention_job(_now, failed, usage_days=loaded.config.books.usage_retention_days),
+            *more,
+        ],
     ) as books:
         billing = Billing(books.budgets, prices, clock=_now)
         yield GatewayBooks(authenticator=authenticator, billing=billing, books=books)

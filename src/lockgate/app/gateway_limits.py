@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from lockgate.config.gateway_settings import RateLimit
 from lockgate.errors import LockgateError
-from lockgate.ports import SharedState
 from lockgate.traffic.bucket import Limit
-from lockgate.traffic.rate_limits import Limits, RateLimits
+from lockgate.traffic.elsewhere import SharedElsewhere
+from lockgate.traffic.rate_limits import Limits, LimitsOf, RateLimits
 from lockgate.traffic.shared_limits import SharedLimits
 
 _MINUTE_S = 60.0
@@ -17,12 +17,15 @@ _JOIN_S = 0.02
 
 
 class Sharing:
-    """Exchanges leases with the other replicas for as long as `run` runs."""
+    """Exchanges leases with the other replicas for as long as `run` runs.
+
+    A gateway that is made anew takes it over, and this replica stays the same to the others.
+    """
 
     def __init__(
         self,
         limits: RateLimits,
-        shared: SharedState,
+        shared: SharedElsewhere,
         *,
         replica: str,
         failed: Callable[[LockgateError], None],
@@ -32,6 +35,8 @@ class Sharing:
             limits, shared, replica=replica, clock=time.monotonic, wall_clock=time.time
         )
         self._failed = failed
+        self._running = asyncio.Lock()
+        self.shared = shared
         self.has_joined = False
         """Whether it ever heard of the others."""
 
@@ -41,7 +46,11 @@ class Sharing:
         return self._shared.connected
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled. Begins when whoever runs it has ended."""
+        async with self._running:
+            await self._run()
+
+    async def _run(self) -> None:
         while True:
             was_up = self.is_up
             error = await self._shared.exchange()
@@ -55,12 +64,17 @@ def rate_limits(settings: Mapping[str, RateLimit]) -> RateLimits | None:
     """Return the limits that the configuration names; None if it names none."""
     if not settings:
         return None
+    return RateLimits(limits_by(settings), clock=time.monotonic)
+
+
+def limits_by(settings: Mapping[str, RateLimit]) -> LimitsOf:
+    """Return what finds the limits of a subject."""
     rows = {subject: _limits(row) for subject, row in settings.items()}
 
     def limits_of(subject: str) -> Limits | None:
         return rows.get(subject) or rows.get(f"{subject.partition(':')[0]}:*")
 
-    return RateLimits(limits_of, clock=time.monotonic)
+    return limits_of
 
 
 def _limits(row: RateLimit) -> Limits:

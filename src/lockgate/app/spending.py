@@ -1,17 +1,19 @@
 """Budgets and usage for people: what the command line and the admin API read and change."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from lockgate.app.calls import new_id
 from lockgate.domain.audit import Entry
-from lockgate.domain.budget import Balance, Budget, Lease, Period, bucket, check_account
+from lockgate.domain.budget import Balance, Budget, Lease, Period, UsageEvent, bucket, check_account
 from lockgate.domain.digest import Json
 from lockgate.errors import NotFound, UsageError
 from lockgate.ports import GatewayState, UsageTotal
 
 MOST_NANOS = (1 << 62) - 1
+_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +85,30 @@ async def drop_budget(
 
 
 async def usage_by(
-    state: GatewayState, dimension: str, *, since: datetime, until: datetime, limit: int
+    state: GatewayState,
+    dimensions: Sequence[str],
+    *,
+    since: datetime,
+    until: datetime,
+    limit: int,
 ) -> Sequence[UsageTotal]:
-    """Sum the ledger by `team`, `key`, `task`, `route` or `model`, the dearest first."""
+    """Sum the ledger, as `ports.UsageLedger.totals` does, the dearest first."""
     async with state.begin() as unit:
-        return await unit.usage.totals(dimension, since=since, until=until, limit=limit)
+        return await unit.usage.totals(dimensions, since=since, until=until, limit=limit)
+
+
+async def usage_pages(
+    state: GatewayState, *, since: datetime, until: datetime
+) -> AsyncGenerator[Sequence[UsageEvent]]:
+    """Yield the events of a time span, the oldest first, a transaction a page."""
+    after = (since, "")
+    while True:
+        async with state.begin() as unit:
+            page = await unit.usage.page(after=after, until=until, limit=_PAGE)
+        if not page:
+            return
+        yield page
+        after = (page[-1].at, page[-1].id)
 
 
 def _standing(

@@ -69,7 +69,7 @@ class Keeper:
                 self._spool.sync()  # what the database does not take must outlive a power cut
                 pause = _BACK_OFF_S
             await _until(stop, pause)
-        await self._end(journal)
+        await self._end(state, journal)
 
     def lend(self, one: Slice, need: int, ask: int) -> Future[Loan]:
         """Ask the shared account; called on any thread."""
@@ -124,7 +124,7 @@ class Keeper:
                 async with state.begin() as unit:
                     await unit.budgets.give_back(self._spool.name, one.bucket, free)
 
-    async def _end(self, journal: Journal) -> None:
+    async def _end(self, state: GatewayState, journal: Journal) -> None:
         try:
             self._budgets.maintain()
             await journal.wind_up()
@@ -134,6 +134,7 @@ class Keeper:
             self._spool.close()
         else:
             self._spool.close(remove=True)
+            await _forget(self._spool, state, self._failed)
 
     def _loop_time(self) -> float:
         assert self._loop is not None
@@ -180,8 +181,20 @@ async def adopt(
             raise
         else:
             spool.close(remove=True)
+            await _forget(spool, state, failed)
             count += 1
     return count
+
+
+async def _forget(
+    spool: Spool, state: GatewayState, failed: Callable[[LockgateError], None]
+) -> None:
+    """Delete the row of a spool whose folder is gone: nobody can open it again."""
+    try:
+        async with state.begin() as unit:
+            await unit.usage.forget_spool(spool.name)
+    except StorageFailed as error:
+        failed(error)  # a row too many does no harm
 
 
 def _folders(root: Path) -> Sequence[Path]:

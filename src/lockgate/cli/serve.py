@@ -54,10 +54,10 @@ def serve(session: Session, listen: str | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
-    def renewed() -> "AbstractAsyncContextManager[Gateway]":
+    def renewed(previous: "Gateway | None") -> "AbstractAsyncContextManager[Gateway]":
         path = session.config_file or session.environment.config_file or session.loaded.path
         loaded = load(path, start=session.loaded.folder)
-        return open_gateway(loaded, session.environment)
+        return open_gateway(loaded, session.environment, previous=previous)
 
     def started(gateway: "Gateway", address: str) -> None:
         if not session.quiet:

@@ -171,3 +171,6 @@ class BooksSettings(_Table):
     prices: Path | None = None
     """The price file, relative to the configuration file. Without one nothing has a price: events
     say so with the flag `assumed-price`, and no budget can be set."""
+    usage_retention_days: Annotated[int, Range(ge=1, le=36_500)] | None = None
+    """Days that usage events are kept one by one. Then the sums of each day take their place. By
+    default they are kept for good."""

@@ -19,6 +19,7 @@ from lockgate.ports.calls import (
     Task,
 )
 from lockgate.ports.gateway import (
+    MOST_DIMENSIONS,
     BudgetBook,
     GatewayState,
     GatewayUnit,
@@ -37,6 +38,7 @@ from lockgate.ports.state import (
 )
 
 __all__ = [
+    "MOST_DIMENSIONS",
     "Admission",
     "Backend",
     "BudgetBook",

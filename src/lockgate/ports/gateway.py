@@ -73,12 +73,23 @@ class BudgetBook(Protocol):
         """End a replica's leases: what is unspent returns, or counts as spent with `keep`."""
         ...
 
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        """Delete what is left of days and months that ended before that of `before`.
+
+        Leases that still hold money stay, and their buckets. Returns how many rows are gone.
+        """
+        ...
+
+
+MOST_DIMENSIONS = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTotal:
     """The sum of many usage events."""
 
-    name: str
+    names: tuple[str, ...]
+    """One for each dimension, in their order; empty where the calls had none."""
     calls: int
     counts: TokenCounts
     nanos: int
@@ -103,6 +114,10 @@ class UsageLedger(Protocol):
         """Note, for good, that all of a spool is in the ledger."""
         ...
 
+    async def forget_spool(self, replica: str) -> None:
+        """Forget a closed spool, whose folder is gone: there will be no other of its name."""
+        ...
+
     async def add(self, events: Sequence[UsageEvent]) -> None:
         """Add events; those whose id is there already are left as they are."""
         ...
@@ -111,10 +126,23 @@ class UsageLedger(Protocol):
         """Return the newest events, newest first."""
         ...
 
+    async def page(
+        self, *, after: tuple[datetime, str], until: datetime, limit: int
+    ) -> Sequence[UsageEvent]:
+        """Return events in the order of their times and ids, from behind the one of `after`."""
+        ...
+
     async def totals(
-        self, dimension: str, *, since: datetime, until: datetime, limit: int
+        self, dimensions: Sequence[str], *, since: datetime, until: datetime, limit: int
     ) -> Sequence[UsageTotal]:
-        """Sum by `team`, `key`, `task`, `route` or `model`, the dearest first."""
+        """Sum by `team`, `key`, `task`, `route`, `model`, `release` or `day`, the dearest first.
+
+        At most `MOST_DIMENSIONS` at once. Days whose events were rolled up count as a whole.
+        """
+        ...
+
+    async def roll_up(self, before: datetime, *, limit: int) -> int:
+        """Put the sums of a day in the place of its oldest events; return how many are gone."""
         ...
 
 

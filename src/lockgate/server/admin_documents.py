@@ -20,7 +20,7 @@ Reason: TypeAlias = Annotated[str, Meta(pattern=_LINE, max_length=500)]
 Scope: TypeAlias = Annotated[str, Meta(pattern=_SCOPE, max_length=200)]
 RoleName: TypeAlias = Literal["caller", "auditor", "operator", "admin"]
 PeriodName: TypeAlias = Literal["day", "month", "total"]
-Dimension: TypeAlias = Literal["team", "key", "task", "route", "model"]
+Dimension: TypeAlias = Literal["team", "key", "task", "route", "model", "release", "day"]
 Leaves: TypeAlias = Literal["rules", "nothing"]
 Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SECONDS)]
 Limit: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
@@ -84,6 +84,8 @@ class UsageQuery(_Asked, kw_only=True):
     """Which part of the ledger, summed by what."""
 
     by: Dimension = "team"
+    then: Dimension | UnsetType = UNSET
+    """What to sum by within each of them."""
     start_time: Seconds | UnsetType = UNSET
     """Unix seconds, included; thirty days before the end if it is not given."""
     end_time: Seconds | UnsetType = UNSET
@@ -192,7 +194,10 @@ class UsageSum(Struct, kw_only=True):
 
     object: Literal["usage"] = "usage"
     name: str
-    """Of the team, the key, the task, the route or the model; empty if a call had none."""
+    """Of the team, the key, the task, the route, the model, the release or the day; empty if a call
+    had none."""
+    then: str | UnsetType = UNSET
+    """As `name`, for `then` of the query."""
     calls: int
     input_tokens: int
     cached_tokens: int
@@ -206,6 +211,7 @@ class UsageSums(Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     by: str
+    then: str | UnsetType = UNSET
     start_time: int
     end_time: int
     data: list[UsageSum]

@@ -65,13 +65,15 @@ class SpendingAdmin:
         """Answer with the sums of a time span, the dearest first."""
         asked = query_of(exchange, documents.UsageQuery)
         since, until = _span(asked, self.clock())
+        by = (asked.by,) if asked.then is UNSET else (asked.by, asked.then)
         found = await self.bridge.do(
-            lambda state: usage_by(state, asked.by, since=since, until=until, limit=asked.limit)
+            lambda state: usage_by(state, by, since=since, until=until, limit=asked.limit)
         )
         await respond(
             exchange,
             documents.UsageSums(
                 by=asked.by,
+                then=asked.then,
                 start_time=int(since.timestamp()),
                 end_time=int(until.timestamp()),
                 data=[_sum(each) for each in found],
@@ -99,7 +101,8 @@ def _standing(found: Standing) -> documents.Standing:
 
 def _sum(found: UsageTotal) -> documents.UsageSum:
     return documents.UsageSum(
-        name=found.name,
+        name=found.names[0],
+        then=found.names[1] if len(found.names) > 1 else UNSET,
         calls=found.calls,
         input_tokens=found.counts.input_tokens,
         cached_tokens=found.counts.cached_tokens,

@@ -26,7 +26,8 @@ _UNIX = "unix:"
 _OWNER_ONLY = 0o600
 _PORT_DIGITS = 5
 
-Opener = Callable[[], AbstractAsyncContextManager[Gateway]]
+Opener = Callable[[Gateway | None], AbstractAsyncContextManager[Gateway]]
+"""Reads the configuration and opens a gateway, to take the place of another one or of none."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -68,7 +69,7 @@ class Server:
         listen = self._settings.listen
         listening: socket.socket | None = None
         try:
-            self._current = await self._open(open_gateway)
+            self._current = await self._open(open_gateway, None)
             refuse_open_door(listen, keyless=self._current.gateway.keyless)
             listening = _listen(listen)
             self._edge.app = self._current.built.application
@@ -97,10 +98,10 @@ class Server:
                 listening.close()
                 _forget(listen)
 
-    async def _open(self, open_gateway: Opener) -> _Open:
+    async def _open(self, open_gateway: Opener, previous: Gateway | None) -> _Open:
         stack = AsyncExitStack()
         try:
-            gateway = await stack.enter_async_context(open_gateway())
+            gateway = await stack.enter_async_context(open_gateway(previous))
             return _Open(gateway, build(gateway, ready=self._not_ready), stack)
         except BaseException:
             await stack.aclose()
@@ -125,7 +126,8 @@ class Server:
         async with self._swapping:
             renewed: _Open | None = None
             try:
-                renewed = await self._open(open_gateway)
+                old = self._current
+                renewed = await self._open(open_gateway, None if old is None else old.gateway)
                 refuse_open_door(self._settings.listen, keyless=renewed.gateway.keyless)
                 await _until_ready(renewed.gateway)
             except LockgateError as error:
@@ -134,7 +136,8 @@ class Server:
                     await asyncio.to_thread(renewed.built.close)
                     await renewed.stack.aclose()
                 return
-            old, self._current = self._current, renewed
+            self._current = renewed
+            renewed.gateway.settle()
             if old is not None:
                 # Whoever was promised an answer asks the new gateway for it.
                 renewed.built.tasks.jobs.update(old.built.tasks.jobs)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from lockgate.domain.budget import Balance, Bucket, Budget, Lease, Loan, Period
+from lockgate.domain.budget import bucket as bucket_of
 from lockgate.errors import Corrupt
 from lockgate.store import rows
 from lockgate.store.sql import Connection, Row
@@ -101,6 +102,21 @@ class SqlBudgets:
                 nanos=unspent,
                 settled=lease.spent if not keep else lease.nanos,
             )
+
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        day, month = (bucket_of("", kind, before).period for kind in (Period.DAY, Period.MONTH))
+        past: dict[str, str | int] = {"day": day, "month": month, "most": limit}
+        ended = await self._db.run("take_past_leases", **past)
+        for row in sorted(ended, key=lambda row: (str(row["account"]), str(row["period"]))):
+            nanos, spent = rows.number(row, "nanos"), rows.number(row, "spent")
+            await self._db.run(
+                "return_to_account",
+                account=rows.text(row, "account"),
+                period=rows.text(row, "period"),
+                nanos=nanos - spent,
+                settled=spent,
+            )
+        return len(ended) + len(await self._db.run("drop_past_accounts", **past))
 
 
 def _bucket(row: Row) -> Bucket:

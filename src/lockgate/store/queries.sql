@@ -181,6 +181,25 @@ SELECT replica, account, period, nanos, spent, expires_at FROM budget_leases
 -- name: drop_leases
 DELETE FROM budget_leases WHERE replica = :replica;
 
+-- A lease with nothing left of it, in a period that is over: nothing more comes of it.
+-- name: take_past_leases
+DELETE FROM budget_leases WHERE (replica, account, period) IN
+       (SELECT replica, account, period FROM budget_leases
+         WHERE nanos <= spent AND ((period >= 'day:' AND period < :day)
+                                OR (period >= 'month:' AND period < :month))
+         ORDER BY account, period, replica LIMIT :most)
+RETURNING replica, account, period, nanos, spent;
+
+-- name: drop_past_accounts
+DELETE FROM budget_accounts WHERE (account, period) IN
+       (SELECT a.account, a.period FROM budget_accounts a
+         WHERE ((a.period >= 'day:' AND a.period < :day)
+             OR (a.period >= 'month:' AND a.period < :month))
+           AND NOT EXISTS (SELECT 1 FROM budget_leases l
+                            WHERE l.account = a.account AND l.period = a.period)
+         ORDER BY a.account, a.period LIMIT :most)
+RETURNING account;
+
 -- name: balances
 SELECT a.account, a.period, a.lent,
        a.settled + COALESCE((SELECT CAST(SUM(l.spent) AS BIGINT) FROM budget_leases l
@@ -200,6 +219,9 @@ RETURNING position;
 -- name: close_spool
 UPDATE spools SET position = -1 WHERE replica = :replica;
 
+-- name: forget_spool
+DELETE FROM spools WHERE replica = :replica AND position = -1;
+
 -- name: add_usage
 INSERT INTO usage_events (id, at, key_id, team, task, route, model, release, input_tokens,
                           cached_tokens, output_tokens, duration_us, nanos, flags)
@@ -212,12 +234,52 @@ SELECT id, at, key_id, team, task, route, model, release, input_tokens, cached_t
        output_tokens, duration_us, nanos, flags
   FROM usage_events WHERE at >= :since ORDER BY at DESC, id LIMIT :most;
 
+-- name: usage_page
+SELECT id, at, key_id, team, task, route, model, release, input_tokens, cached_tokens,
+       output_tokens, duration_us, nanos, flags
+  FROM usage_events
+ WHERE at < :until AND (at > :after OR (at = :after AND id > :after_id))
+ ORDER BY at, id LIMIT :most;
+
+-- Days that were rolled up count as a whole.
 -- name: usage_by
-SELECT CASE :dimension WHEN 'team' THEN team WHEN 'key' THEN key_id WHEN 'task' THEN task
-                       WHEN 'route' THEN route ELSE model END AS name,
-       COUNT(*) AS calls, CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
+SELECT CASE :first WHEN 'team' THEN team WHEN 'key' THEN key_id WHEN 'task' THEN task
+                   WHEN 'route' THEN route WHEN 'model' THEN model WHEN 'release' THEN release
+                   WHEN 'day' THEN day ELSE '' END AS first,
+       CASE :second WHEN 'team' THEN team WHEN 'key' THEN key_id WHEN 'task' THEN task
+                    WHEN 'route' THEN route WHEN 'model' THEN model WHEN 'release' THEN release
+                    WHEN 'day' THEN day ELSE '' END AS second,
+       CASE :third WHEN 'team' THEN team WHEN 'key' THEN key_id WHEN 'task' THEN task
+                   WHEN 'route' THEN route WHEN 'model' THEN model WHEN 'release' THEN release
+                   WHEN 'day' THEN day ELSE '' END AS third,
+       CAST(SUM(calls) AS BIGINT) AS calls, CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
        CAST(SUM(cached_tokens) AS BIGINT) AS cached_tokens,
        CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
        CAST(SUM(duration_us) AS BIGINT) AS duration_us, CAST(SUM(nanos) AS BIGINT) AS nanos
-  FROM usage_events WHERE at >= :since AND at < :until
- GROUP BY 1 ORDER BY nanos DESC, name LIMIT :most;
+  FROM (SELECT substr(at, 1, 10) AS day, key_id, team, task, route, model, release, 1 AS calls,
+               input_tokens, cached_tokens, output_tokens, duration_us, nanos
+          FROM usage_events WHERE at >= :since AND at < :until
+        UNION ALL
+        SELECT day, key_id, team, task, route, model, release, calls,
+               input_tokens, cached_tokens, output_tokens, duration_us, nanos
+          FROM usage_days WHERE day >= :first_day AND day <= :last_day) AS found
+ GROUP BY 1, 2, 3 ORDER BY nanos DESC, 1, 2, 3 LIMIT :most;
+
+-- name: take_usage_before
+DELETE FROM usage_events WHERE id IN
+       (SELECT id FROM usage_events WHERE at < :before ORDER BY at, id LIMIT :most)
+RETURNING id, at, key_id, team, task, route, model, release, input_tokens, cached_tokens,
+          output_tokens, duration_us, nanos, flags;
+
+-- name: add_usage_day
+INSERT INTO usage_days (day, key_id, team, task, route, model, release, flags, calls, input_tokens,
+                        cached_tokens, output_tokens, duration_us, nanos)
+VALUES (:day, :key_id, :team, :task, :route, :model, :release, :flags, :calls, :input_tokens,
+        :cached_tokens, :output_tokens, :duration_us, :nanos)
+ON CONFLICT (day, key_id, team, task, route, model, release, flags) DO UPDATE
+   SET calls = usage_days.calls + excluded.calls,
+       input_tokens = usage_days.input_tokens + excluded.input_tokens,
+       cached_tokens = usage_days.cached_tokens + excluded.cached_tokens,
+       output_tokens = usage_days.output_tokens + excluded.output_tokens,
+       duration_us = usage_days.duration_us + excluded.duration_us,
+       nanos = usage_days.nanos + excluded.nanos;

@@ -10,19 +10,20 @@ from lockgate.ports import SharedState
 class SharedElsewhere:
     """Implements `ports.SharedState` for one loop with what `serve` holds open on another.
 
-    `change` runs its function over there.
+    `change` runs its function over there. Of several that serve, the newest is asked.
     """
 
     def __init__(self) -> None:
-        self._home: tuple[asyncio.AbstractEventLoop, SharedState] | None = None
+        self._homes: list[tuple[asyncio.AbstractEventLoop, SharedState]] = []
 
     async def serve(self, state: SharedState, stop: asyncio.Event) -> None:
         """Lend `state`, which belongs to the running loop, until `stop` is set."""
-        self._home = (asyncio.get_running_loop(), state)
+        home = (asyncio.get_running_loop(), state)
+        self._homes.append(home)
         try:
             await stop.wait()
         finally:
-            self._home = None
+            self._homes.remove(home)
 
     async def read(self, name: str) -> str | None:
         loop, state = self._there()
@@ -34,7 +35,7 @@ class SharedElsewhere:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
 
     def _there(self) -> tuple[asyncio.AbstractEventLoop, SharedState]:
-        home = self._home
-        if home is None or home[0].is_closed():
-            raise StorageFailed("the database is not open", hint="see the log of the gateway")
-        return home
+        for home in reversed(tuple(self._homes)):
+            if not home[0].is_closed():
+                return home
+        raise StorageFailed("the database is not open", hint="see the log of the gateway")
