@@ -123,6 +123,10 @@ class RuleSet:
         opened = "|".join(f"(?:{beginnings(loosened(parse(rule.regex)))})" for rule in rules)
         self._open = re2.compile(f"(?:{opened})\\z", quiet(captures=False))
 
+    def is_clear(self, data: bytes) -> bool:
+        """Say whether no rule matches anywhere."""
+        return not self.rules or not self._gate.Match(data)
+
     def matches(self, data: bytes, start: int) -> list[Raw]:
         """Return the matches of all rules from byte `start` on, in order of place, then of rule."""
         if not self.rules:

@@ -7,6 +7,7 @@ from typing import Protocol
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category, GuardFinding, OnFailure
 from lockgate.errors import LockgateError
+from lockgate.guards.arguments import ArgumentsGuard
 from lockgate.guards.canary import canary_rules
 from lockgate.guards.compiled import PLACEHOLDER, self_test
 from lockgate.guards.injection import InjectionGuard, Suspect, apart
@@ -26,6 +27,8 @@ from lockgate.guards.vault import Vault
 
 MOST_CHARS = 16_000_000
 """A longer text is not judged."""
+SHORT = 1024
+"""Characters up to which it is quicker to look twice at the few texts that do not pass."""
 TOO_LONG = "too-long"
 NO_SECOND_PASS = "no-second-pass"  # noqa: S105
 
@@ -141,6 +144,16 @@ class Pipeline:
             scanned if self._second_pass is None else self._reviewed(scanned, retrieved=retrieved)
         )
 
+    def passes(self, text: str, *, data_class: DataClass, output: bool = False) -> bool:
+        """Say whether the guards have nothing to do about a short text.
+
+        False says nothing: the text has to be scanned.
+        """
+        side = self._sides[data_class][output]
+        if len(text) > SHORT or (not output and (side.injection or "<" in text)):
+            return False
+        return side.is_clear(text)
+
     def input_action(self, data_class: DataClass, category: Category) -> Action:
         """Return what is done about a category in inputs of a data class."""
         return self._policies[data_class].input.get(category, Action.OFF)
@@ -150,9 +163,13 @@ class Pipeline:
         return self._descriptions.get(rule, "order to a model")
 
     def output_stream(self, scanned: Scanned) -> StreamGuard:
-        """Return the guard of the answer to an input."""
-        scanned.vault.end_of_input()
-        return self._sides[scanned.data_class][1].stream(scanned.vault, restore=True)
+        """Return the guard of one text of the answer to an input."""
+        return self._sides[scanned.data_class][1].stream(scanned.vault.fork(), restore=True)
+
+    def output_arguments(self, scanned: Scanned) -> ArgumentsGuard:
+        """Return the guard of the arguments of a tool call in the answer to an input."""
+        side, vault = self._sides[scanned.data_class][1], scanned.vault.fork()
+        return ArgumentsGuard(lambda: side.stream(vault, restore=True))
 
     def _reviewed(self, scanned: Scanned, *, retrieved: bool) -> Scanned:
         """Let the second pass add to what was found. It sees no secret, and takes nothing back."""

@@ -10,7 +10,7 @@ from lockgate.guards.compiled import PLACEHOLDER, RESTORE, RuleSet
 from lockgate.guards.injection import RULE_IDS
 from lockgate.guards.links import link_validator
 from lockgate.guards.rules import Rule
-from lockgate.guards.stream import Handling, StreamGuard
+from lockgate.guards.stream import Handling, StreamGuard, encode
 from lockgate.guards.validators import VALIDATORS, Validator
 from lockgate.guards.vault import Vault
 
@@ -90,6 +90,10 @@ class Side:
     def action_of(self, rule: str) -> Action:
         """Return what is done about findings of a rule."""
         return self._actions[rule]
+
+    def is_clear(self, text: str) -> bool:
+        """Say whether no rule matches in a text."""
+        return self._rules.is_clear(encode(text))
 
     def stream(self, vault: Vault, *, restore: bool = False) -> StreamGuard:
         """Return the guard of one text."""

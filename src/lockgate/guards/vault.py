@@ -1,6 +1,6 @@
 """The values that placeholders of one call stand for. In memory only, and never shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lockgate.domain.guard import Category, placeholder
 
@@ -8,12 +8,13 @@ from lockgate.domain.guard import Category, placeholder
 class Vault:
     """Gives each distinct value of a call its placeholder, and gives values back."""
 
-    __slots__ = ("_given", "_number", "_of_value", "_prefixes", "_taken", "_values")
+    __slots__ = ("_given", "_given_to", "_number", "_of_value", "_prefixes", "_taken", "_values")
 
     def __init__(self) -> None:
         self._of_value: dict[str, str] = {}
         self._values: dict[str, tuple[Category, str]] = {}
-        self._given: dict[str, tuple[Category, str]] = {}
+        self._given: Mapping[str, tuple[Category, str]] = {}
+        self._given_to: Mapping[str, str] | None = None
         self._taken: set[str] = set()
         self._number = 0
         self._prefixes: dict[str, str] = {}
@@ -26,6 +27,8 @@ class Vault:
     def hide(self, value: str, category: Category, rule: str) -> str:
         """Return the placeholder of a value, a new one if it was not seen before."""
         known = self._of_value.get(value)
+        if known is None and self._given_to is not None:
+            known = self._given_to.get(value)
         if known is not None:
             return known
         prefix = self._prefixes.get(rule)
@@ -38,9 +41,17 @@ class Vault:
         self._values[new] = (category, value)
         return new
 
-    def end_of_input(self) -> None:
-        """Let only what was hidden so far be revealed: an output must not reveal its own."""
-        self._given = dict(self._values)
+    def fork(self) -> "Vault":
+        """Return a vault for one text of the answer.
+
+        It gives back what is in here, and not what it hides itself: an answer must not reveal its
+        own. It numbers its own values as if there were no other text: what comes of a stream must
+        not depend on how its texts are mixed.
+        """
+        fork = Vault()
+        fork._given, fork._given_to = self._values, self._of_value
+        fork._taken, fork._number = self._taken, self._number
+        return fork
 
     def reveal(self, given: str, categories: frozenset[Category]) -> str | None:
         """Return the value of a placeholder if its category may be given back."""

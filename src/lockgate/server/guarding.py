@@ -1,8 +1,9 @@
 """The guards around one call: what goes to a model, and what comes back, whole or in parts."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -11,12 +12,18 @@ from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category, GuardFinding
+from lockgate.guards.arguments import Judged, clean_arguments
 from lockgate.guards.pipeline import Scanned
-from lockgate.guards.stream import StreamGuard
 from lockgate.guards.vault import Vault
-from lockgate.server.failures import HttpFailure
-from lockgate.server.replies import TEXTS, Texts
-from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest
+from lockgate.server.answer_guarding import AnswerGuard, blocked
+from lockgate.server.requests import (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    Image,
+    Message,
+    Part,
+)
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
@@ -26,14 +33,23 @@ _COUNTED = {
     Action.SHADOW: "shadow",
     Action.FLAG: "flagged",
 }
-_MOST_CHOICES = 128
 _PART = ("text", "refusal")
-_MESSAGE = ("name", "tool_calls", "function_call", "refusal", "reasoning_content")
-_REQUEST = (
-    *("prompt", "input", "suffix", "stop", "tools", "tool_choice", "response_format"),
-    *("metadata", "user"),
+_MESSAGE = (
+    *("name", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content"),
 )
+_SAMPLED = ("stop", "user", "logit_bias")
+_CHAT = (
+    *("tools", "tool_choice", "response_format", "metadata", "reasoning_effort", "verbosity"),
+    *_SAMPLED,
+)
+_COMPLETION = ("prompt", "suffix", *_SAMPLED)
+_EMBEDDING = ("input", "user")
 """Members that are text, or hold some. Pictures and sounds are data and not looked into."""
+_TELLING = re.compile("key|secret|token|pass|pwd|credential|phone|birth|ssn|iban", re.IGNORECASE)
+"""Names behind which a rule finds what is nothing by itself."""
+_BASE64 = ";base64,"
+_LONG_NUMBER = 10**7
+_LONG_TEXT = 100_000
 
 
 class Guarding:
@@ -44,7 +60,7 @@ class Guarding:
         self._meter = meter
         self._data_class = data_class
         self._vault = Vault() if controls.guards is not None else None
-        self._streams: dict[int, StreamGuard] = {}
+        self._answer: AnswerGuard | None = None
         self.findings: dict[str, int] = {}
         """How often each rule found something, for the audit log."""
 
@@ -78,23 +94,29 @@ class Guarding:
         if not self.guards_outputs:
             return body
         began = time.perf_counter()
-        texts = decoded(body)
-        document: Any = None
-        for number, choice in enumerate(texts.choices):
-            text = choice.text if choice.message is None else choice.message.content
-            if not text:
-                continue
-            clean = self._pass(self._stream(number), text)
-            if clean != text:
-                document = document or msgspec.json.decode(body)
-                found = document["choices"][number]
-                if choice.message is None:
-                    found["text"] = clean
-                else:
-                    found["message"]["content"] = clean
-        self._count()
-        self._meter.guarded(time.perf_counter() - began)
-        return body if document is None else _encode(document)
+        try:
+            return self._answered.whole(body)
+        finally:
+            self._count()
+            self._meter.guarded(time.perf_counter() - began)
+
+    def chunk(self, data: bytes) -> bytes:
+        """Return a chunk of a stream with what its texts may show now.
+
+        Raises:
+            HttpFailure: a rule blocks the answer.
+
+        """
+        return self._answered.chunk(data) if self.guards_outputs else data
+
+    def rests(self) -> list[bytes]:
+        """Return chunks with what was held back of a stream that ended without saying so.
+
+        Raises:
+            HttpFailure: a rule blocks the answer.
+
+        """
+        return self._answered.rests() if self.guards_outputs else []
 
     def part(self, number: int, text: str, *, last: bool) -> str:
         """Return what of a stream's text may go out now; `last`: and all that was held back.
@@ -103,108 +125,149 @@ class Guarding:
             HttpFailure: a rule blocks the answer.
 
         """
-        if not self.guards_outputs:
-            return text
-        stream = self._stream(number)
-        clean = stream.feed(text) if text else ""
-        if last:
-            clean += stream.finish()
-        if stream.blocked is not None:
-            self._count()
-            raise _blocked("answer", stream.blocked, status=502)
-        return clean
-
-    def rest(self, number: int) -> str:
-        """Return what was held back of a stream that ended without saying so."""
-        return self.part(number, "", last=True)
+        return self._answered.part(number, text, last=last) if self.guards_outputs else text
 
     def finish(self) -> None:
         """Count what streams found."""
         self._count()
 
     def _clean(self, asked: Asked) -> bool:
+        match asked:
+            case ChatRequest():
+                changed = [self._clean_message(message) for message in asked.messages]
+                return self._members(asked, _CHAT) or any(changed)
+            case CompletionRequest():
+                return self._members(asked, _COMPLETION)
+            case EmbeddingRequest():
+                return self._members(asked, _EMBEDDING)
+            case _:
+                assert_never(asked)
+
+    def _clean_message(self, message: Message) -> bool:
         changed = False
-        if isinstance(asked, ChatRequest):
-            for message in asked.messages:
-                retrieved = message.role in {"tool", "function"}
-                if isinstance(message.content, str):
-                    clean = self._scan(message.content, retrieved=retrieved)
-                    changed |= clean != message.content
-                    message.content = clean
-                elif isinstance(message.content, list):
-                    for part in message.content:
-                        changed |= self._members(part, _PART, retrieved=retrieved)
-                changed |= self._members(message, _MESSAGE)
-        return self._members(asked, _REQUEST) or changed
+        retrieved = message.role in {"tool", "function"}
+        content = message.content
+        if isinstance(content, str):
+            clean = self._scan(content, retrieved=retrieved)
+            changed = clean != content
+            message.content = clean
+        elif isinstance(content, list):
+            for part in content:
+                changed |= self._members(part, _PART, retrieved=retrieved)
+                changed |= self._clean_data(part)
+        return self._members(message, _MESSAGE) or changed
+
+    def _clean_data(self, part: Part) -> bool:
+        """Scan what stands around a picture or a sound, and one that is written as text."""
+        changed = False
+        image, sound = part.image_url, part.input_audio
+        if isinstance(image, Image):
+            written = () if _BASE64 in image.url[:100] else ("url",)
+            changed = self._members(image, ("detail", *written))
+        if isinstance(sound, dict):
+            around = {name: text for name, text in sound.items() if name != "data"}
+            clean = self._texts(around)
+            if clean != around:
+                part.input_audio = {**clean, "data": sound.get("data", "")}
+                changed = True
+        return changed
 
     def _members(self, value: Any, names: Sequence[str], *, retrieved: bool = False) -> bool:
         """Scan what else of a request is text, and may come from anywhere."""
         changed = False
         for name in names:
-            before = getattr(value, name, None)
-            if before is None or before is UNSET or (self._is_clean(before) and not retrieved):
+            before = getattr(value, name)
+            if before is None or before is UNSET:
                 continue
             clean = self._texts(before, retrieved=retrieved)
-            if clean != before:
+            if clean is not before and clean != before:
                 setattr(value, name, clean)
                 changed = True
         return changed
 
+    def _texts(self, value: Any, *, retrieved: bool = False) -> Any:
+        if isinstance(value, str):
+            return self._scan(value, retrieved=retrieved)
+        if not isinstance(value, dict | list) or self._is_clean(value):
+            return value
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return [self._scan(item) for item in value]
+        return self._json(value)
+
     def _is_clean(self, value: Any) -> bool:
         """Say whether there is nothing in any of the texts: one look at all of them together."""
-        if isinstance(value, str):
-            return False
         assert self._guards is not None, "asked before"
-        found = self._guards.pipeline.scan_input(
-            "\n".join(_strings(value)), data_class=self._data_class
-        )
+        text = "\n".join(_strings(value))
+        found = self._guards.pipeline.scan_input(text, data_class=self._data_class)
         return not found.findings and found.blocked is None
 
-    def _texts(self, value: Any, *, retrieved: bool = False) -> Any:
+    def _json(self, value: Any) -> Any:
+        """Scan the values of a JSON value; a text that is JSON itself stays JSON."""
         match value:
             case str():
-                return self._scan(value, retrieved=retrieved)
+                return self._scan(value)
             case list():
-                return [self._texts(item) for item in value]
+                return [self._json(item) for item in value]
             case dict():
-                return {self._scan(name): self._texts(item) for name, item in value.items()}
+                clean: dict[str, Any] = {}
+                for name, item in value.items():
+                    clean |= self._member(name, item)
+                return clean
             case _:
-                return value
+                return msgspec.json.decode(self._arguments(_encode(value).decode()))
+
+    def _member(self, name: str, item: Any) -> dict[str, Any]:
+        if isinstance(item, dict | list):
+            return {self._scan(name): self._json(item)}
+        if isinstance(item, str) and name == "arguments":
+            return {name: self._arguments(item)}
+        if isinstance(item, str) and len(item) > _LONG_TEXT:
+            return {self._scan(name): self._scan(item)}
+        # With its name: some values are only known by that.
+        found: dict[str, Any] = msgspec.json.decode(self._arguments(_encode({name: item}).decode()))
+        return found
+
+    def _arguments(self, text: str) -> str:
+        return self._taken(clean_arguments(text, self._judge))
+
+    def _judge(self, text: str, *, retrieved: bool = False) -> Scanned:
+        assert self._guards is not None, "asked before"
+        return self._guards.pipeline.scan_input(
+            text, data_class=self._data_class, vault=self._vault, retrieved=retrieved
+        )
 
     def _scan(self, text: str, *, retrieved: bool = False) -> str:
         assert self._guards is not None, "asked before"
-        scanned = self._guards.pipeline.scan_input(
-            text, data_class=self._data_class, vault=self._vault, retrieved=retrieved
-        )
-        for finding in scanned.findings:
-            self._found(finding)
-        if scanned.blocked is not None:
-            raise _blocked("request", scanned.blocked, status=400)
-        return scanned.text
+        if self._guards.pipeline.passes(text, data_class=self._data_class):
+            return text
+        return self._taken(self._judge(text, retrieved=retrieved))
 
-    def _stream(self, number: int) -> StreamGuard:
-        stream = self._streams.get(number)
-        if stream is None:
-            if len(self._streams) >= _MOST_CHOICES:
-                raise HttpFailure(502, "upstream-failed", "the answer has too many choices")
+    def _taken(self, judged: Judged) -> str:
+        """Count what was found, and return the text.
+
+        Raises:
+            HttpFailure: a rule blocks it.
+
+        """
+        for finding in judged.findings:
+            self._found(finding)
+        if judged.blocked is not None:
+            raise blocked("request", judged.blocked, status=400)
+        return judged.text
+
+    @property
+    def _answered(self) -> AnswerGuard:
+        if self._answer is None:
             assert self._guards is not None, "asked before"
             assert self._vault is not None, "there are guards"
-            scanned = Scanned(text="", data_class=self._data_class, vault=self._vault)
-            stream = self._streams[number] = self._guards.pipeline.output_stream(scanned)
-        return stream
-
-    def _pass(self, stream: StreamGuard, text: str) -> str:
-        clean = stream.whole(text)
-        if stream.blocked is not None:
-            self._count()
-            raise _blocked("answer", stream.blocked, status=502)
-        return clean
+            self._answer = AnswerGuard(self._guards.pipeline, self._data_class, self._vault)
+        return self._answer
 
     def _count(self) -> None:
-        for stream in self._streams.values():
-            for finding in stream.findings:
+        if self._answer is not None:
+            for finding in self._answer.findings:
                 self._found(finding)
-        self._streams.clear()
+            self._answer = None
 
     def _found(self, finding: GuardFinding) -> None:
         self.findings[finding.rule] = self.findings.get(finding.rule, 0) + 1
@@ -224,25 +287,10 @@ def _strings(value: Any) -> Iterator[str]:
         case dict():
             for name, item in value.items():
                 yield name
+                if isinstance(item, str | int) and _TELLING.search(name):
+                    yield f'{name}: "{item}"'
                 yield from _strings(item)
+        case int() if abs(value) >= _LONG_NUMBER:
+            yield str(value)
         case _:
             return
-
-
-def decoded(body: bytes) -> Texts:
-    """Return the texts of a whole answer.
-
-    Raises:
-        HttpFailure: they are not where the API has them, so that nobody could look at them.
-
-    """
-    try:
-        return TEXTS.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise HttpFailure(502, "upstream-failed", "the answer's texts are not texts") from None
-
-
-def _blocked(what: str, finding: GuardFinding, *, status: int) -> HttpFailure:
-    return HttpFailure(
-        status, "guard-blocked", f"the rule `{finding.rule}` blocks the {what}", param=finding.rule
-    )

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -12,11 +12,10 @@ from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure, why_of
 from lockgate.server.guarding import Guarding
 from lockgate.server.measuring import larger, measured_whole, text_bytes
-from lockgate.server.replies import CHUNK, REFUSAL, Chunk, Usage
+from lockgate.server.replies import CHUNK, REFUSAL, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.upstream.reply import Reply, Stream
 
-_encode = msgspec.json.Encoder().encode
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 _OK = 200
 _TOO_MANY = 429
@@ -57,8 +56,6 @@ class Relay:
     guarding: Guarding
     wants_usage: bool
     _events: Events = field(default_factory=Events)
-    _open: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    """The last chunk of each choice that has not ended: the shape of what is held back."""
 
     async def run(self, source: Stream) -> None:
         """Relay until `[DONE]`.
@@ -106,7 +103,7 @@ class Relay:
         out = []
         for data in found:
             if data == DONE:
-                out += [event(chunk) for chunk in self._rests()]
+                out += [event(chunk) for chunk in self.guarding.rests()]
                 out.append(event(DONE))
                 return b"".join(out), True
             kept = self._chunk(data)
@@ -127,48 +124,9 @@ class Relay:
         for choice in chunk.choices:
             self.note.written += text_bytes(choice)
         if self.guarding.guards_outputs and chunk.choices:
-            return self._guarded(data, chunk)
+            data = self.guarding.chunk(data)
         # JSON over several `data:` lines was joined with line breaks; an event is one line.
         return data.replace(b"\n", b" ") if b"\n" in data else data
-
-    def _guarded(self, data: bytes, chunk: Chunk) -> bytes:
-        """Return the chunk with what its texts may show now."""
-        document: Any = None
-        for number, choice in enumerate(chunk.choices):
-            text = (choice.text if choice.delta is None else choice.delta.content) or ""
-            last = choice.finish_reason is not None
-            if last:
-                self._open.pop(choice.index, None)
-            else:
-                self._open[choice.index] = data
-            clean = self.guarding.part(choice.index, text, last=last)
-            if clean != text:
-                document = document or msgspec.json.decode(data)
-                _put(document["choices"][number], clean)
-        if document is None:
-            return data.replace(b"\n", b" ") if b"\n" in data else data
-        return _encode(document)
-
-    def _rests(self) -> list[bytes]:
-        """Return chunks with what was held back of choices that ended without saying so."""
-        found = []
-        for index, data in self._open.items():
-            rest = self.guarding.part(index, "", last=True)
-            if rest:
-                document = msgspec.json.decode(data)
-                document["choices"] = [c for c in document["choices"] if c.get("index", 0) == index]
-                _put(document["choices"][0], rest)
-                found.append(_encode(document))
-        self._open.clear()
-        return found
-
-
-def _put(choice: dict[str, Any], text: str) -> None:
-    delta = choice.get("delta")
-    if isinstance(delta, dict):
-        delta["content"] = text
-    else:
-        choice["text"] = text
 
 
 async def _drain(source: Stream) -> None:

@@ -67,25 +67,6 @@ class Written(Struct):
     choices: list[Choice] = []
 
 
-class WholeMessage(Struct):
-    """The text of a whole answer."""
-
-    content: str | None = None
-
-
-class WholeChoice(Struct):
-    """One of the texts of a whole answer."""
-
-    message: WholeMessage | None = None
-    text: str | None = None
-
-
-class Texts(Struct):
-    """What guards see of a whole answer."""
-
-    choices: list[WholeChoice] = []
-
-
 class Problem(Struct):
     """What an upstream says is wrong."""
 
@@ -102,7 +83,6 @@ class Refusal(Struct):
 
 
 REPLY: "msgspec.json.Decoder[Reply]" = msgspec.json.Decoder(Reply)
-TEXTS: "msgspec.json.Decoder[Texts]" = msgspec.json.Decoder(Texts)
 WRITTEN: "msgspec.json.Decoder[Written]" = msgspec.json.Decoder(Written)
 CHUNK: "msgspec.json.Decoder[Chunk]" = msgspec.json.Decoder(Chunk)
 REFUSAL: "msgspec.json.Decoder[Refusal]" = msgspec.json.Decoder(Refusal)
