@@ -13,11 +13,11 @@ import fcntl
 import os
 import struct
 import threading
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 from lockgate.errors import Corrupt, StorageFailed
 
@@ -123,10 +123,10 @@ class Spool:
             frames: list[bytes] = []
             end = self.end
             for content in contents:
-                head = zlib.crc32(content, zlib.crc32(_POSITION.pack(end)))
-                frame = _FRAME.pack(len(content), head) + content
-                frames.append(frame)
-                end += len(frame)
+                size = len(content)
+                check = crc32(content, crc32(_POSITION.pack(end)))
+                frames += (_FRAME.pack(size, check), content)
+                end += _FRAME.size + size
             data = b"".join(frames)
             try:
                 written = os.write(self._file, data)
@@ -242,7 +242,7 @@ def _records(data: bytes, position: int, limit: int) -> list[Record]:
         content = data[at + _FRAME.size : at + _FRAME.size + length]
         if len(content) != length or length > MAX_RECORD_BYTES:
             break
-        if zlib.crc32(content, zlib.crc32(_POSITION.pack(position + at))) != check:
+        if crc32(content, crc32(_POSITION.pack(position + at))) != check:
             break
         at += _FRAME.size + length
         found.append(Record(content, position + at))
