@@ -191,7 +191,7 @@ class Completions:
         place = b""
         if cache is not None:
             team = exchange.caller.team.encode()
-            place = address(team, model.release, note.endpoint.encode(), request.body)
+            place = address(request.body, team, model.release, note.endpoint.encode())
             kept = cache.get(place)
             if kept is not None:
                 exchange.cache = b"hit"
