@@ -10,6 +10,7 @@ usage: python bench/gateway_cost.py [--profile] [NAME ...]
 import asyncio
 import cProfile
 import gc
+import hashlib
 import json
 import os
 import pstats
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,8 +31,11 @@ import uvloop
 from gateway import targets
 from lockgate.app.gateway import Gateway, open_gateway
 from lockgate.app.gateway_models import UpstreamModel
+from lockgate.app.spending import set_budget
+from lockgate.app.state import open_store
 from lockgate.config.environment import Environment
 from lockgate.config.load import load
+from lockgate.domain.budget import Budget, Period
 from lockgate.server.build import build
 from lockgate.server.protocol import Edge
 from lockgate.upstream.connection import Connection
@@ -65,8 +70,9 @@ _REPLY = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
     b"server: model\r\n\r\n%b" % (len(ANSWER), ANSWER)
 )
+ACCOUNTS = ("team:default", "key:bench")
 _LIMITS = targets.ALL_ON[targets.ALL_ON.index("[server.limits") : targets.ALL_ON.index("[server.c")]
-_CACHE = "[server.cache]\nttl_s = 0.000001\n"
+_CACHE = "[server.cache]\nttl_s = 0.3\n"
 _TRACING = targets.ALL_ON[targets.ALL_ON.index("[server.tr") : targets.ALL_ON.index("[books]")]
 _PRICES = '[books]\nprices = "prices.toml"\n'
 _GUARDS = 'secrets = "redact"\npersonal = "redact"\n'
@@ -148,7 +154,8 @@ class Clients:
 
     def __init__(self, edge: Edge, request: bytes) -> None:
         self._loop = asyncio.get_running_loop()
-        self._request = request
+        self._before, _, self._after = request.partition(targets.MARK.encode())
+        self._number = 0
         self._left = 0
         self._running = 0
         self._done = self._loop.create_future()
@@ -175,7 +182,8 @@ class Clients:
         if self._left:
             self._left -= 1
             self._running += 1
-            protocol.data_received(self._request)
+            self._number += 1
+            protocol.data_received(b"%b%08d%b" % (self._before, self._number, self._after))
         elif not self._running and not self._done.done():
             self._done.set_result(None)
 
@@ -186,6 +194,10 @@ async def cost(folder: Path, settings: str, body: bytes, *, profile: bool) -> Co
     environment = Environment.read(
         {"LOCKGATE_STATE_DIR": str(folder / "state"), "LOCKGATE_DATA_DIR": str(folder)}
     )
+    async with open_store(loaded, environment) as state:
+        for account in ACCOUNTS:
+            budget = Budget(account=account, period=Period.MONTH, nanos=10**15)
+            await set_budget(state, budget, actor="bench", now=datetime.now(UTC))
     async with open_gateway(loaded, environment) as gateway:
         while not gateway.ready():  # noqa: ASYNC110  another thread brings it about
             await asyncio.sleep(0.01)
@@ -224,9 +236,15 @@ async def _profile(clients: Clients) -> None:
 
 
 def _configured(folder: Path, settings: str) -> Path:
-    targets.gateway(folder.parent, folder.name, 1, settings)
-    (folder / "prices.toml").write_text(targets.PRICES)
-    return folder / "lockgate.toml"
+    target = targets.gateway(folder, "one", 1, settings)
+    assert target.state is not None, "it is ours"
+    place = target.state.parent
+    (place / "prices.toml").write_text(targets.PRICES)
+    return place / "lockgate.toml"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _offline(gateway: Gateway) -> Gateway:
@@ -253,13 +271,13 @@ def main() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     found: dict[str, Cost] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        bodies = targets.bodies(Path(temporary))
+        bodies = targets.bodies(Path(temporary), "bench")
         for number, (name, (settings, body)) in enumerate(variants().items()):
             if names and name not in names:
                 continue
             folder = Path(temporary) / f"part{number}"
             folder.mkdir()
-            text = settings.format(digest=targets._digest(), port=9)  # noqa: SLF001
+            text = settings.format(digest=_digest(targets.KEY), watch=_digest("watch"), port=9)
             found[name] = uvloop.run(cost(folder, text, bodies[body].read_bytes(), profile=profile))
             _say(name, found)
 
