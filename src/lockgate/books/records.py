@@ -22,10 +22,12 @@ _RESERVED: Final = b"R"
 _SETTLED: Final = b"S"
 _RELEASED: Final = b"X"
 _AUDITED: Final = b"A"
+_NONE: Final[frozenset[str]] = frozenset()
 _MOST: Final = MAX_EVENT_BYTES - 1024  # the chain adds a number and two digests
 _EXACT: Final = 2**53  # RFC 8785 3.2.2.3: beyond, integers have no canonical form
 _ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
 _QUOTE = json.encoder.encode_basestring_ascii
+_READ = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,8 @@ def encode_audited(entry: Entry, detail: bytes | None = None) -> bytes:
     return content
 
 
-def is_booked(content: bytes) -> bool:
-    """Say whether a record is for the database: what was only reserved never gets there."""
-    return content[:1] not in {_RESERVED, _RELEASED}
+UNBOOKED: Final = (_RESERVED, _RELEASED)
+"""What records begin with that are not for the database: what was only reserved."""
 
 
 def decode(content: bytes) -> Content:
@@ -116,16 +117,17 @@ def decode(content: bytes) -> Content:
 
     """
     try:
-        if content[:1] == _AUDITED:
-            head, _, before = content[1:].partition(b"\n")
-            at, name, action, subject = json.loads(head)
-            return Audited(WrittenEntry(name, at, action, subject, before))
-        parts = json.loads(content[1:])
-        match content[:1]:
-            case b"R":
-                return Reserved(*_read_event(parts))
+        kind = content[:1]
+        head, _, before = content.partition(b"\n")
+        parts, _ = _READ(head.decode("ascii"), 1)
+        match kind:
+            case b"A":
+                at, name, action, subject = parts
+                return Audited(WrittenEntry(name, at, action, subject, before))
             case b"S":
                 return Settled(*_read_event(parts))
+            case b"R":
+                return Reserved(*_read_event(parts))
             case b"X":
                 return Released(str(parts[0]))
     except (ValueError, TypeError, IndexError, KeyError, RecursionError) as error:
@@ -137,11 +139,11 @@ def _event(event: UsageEvent, buckets: Sequence[Bucket]) -> bytes:
     counts = event.counts
     names = _names(event.key, event.team, event.task, event.route, event.model, event.release)
     flags = _ENCODE(list(event.flags)) if event.flags else "[]"
-    places = _ENCODE([(each.account, each.period) for each in buckets]) if buckets else "[]"
+    places = ",".join([f"[{_names(each.account, each.period)}]" for each in buckets])
     return (
         f'[{_QUOTE(event.id)},"{event.at.isoformat()}",{names},{counts.input_tokens},'
         f"{counts.cached_tokens},{counts.output_tokens},{counts.duration_us},{event.nanos},"
-        f"{flags},{places}]"
+        f"{flags},[{places}]]"
     ).encode("ascii")
 
 
@@ -149,6 +151,12 @@ def _event(event: UsageEvent, buckets: Sequence[Bucket]) -> bytes:
 def _names(*names: str) -> str:
     """Write what many events share."""
     return ",".join(map(_QUOTE, names))
+
+
+@lru_cache(maxsize=1024)
+def _bucket(account: str, period: str) -> Bucket:
+    """Return a bucket; the same one for the events that share it."""
+    return Bucket(account, period)
 
 
 def _read_event(parts: Any) -> tuple[UsageEvent, tuple[Bucket, ...]]:
@@ -171,9 +179,9 @@ def _read_event(parts: Any) -> tuple[UsageEvent, tuple[Bucket, ...]]:
             estimated="estimated" in flags,
         ),
         nanos=nanos,
-        flags=frozenset(flags),
+        flags=frozenset(flags) if flags else _NONE,
     )
-    return event, tuple(Bucket(account, period) for account, period in buckets)
+    return event, tuple([_bucket(account, period) for account, period in buckets])
 
 
 def _canonical_entry(entry: Entry) -> Entry:
