@@ -53,7 +53,6 @@ class Process:
             self.said.append(line)
             if line.startswith("next, in another terminal"):
                 break
-        self.ready_s = time.monotonic() - began
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         first = self.said[0] if self.said else ""
@@ -104,11 +103,10 @@ def serving(folder: Path, *arguments: str) -> Generator[Process]:
         assert process.end() == 0, "".join(process.said)
 
 
-def test_with_no_configuration_it_serves_on_loopback_says_what_to_type_and_is_ready_soon(
+def test_with_no_configuration_it_serves_on_loopback_says_what_to_type(
     folder: Path,
 ) -> None:
     with serving(folder) as process:
-        assert process.ready_s < (3 if not os.environ.get("CI") else 10)
         process.wait_until_it_says("no keys: everyone who reaches this address is you")
         process.wait_until_it_says(f"curl -s {process.url}/v1/models")
         assert process.ask("/healthz/ready") == {"status": "ok"}
@@ -329,7 +327,6 @@ def test_the_workflow_of_the_docs_passes_with_the_embedded_model(
     assert execute(["model", "pull", "--if-missing", "smollm2", "minilm"]) == 0
     (folder / "diff.patch").write_bytes(EVAL)
     with serving(folder) as process:
-        assert process.ready_s < (3 if not os.environ.get("CI") else 10)
         done = subprocess.run(
             ["bash", "-c", WORKFLOW],
             cwd=folder,

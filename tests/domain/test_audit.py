@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockgate.domain.audit import Entry, Head, seal, seal_encoded
+from lockgate.domain.audit import Entry, Head, seal, seal_all, write
 from lockgate.domain.audit_export import decode_event, encode_event
-from lockgate.domain.digest import Digest, Json
+from lockgate.domain.digest import Digest, Json, canonical
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 values: st.SearchStrategy[Json] = st.recursive(
@@ -23,8 +23,10 @@ def test_an_event_is_encoded_as_it_is_sealed(
     at = datetime(2026, 11, 21, 12, tzinfo=UTC)
     entry = Entry(id=name, at=at, actor=subject, action=name, subject=subject, detail=detail)
 
-    event, encoded = seal_encoded(head, entry)
+    after, encoded = seal_all(head, [write(entry), write(entry, canonical(detail))])
 
-    assert event == seal(head, entry)
-    assert encoded == encode_event(event)
-    assert decode_event(encoded) == event
+    first = seal(head, entry)
+    second = seal(Head(seq=first.seq, digest=first.digest), entry)
+    assert encoded == [encode_event(first), encode_event(second)]
+    assert [decode_event(each) for each in encoded] == [first, second]
+    assert after == Head(seq=second.seq, digest=second.digest)

@@ -45,7 +45,7 @@ def test_what_is_held_never_exceeds_the_bound(puts: list[tuple[bytes, int]]) -> 
         assert cache.bytes >= 200 * len(cache)
 
 
-PARTS = st.lists(st.binary(max_size=6), max_size=4)
+PARTS = st.lists(st.binary(max_size=6), min_size=1, max_size=4)
 
 
 @given(one=PARTS, other=PARTS)

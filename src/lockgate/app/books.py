@@ -82,9 +82,9 @@ class Books:
         """
         self._spool.append(encode_audited(entry))
 
-    def audit_all(self, entries: Sequence[Entry]) -> None:
-        """Write entries at once: all of them, or none. Raises as `audit`."""
-        self._spool.append_all([encode_audited(entry) for entry in entries])
+    def audit_all(self, records: Sequence[bytes]) -> None:
+        """Write what `encode_audited` made at once: all, or none. Raises as `audit`."""
+        self._spool.append_all(records)
 
 
 @contextmanager

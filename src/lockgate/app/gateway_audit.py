@@ -2,12 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
 
 from lockgate.app.books import Books
+from lockgate.books.records import encode_audited
 from lockgate.domain.audit import Entry
-from lockgate.domain.digest import JsonObject
+from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import StorageFailed, Unavailable
 
+_encode = msgspec.json.Encoder(order="sorted").encode
+_EXACT: Final = 2**53
 GATHER_S = 0.01
 MAX_WAITING = 20_000
 _RETRY_S = 0.5
@@ -31,7 +37,7 @@ class GroupedAudit:
     def __init__(self, books: Books) -> None:
         self._books = books
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[Entry] = []
+        self._waiting: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def refuse_if_full(self) -> None:
@@ -53,7 +59,7 @@ class GroupedAudit:
             subject=subject,
             detail=detail,
         )
-        self._waiting.append(entry)
+        self._waiting.append(encode_audited(entry, quick_canonical(detail)))
         if self._timer is None:
             self._timer = self._loop.call_later(GATHER_S, self._write)
 
@@ -86,3 +92,28 @@ class NoAudit:
     def refuse_if_full(self) -> None: ...
 
     def note(self, call: str, actor: str, subject: str, detail: JsonObject) -> None: ...
+
+
+def quick_canonical(value: JsonObject) -> bytes | None:
+    """Return what `domain.digest.canonical` does for what a call leaves, in a tenth of the time.
+
+    None for what the two would write differently: fractions, integers that no double holds, and
+    what is not ASCII, whose keys RFC 8785 sorts in an order of its own.
+    """
+    if not _is_plain(value):
+        return None
+    try:
+        encoded = _encode(value)
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+    return encoded if encoded.isascii() else None
+
+
+def _is_plain(value: Json) -> bool:
+    if isinstance(value, str) or value is None:
+        return True
+    if isinstance(value, int):
+        return -_EXACT <= value <= _EXACT
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, list) and all(map(_is_plain, value))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from lockgate.books.records import Audited, Content, Released, Reserved, Settled, decode
+from lockgate.books.records import UNBOOKED, Audited, Content, Released, Reserved, Settled, decode
 from lockgate.books.records import encode_settled as encode
 from lockgate.books.spool import Record, Spool
 from lockgate.domain.budget import Bucket, UsageEvent
@@ -67,7 +67,7 @@ class Journal:
         return len(records)
 
     async def _commit(self, before: int, records: Sequence[Record]) -> bool:
-        found = [decode(record.content) for record in records]
+        found = [decode(each.content) for each in records if not each.content.startswith(UNBOOKED)]
         settled = [each for each in found if isinstance(each, Settled)]
         audited = [each.entry for each in found if isinstance(each, Audited)]
         name = self._spool.name

@@ -1,14 +1,18 @@
-"""What the spool holds, as bytes: one letter for the kind, then a JSON array."""
+"""What the spool holds, as bytes: one letter for the kind, then a JSON array.
+
+An audit entry is followed by a line of canonical JSON, which nobody writes a second time: the
+chain is taken over it as it is.
+"""
 
 import json
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from lockgate.domain.audit import Entry
+from lockgate.domain.audit import Entry, WrittenEntry, write
 from lockgate.domain.audit_export import MAX_EVENT_BYTES
 from lockgate.domain.budget import Bucket, UsageEvent
 from lockgate.domain.money import TokenCounts
@@ -18,11 +22,12 @@ _RESERVED: Final = b"R"
 _SETTLED: Final = b"S"
 _RELEASED: Final = b"X"
 _AUDITED: Final = b"A"
+_NONE: Final[frozenset[str]] = frozenset()
 _MOST: Final = MAX_EVENT_BYTES - 1024  # the chain adds a number and two digests
-# What may have no canonical form: surrogates, numbers that are none, and large integers.
-_ODD: Final = re.compile(rb"\\ud|NaN|Infinity|(?<![0-9a-f])[0-9]{16}")
 _EXACT: Final = 2**53  # RFC 8785 3.2.2.3: beyond, integers have no canonical form
 _ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
+_QUOTE = json.encoder.encode_basestring_ascii
+_READ = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Released:
 class Audited:
     """An entry for the audit log."""
 
-    entry: Entry
+    entry: WrittenEntry
 
 
 Content: TypeAlias = Reserved | Settled | Released | Audited
@@ -73,21 +78,35 @@ def encode_released(name: str) -> bytes:
     return _RELEASED + _ENCODE([name]).encode("ascii")
 
 
-def encode_audited(entry: Entry) -> bytes:
-    """Write an `Audited`.
+def encode_audited(entry: Entry, detail: bytes | None = None) -> bytes:
+    """Write an `Audited`. `detail` is the canonical JSON of `entry.detail`, if known.
+
+    What has no canonical form is changed until it has one: one odd entry must not hold up all
+    that follow it.
 
     Raises:
         StorageFailed: it is too large for the audit log.
 
     """
-    at = entry.at.isoformat()
-    parts = [entry.id, at, entry.actor, entry.action, entry.subject, entry.detail]
-    content = _AUDITED + _ENCODE(parts).encode("ascii")
+    try:
+        entry.id.encode("utf-8")
+        entry.subject.encode("utf-8")
+        written = write(entry, detail)
+    except ValueError:
+        written = write(_canonical_entry(entry))
+    head = (
+        f'["{written.at}",{",".join(map(_QUOTE, (written.id, written.action, written.subject)))}]'
+    )
+    content = b"%b%b\n%b" % (_AUDITED, head.encode("ascii"), written.before)
     if len(content) > _MOST:
         raise StorageFailed(
             f"the audit event of `{entry.id[:80]}` has {len(content)} bytes, the most is {_MOST}"
         )
     return content
+
+
+UNBOOKED: Final = (_RESERVED, _RELEASED)
+"""What records begin with that are not for the database: what was only reserved."""
 
 
 def decode(content: bytes) -> Content:
@@ -98,28 +117,19 @@ def decode(content: bytes) -> Content:
 
     """
     try:
-        parts = json.loads(content[1:])
-        if content[:1] == _AUDITED and _ODD.search(content):
-            parts = _canonical(parts)
-        match content[:1]:
-            case b"R":
-                return Reserved(*_read_event(parts))
+        kind = content[:1]
+        head, _, before = content.partition(b"\n")
+        parts, _ = _READ(head.decode("ascii"), 1)
+        match kind:
+            case b"A":
+                at, name, action, subject = parts
+                return Audited(WrittenEntry(name, at, action, subject, before))
             case b"S":
                 return Settled(*_read_event(parts))
+            case b"R":
+                return Reserved(*_read_event(parts))
             case b"X":
                 return Released(str(parts[0]))
-            case b"A":
-                name, at, actor, action, subject, detail = parts
-                return Audited(
-                    Entry(
-                        id=name,
-                        at=datetime.fromisoformat(at),
-                        actor=actor,
-                        action=action,
-                        subject=subject,
-                        detail=detail,
-                    )
-                )
     except (ValueError, TypeError, IndexError, KeyError, RecursionError) as error:
         raise Corrupt(f"a record of the usage spool is malformed: {error}") from error
     raise Corrupt(f"the usage spool has a record of the unknown kind {content[:1]!r}")
@@ -127,25 +137,26 @@ def decode(content: bytes) -> Content:
 
 def _event(event: UsageEvent, buckets: Sequence[Bucket]) -> bytes:
     counts = event.counts
-    return _ENCODE(
-        [
-            event.id,
-            event.at.isoformat(),
-            event.key,
-            event.team,
-            event.task,
-            event.route,
-            event.model,
-            event.release,
-            counts.input_tokens,
-            counts.cached_tokens,
-            counts.output_tokens,
-            counts.duration_us,
-            event.nanos,
-            list(event.flags),
-            [(bucket.account, bucket.period) for bucket in buckets],
-        ]
+    names = _names(event.key, event.team, event.task, event.route, event.model, event.release)
+    flags = _ENCODE(list(event.flags)) if event.flags else "[]"
+    places = ",".join([f"[{_names(each.account, each.period)}]" for each in buckets])
+    return (
+        f'[{_QUOTE(event.id)},"{event.at.isoformat()}",{names},{counts.input_tokens},'
+        f"{counts.cached_tokens},{counts.output_tokens},{counts.duration_us},{event.nanos},"
+        f"{flags},[{places}]]"
     ).encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _names(*names: str) -> str:
+    """Write what many events share."""
+    return ",".join(map(_QUOTE, names))
+
+
+@lru_cache(maxsize=1024)
+def _bucket(account: str, period: str) -> Bucket:
+    """Return a bucket; the same one for the events that share it."""
+    return Bucket(account, period)
 
 
 def _read_event(parts: Any) -> tuple[UsageEvent, tuple[Bucket, ...]]:
@@ -168,13 +179,24 @@ def _read_event(parts: Any) -> tuple[UsageEvent, tuple[Bucket, ...]]:
             estimated="estimated" in flags,
         ),
         nanos=nanos,
-        flags=frozenset(flags),
+        flags=frozenset(flags) if flags else _NONE,
     )
-    return event, tuple(Bucket(account, period) for account, period in buckets)
+    return event, tuple([_bucket(account, period) for account, period in buckets])
+
+
+def _canonical_entry(entry: Entry) -> Entry:
+    return replace(
+        entry,
+        id=_canonical(entry.id),
+        actor=_canonical(entry.actor),
+        action=_canonical(entry.action),
+        subject=_canonical(entry.subject),
+        detail=_canonical(entry.detail),
+    )
 
 
 def _canonical(value: Any) -> Any:
-    """Return what has a canonical form: one odd entry must not hold up all that follow it."""
+    """Return what has a canonical form."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):

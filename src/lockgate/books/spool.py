@@ -13,11 +13,10 @@ import fcntl
 import os
 import struct
 import threading
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+from zlib import crc32
 
 from lockgate.errors import Corrupt, StorageFailed
 
@@ -30,8 +29,7 @@ _SUFFIX: Final = ".spool"
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record, and the position after it."""
 
     content: bytes
@@ -123,10 +121,10 @@ class Spool:
             frames: list[bytes] = []
             end = self.end
             for content in contents:
-                head = zlib.crc32(content, zlib.crc32(_POSITION.pack(end)))
-                frame = _FRAME.pack(len(content), head) + content
-                frames.append(frame)
-                end += len(frame)
+                size = len(content)
+                check = crc32(content, crc32(_POSITION.pack(end)))
+                frames += (_FRAME.pack(size, check), content)
+                end += _FRAME.size + size
             data = b"".join(frames)
             try:
                 written = os.write(self._file, data)
@@ -236,16 +234,18 @@ _KEEP: Final = (
 def _records(data: bytes, position: int, limit: int) -> list[Record]:
     """Return the whole records at the beginning of `data`."""
     found: list[Record] = []
-    at = 0
-    while len(found) < limit and at + _FRAME.size <= len(data):
-        length, check = _FRAME.unpack_from(data, at)
-        content = data[at + _FRAME.size : at + _FRAME.size + length]
+    start, last = 0, len(data) - _FRAME.size
+    while start <= last and len(found) < limit:
+        length, check = _FRAME.unpack_from(data, start)
+        begin = start + _FRAME.size
+        end = begin + length
+        content = data[begin:end]
         if len(content) != length or length > MAX_RECORD_BYTES:
             break
-        if zlib.crc32(content, zlib.crc32(_POSITION.pack(position + at))) != check:
+        if crc32(content, crc32(_POSITION.pack(position + start))) != check:
             break
-        at += _FRAME.size + length
-        found.append(Record(content, position + at))
+        start = end
+        found.append(Record(content, position + end))
     return found
 
 

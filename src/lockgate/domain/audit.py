@@ -5,9 +5,11 @@ The chain alone cannot show that its last events were cut off, so the head (sequ
 digest of the newest event) is kept beside it and is the last line of an export.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from lockgate.domain.digest import Digest, Json, JsonObject, canonical
 from lockgate.errors import Corrupt
@@ -74,20 +76,58 @@ def seal(head: Head, entry: Entry) -> AuditEvent:
     return AuditEvent(seq=seq, entry=entry, previous=head.digest, digest=digest)
 
 
-def seal_encoded(head: Head, entry: Entry) -> tuple[AuditEvent, bytes]:
-    """Return what `seal` does, and the event's canonical JSON, for the work of one of them.
+class WrittenEntry(NamedTuple):
+    """An entry as canonical JSON, all but its place in the chain. `write` makes one."""
 
-    The digest's own member stands between `detail` and `id` (RFC 8785 sorts them): what comes
-    before and after it is what the digest is taken over.
+    id: str
+    at: str
+    action: str
+    subject: str
+    before: bytes
+    """The members that RFC 8785 sorts before `digest`: action, actor, at, detail."""
+
+
+def write(entry: Entry, detail: bytes | None = None) -> WrittenEntry:
+    """Encode an entry, once for good. `detail` is the canonical JSON of `entry.detail`, if known.
+
+    Raises:
+        ValueError: it has no canonical form.
+
     """
-    seq = head.seq + 1
-    whole = canonical(_body(seq, entry, head.digest))
-    digest = Digest.of(whole)
-    tail = canonical({"id": entry.id, "previous": str(head.digest), "seq": seq})[1:-1]
-    tail += b"," + canonical({"subject": entry.subject})[1:]
-    before = whole[: -len(tail) - 1]
-    encoded = before + b',"digest":"' + str(digest).encode("ascii") + b'",' + tail
-    return AuditEvent(seq=seq, entry=entry, previous=head.digest, digest=digest), encoded
+    assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
+    at = entry.at.isoformat(timespec="microseconds")
+    before = b'{"action":%b,"actor":%b,"at":"%b","detail":%b' % (
+        canonical(entry.action),
+        canonical(entry.actor),
+        at.encode("ascii"),
+        canonical(entry.detail) if detail is None else detail,
+    )
+    return WrittenEntry(entry.id, at, entry.action, entry.subject, before)
+
+
+def seal_all(head: Head, entries: Iterable[WrittenEntry]) -> tuple[Head, list[bytes]]:
+    """Return the head after entries, and the canonical JSON of their events.
+
+    The same events as `seal` makes, at a fraction of its cost: what is hashed is what was written.
+
+    Raises:
+        ValueError: an id or a subject has no canonical form.
+
+    """
+    seq, previous = head.seq, head.digest.hex
+    encoded: list[bytes] = []
+    for entry in entries:
+        seq += 1
+        after = b'"id":%b,"previous":"sha256:%b","seq":%d,"subject":%b}' % (
+            canonical(entry.id),
+            previous.encode("ascii"),
+            seq,
+            canonical(entry.subject),
+        )
+        previous = hashlib.sha256(b"%b,%b" % (entry.before, after)).hexdigest()
+        digest = previous.encode("ascii")
+        encoded.append(b'%b,"digest":"sha256:%b",%b' % (entry.before, digest, after))
+    return Head(seq=seq, digest=Digest(previous)), encoded
 
 
 def verify(events: Iterable[AuditEvent], head: Head) -> int:

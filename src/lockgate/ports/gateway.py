@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from lockgate.domain.audit import AuditEvent, Entry
+from lockgate.domain.audit import Head, WrittenEntry
 from lockgate.domain.budget import Balance, Bucket, Budget, Lease, Loan, Period, UsageEvent
 from lockgate.domain.identity import GatewayKey, KeySecret
 from lockgate.domain.money import TokenCounts
@@ -153,8 +153,8 @@ class GatewayUnit(StateUnit, Protocol):
         """Be the only one who appends, until the transaction ends."""
         ...
 
-    async def append_all(self, entries: Sequence[Entry]) -> Sequence[AuditEvent]:
-        """Chain many events, in order: one lock and one new head for all of them."""
+    async def append_all(self, entries: Sequence[WrittenEntry]) -> Head:
+        """Chain many events, in order: one lock and one new head, which is returned, for all."""
         ...
 
     @property

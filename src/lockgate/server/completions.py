@@ -215,7 +215,7 @@ class Completions:
         place = b""
         if cache is not None:
             team = exchange.caller.team.encode()
-            place = address(team, model.release, note.endpoint.encode(), request.body)
+            place = address(request.body, team, model.release, note.endpoint.encode())
             with tracing.part(exchange, conventions.CACHE_LOOKUP):
                 kept = cache.get(place)
             if kept is not None:

@@ -3,9 +3,9 @@
 import zlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from lockgate.domain.audit import AuditEvent, Entry, Head, seal_encoded
+from lockgate.domain.audit import AuditEvent, Entry, Head, WrittenEntry, seal_all, write
 from lockgate.domain.audit_export import MAX_EVENT_BYTES, decode_event
 from lockgate.domain.digest import Digest
 from lockgate.domain.promotion import Alias, Promotion
@@ -35,24 +35,33 @@ class SqlUnit:
         self.usage = SqlUsage(connection)
 
     async def append(self, entry: Entry) -> AuditEvent:
-        (event,) = await self.append_all([entry])
-        return event
-
-    async def append_all(self, entries: Sequence[Entry]) -> Sequence[AuditEvent]:
         await self.lock_audit()
-        head = await self.head()
-        events: list[AuditEvent] = []
-        rows: list[dict[str, Value]] = []
-        for entry in entries:
-            assert entry.at.utcoffset() == timedelta(0), "the time of an entry is in UTC"
-            event, encoded = seal_encoded(head, entry)
-            head = Head(seq=event.seq, digest=event.digest)
-            events.append(event)
-            rows.append({"seq": event.seq, "body": _body(entry, encoded), **_columns(entry)})
+        before = await self.head()
+        head = await self._chain(before, [write(entry)])
+        return AuditEvent(seq=head.seq, entry=entry, previous=before.digest, digest=head.digest)
+
+    async def append_all(self, entries: Sequence[WrittenEntry]) -> Head:
+        await self.lock_audit()
+        return await self._chain(await self.head(), entries)
+
+    async def _chain(self, before: Head, entries: Sequence[WrittenEntry]) -> Head:
+        head, encoded = seal_all(before, entries)
+        numbered = enumerate(zip(entries, encoded, strict=True), before.seq + 1)
+        rows: list[dict[str, Value]] = [
+            {
+                "seq": seq,
+                "id": _column(entry.id),
+                "at": entry.at,
+                "action": _column(entry.action),
+                "subject": _column(entry.subject),
+                "body": _body(entry, body),
+            }
+            for seq, (entry, body) in numbered
+        ]
         await self._db.run_many("append_event", rows)
-        if events:
+        if rows:
             await self._db.run("put_head", seq=head.seq, digest=str(head.digest))
-        return events
+        return head
 
     async def head(self) -> Head:
         for row in await self._db.run("head"):
@@ -153,7 +162,7 @@ class SqlStore:
             await shared_state.change(connection, name, change)
 
 
-def _body(entry: Entry, encoded: bytes) -> str:
+def _body(entry: WrittenEntry, encoded: bytes) -> str:
     if len(encoded) > MAX_EVENT_BYTES:
         raise StorageFailed(
             f"the audit event of `{entry.id[:80]}` has {len(encoded)} bytes, "
@@ -174,7 +183,10 @@ def _columns(entry: Entry) -> dict[str, str]:
 def _column(text: str) -> str:
     # For finding only, so it may lose what PostgreSQL cannot store (NUL, lone surrogates) or
     # index (long text); the body is JSON, where everything is whole.
-    encodable = text[:_COLUMN_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    short = text[:_COLUMN_CHARACTERS]
+    if short.isascii():
+        return short.replace("\0", "\ufffd")
+    encodable = short.encode("utf-8", "replace").decode("utf-8")
     return encodable.replace("\0", "\ufffd")
 
 

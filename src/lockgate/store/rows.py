@@ -54,7 +54,7 @@ def names(row: Row, column: str) -> frozenset[str]:
 
 def as_names(found: frozenset[str]) -> str:
     """Write names so that equal sets are equal text."""
-    return json.dumps(sorted(found))
+    return json.dumps(sorted(found)) if found else "[]"
 
 
 def as_time(value: datetime) -> str:
@@ -64,4 +64,6 @@ def as_time(value: datetime) -> str:
 
 def storable(found: str) -> str:
     """Return text without what PostgreSQL cannot store: NUL and lone surrogates."""
-    return found.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+    if not found.isascii():
+        found = found.encode("utf-8", "replace").decode("utf-8")
+    return found.replace("\0", "\ufffd")

@@ -70,9 +70,18 @@ class Taken:
         `retry-after` is in whole seconds (RFC 9110, 10.2.3), rounded up: earlier would be in vain.
         """
         found: list[tuple[bytes, bytes]] = []
-        if requests := self._tightest(counts_tokens=False):
+        requests = tokens = None
+        fewest_requests = fewest_tokens = math.inf
+        for bucket in self._buckets:
+            left = bucket.level + bucket.elsewhere
+            if bucket.counts_tokens:
+                if left < fewest_tokens:
+                    tokens, fewest_tokens = bucket, left
+            elif left < fewest_requests:
+                requests, fewest_requests = bucket, left
+        if requests is not None:
             found += _headers(_REQUESTS, requests)
-        if tokens := self._tightest(counts_tokens=True):
+        if tokens is not None:
             found += _headers(_TOKENS, tokens)
         if not self.allowed and math.isfinite(self.retry_after_s):
             found.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after_s))))

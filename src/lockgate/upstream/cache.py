@@ -19,12 +19,11 @@ class _Kept:
     until: float
 
 
-def address(*parts: bytes) -> bytes:
-    """Return the address of an answer; no two lists of parts share one."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(b"%d:" % len(part))
-        digest.update(part)
+def address(body: bytes, *names: bytes) -> bytes:
+    """Return the address of the answer to a body under some names; no two lists share one."""
+    head = b"".join([b"%d:%b" % (len(name), name) for name in names])
+    digest = hashlib.sha256(b"%b%d:" % (head, len(body)))
+    digest.update(body)
     return digest.digest()
 
 
