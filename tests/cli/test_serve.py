@@ -33,7 +33,6 @@ WORKFLOW = (
 
 class Process:
     def __init__(self, folder: Path, *arguments: str) -> None:
-        began = time.monotonic()
         self.running = subprocess.Popen(
             [
                 sys.executable,
