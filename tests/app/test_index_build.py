@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from backends.conftest import real_models
-from lockgate.app.index_build import build_index
+from lockgate.app.access import read_access
+from lockgate.app.index_build import Wanted, build_index
+from lockgate.app.indexes import StoredIndexes
 from lockgate.app.models import layout_of, models_dir
 from lockgate.cli.main import execute
 from lockgate.config.environment import Environment
@@ -14,6 +16,7 @@ from lockgate.config.load import Loaded, load
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest
 from lockgate.domain.release import Pin
+from lockgate.domain.search import Reading
 from lockgate.errors import InvalidInput, ModelMissing, NotFound
 from lockgate.oci.facts import Inspector
 from lockgate.oci.headers.safetensors import read_header
@@ -49,7 +52,7 @@ def texts(tmp_path: Path) -> Path:
 
 def build(loaded: Loaded, environment: Environment, folder: Path, embedder: str | None) -> Digest:
     made = build_index(
-        loaded, environment, folder, name="handbook", embedder=embedder, progress=Counter()
+        loaded, environment, folder, Wanted(name="handbook", embedder=embedder), Counter()
     )
     return asyncio.run(made).digest
 
@@ -67,6 +70,17 @@ def test_the_texts_of_a_folder_become_an_index_and_nothing_else_of_it(
     corpus = layout.read(manifest.layers[0].digest).decode().splitlines()
     assert [json.loads(line)["id"] for line in corpus] == ["b.md", "deep/a.txt"]
     assert build(loaded, environment, texts, None) == digest
+
+
+def test_an_index_says_who_may_read_each_text(
+    loaded: Loaded, environment: Environment, texts: Path
+) -> None:
+    rules = texts.parent / "access.toml"
+    rules.write_text('[[documents]]\npath = "deep/*"\nreaders = ["hr/*"]\n')
+    wanted = Wanted(name="handbook", embedder=None, access=read_access(rules))
+    made = asyncio.run(build_index(loaded, environment, texts, wanted, Counter()))
+    opened = StoredIndexes(layout_of(environment)).open(made.digest)
+    assert opened.reading == {"b.md": Reading(), "deep/a.txt": Reading(readers=("hr/*",))}
 
 
 def test_what_cannot_be_indexed_is_said(

@@ -20,6 +20,7 @@ from lockgate.engine.answer import Answering, Plan
 from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Ledger
 from lockgate.engine.replay import Replaying
+from lockgate.engine.retrieve import Retrieving
 from lockgate.errors import (
     Corrupt,
     Denied,
@@ -31,7 +32,7 @@ from lockgate.errors import (
     Unavailable,
     UsageError,
 )
-from lockgate.ports import Backend, Check, Context, Document, Options, Payload
+from lockgate.ports import Backend, Check, Context, Document, Index, Options, Payload
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ANA = Principal(name="ana", scopes=frozenset({"task:echo"}))
@@ -96,6 +97,9 @@ class NoFindings:
 
     def search(self, documents: Sequence[Document], query: str, *, limit: int) -> Sequence[str]:
         return []
+
+    def open(self, digest: Digest) -> Index:
+        raise AssertionError("this task searches nothing")
 
     def start(self, label: str, total: int) -> None: ...
     def advance(self, steps: int = 1) -> None: ...
@@ -218,7 +222,7 @@ def house(
         admission=Policy(admits=admits),
         guard=NoFindings(),
         validator=NoFindings(),
-        retriever=NoFindings(),
+        retrieving=Retrieving(indexes=NoFindings(), retriever=NoFindings(), guard=NoFindings()),
         inferring=Inferring(backends=backends, stopwatch=stopwatch),
         ledger=Ledger(store=store, clock=clock, stopwatch=stopwatch, retention=retention),
     )

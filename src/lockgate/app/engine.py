@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from lockgate.app.admission import admission_of
 from lockgate.app.backends import Backends, Cassettes
 from lockgate.app.guards import guard_of
+from lockgate.app.indexes import StoredIndexes
 from lockgate.app.models import model_store
 from lockgate.app.releases import Plans, promoted_releases
 from lockgate.app.state import open_store
@@ -18,6 +19,7 @@ from lockgate.engine.answer import Answering
 from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Ledger
 from lockgate.engine.replay import Replaying
+from lockgate.engine.retrieve import Retrieving
 from lockgate.ports import State
 
 
@@ -46,13 +48,16 @@ async def open_engine(
         backends = Backends(loaded, environment, models, cassettes or Cassettes())
         stack.callback(backends.close)
         admission = admission_of(loaded, environment, _now)
+        guard = guard_of(loaded.config.guards)
         promoted = await promoted_releases(admission, environment, store)
         answering = Answering(
             plans=Plans(loaded, models, checks=(NoSecretsCheck(SecretGuard()),), promoted=promoted),
             admission=admission,
-            guard=guard_of(loaded.config.guards),
+            guard=guard,
             validator=JsonSchemaValidator(),
-            retriever=LexicalRetriever(),
+            retrieving=Retrieving(
+                indexes=StoredIndexes(models.layout), retriever=LexicalRetriever(), guard=guard
+            ),
             inferring=Inferring(backends=backends, stopwatch=_stopwatch),
             ledger=Ledger(
                 store=store,

@@ -122,6 +122,9 @@ def _observed(answering: Answering, observer: Observer) -> Answering:
     return replace(
         answering,
         plans=ObservedPlans(answering.plans, observer),
-        retriever=ObservedRetriever(answering.retriever, observer),
+        retrieving=replace(
+            answering.retrieving,
+            retriever=ObservedRetriever(answering.retrieving.retriever, observer),
+        ),
         inferring=replace(inferring, backends=ObservedBackends(inferring.backends, observer)),
     )

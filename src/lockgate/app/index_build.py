@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lockgate.app.access import EVERYBODY, Access
 from lockgate.app.backends import Backends, Cassettes
 from lockgate.app.models import layout_of, model_store
 from lockgate.config.environment import Environment
@@ -27,6 +28,17 @@ _BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The index to make."""
+
+    name: str
+    embedder: str | None
+    """The model of its vectors; None makes one that is searched by words."""
+    access: Access = EVERYBODY
+    """Who may read which text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """What was stored."""
 
@@ -40,12 +52,10 @@ async def build_index(
     loaded: Loaded,
     environment: Environment,
     folder: Path,
-    *,
-    name: str,
-    embedder: str | None,
+    wanted: Wanted,
     progress: Progress,
 ) -> Built:
-    """Store the index of a folder's texts under `index/NAME`; without `embedder`, one of words.
+    """Store the index of a folder's texts under `index/NAME`.
 
     Links are not followed. The same folder gives the same index, as far as the embedder's numbers
     are the same: they depend on what the processor offers.
@@ -61,11 +71,12 @@ async def build_index(
     from lockgate.oci.kinds.search_index import pack_index
     from lockgate.retrieval import chunking
 
+    name = wanted.name
     require_name(name)
-    documents, chunks = _read(folder)
+    documents, chunks = _read(folder, wanted.access)
     embedded = None
-    if embedder is not None:
-        embedded = await _embedded(loaded, environment, embedder, chunks, progress)
+    if wanted.embedder is not None:
+        embedded = await _embedded(loaded, environment, wanted.embedder, chunks, progress)
     chunker: JsonObject = {
         "name": chunking.NAME,
         "version": chunking.VERSION,
@@ -81,7 +92,7 @@ async def build_index(
     )
 
 
-def _read(folder: Path) -> tuple[Sequence["SourceDocument"], Sequence["Chunk"]]:
+def _read(folder: Path, access: Access) -> tuple[Sequence["SourceDocument"], Sequence["Chunk"]]:
     from lockgate.oci.kinds.search_index import Chunk, SourceDocument
     from lockgate.retrieval.chunking import pieces
 
@@ -90,7 +101,15 @@ def _read(folder: Path) -> tuple[Sequence["SourceDocument"], Sequence["Chunk"]]:
     for path in _texts(folder):
         data = _bytes(path)
         where = path.relative_to(folder).as_posix()
-        documents.append(SourceDocument(id=where, digest=Digest.of(data)))
+        reading = access.of(where)
+        documents.append(
+            SourceDocument(
+                id=where,
+                digest=Digest.of(data),
+                classification=reading.classification,
+                readers=reading.readers,
+            )
+        )
         text = data.decode("utf-8", "replace")
         for number, piece in enumerate(pieces(text, words=WORDS)):
             chunks.append(Chunk(id=f"{where}#{number}", document=where, text=piece))

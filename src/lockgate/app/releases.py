@@ -51,7 +51,7 @@ def release_of(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Release:
         )
         for role, kind, packed in artifacts_of(loaded, spec)
     ]
-    pins += _chosen_pins(loaded, models, spec.name)
+    pins += _chosen_pins(loaded, models, spec)
     return Release(
         task=spec.name,
         version=spec.version,
@@ -92,21 +92,28 @@ def artifacts_of(loaded: Loaded, spec: TaskSpec) -> Sequence[tuple[str, Kind, "P
     return found
 
 
-def _chosen_pins(loaded: Loaded, models: "ModelStore", task: str) -> Iterator[Pin]:
-    """Yield the artifacts that the configuration adds: indexes and adapters.
+def _chosen_pins(loaded: Loaded, models: "ModelStore", spec: TaskSpec) -> Iterator[Pin]:
+    """Yield the artifacts that the task or the configuration adds: indexes and adapters.
 
     Raises:
         NotFound: one is not in the store.
         InvalidConfig: it is of a kind that is not added like this.
 
     """
-    chosen = loaded.config.task(task).pins
+    task = spec.name
+    searched = [f"index/{name}" for name in spec.indexes]
+    chosen = list(dict.fromkeys([*searched, *loaded.config.task(task).pins]))
     if not chosen:
         return
     from lockgate.oci.kinds.table import kind_of
 
     stored = models.layout.manifests()
     for name in chosen:
+        if name not in stored and name in searched:
+            raise NotFound(
+                f"the task `{task}` searches `{name[:120]}`, which is not in the store",
+                hint=f"lockgate index build FOLDER --name {name.removeprefix('index/')[:64]}",
+            )
         if name not in stored:
             raise NotFound(
                 f"`tasks.{task}.pins` names `{name[:120]}`, which is not in the store",

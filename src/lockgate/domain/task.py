@@ -68,5 +68,7 @@ class TaskSpec:
     cases: tuple[Case, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     """What the task's code asks models for; a release pins each of them."""
+    indexes: tuple[str, ...] = ()
+    """Search indexes that `run` uses, by their names without `index/`; a release pins each."""
     plain: str | None = None
     """The member of the input that a plain text stands for; None: a text alone is no input."""

@@ -23,6 +23,7 @@ from lockgate.domain.usage import Budget
 from lockgate.domain.verdict import Outcome, Verdict, worst
 from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Entry, Ledger
+from lockgate.engine.retrieve import Retrieving
 from lockgate.errors import Denied, InvalidInput, NoAnswer, NotFound, OverBudget, Unavailable
 from lockgate.ports import (
     Admission,
@@ -30,7 +31,6 @@ from lockgate.ports import (
     Context,
     Guard,
     Progress,
-    Retriever,
     SchemaValidator,
     Task,
 )
@@ -58,7 +58,7 @@ class Answering:
     admission: Admission
     guard: Guard
     validator: SchemaValidator
-    retriever: Retriever
+    retrieving: Retrieving
     inferring: Inferring
     ledger: Ledger
 
@@ -80,11 +80,13 @@ class Answering:
             self._admit(plan, given)
             entry.chose(plan.release)
             entry.admitted(self.admission.admit(plan.release))
+            models = self.inferring.models(call, plan.release, plan.budget, entry)
             context = Context(
-                models=self.inferring.models(call, plan.release, plan.budget, entry),
-                retriever=self.retriever,
+                models=models,
+                retriever=self.retrieving.retriever,
                 progress=progress,
                 redactions=redactions,
+                passages=self.retrieving.passages(call, plan.release, models, entry),
             )
             draft, verdicts = await self._draft(call, plan, given, context, entry)
             return entry.answered(call, draft, plan.release, verdicts)

@@ -17,7 +17,8 @@ from lockgate.domain.guard import GuardFinding
 from lockgate.domain.inference import Completion, Dispatch, Result
 from lockgate.domain.recording import dispatch_digest, result_digest
 from lockgate.domain.redact import Redaction
-from lockgate.domain.release import Release
+from lockgate.domain.release import Pin, Release
+from lockgate.domain.search import Passage
 from lockgate.domain.usage import Usage
 from lockgate.domain.verdict import Outcome, Verdict
 from lockgate.errors import LockgateError, OverBudget
@@ -44,6 +45,7 @@ class Entry:
     inferences: list[Json] = field(default_factory=list[Json])
     failure: str = ""
     """Of the first attempt: an error's code, or `check:NAME`."""
+    searches: list[Json] = field(default_factory=list[Json])
     outcome: str = INTERNAL
     error: LockgateError | None = None
     over_budget: OverBudget | None = None
@@ -94,6 +96,19 @@ class Entry:
             if isinstance(outcome, Completion):
                 note["text"] = outcome.text
         self.inferences.append(note)
+
+    def retrieved(self, pin: Pin, query: str, found: Sequence[Passage]) -> None:
+        """Note what of an index a task was given, by ids and digests."""
+        self.searches.append(
+            {
+                "index": pin.name,
+                "digest": str(pin.digest),
+                "query": str(Digest.of(query.encode())),
+                "passages": [
+                    {"id": at.id, "digest": str(Digest.of(at.text.encode()))} for at in found
+                ],
+            }
+        )
 
     def tried(self, engine: str, verdicts: tuple[Verdict, ...]) -> None:
         """Note an attempt that made a draft."""
@@ -188,6 +203,7 @@ class Ledger:
 
 def _detail(call: Call, entry: Entry, record: bytes, duration_us: int) -> dict[str, Json]:
     draft = entry.draft
+    searches: dict[str, Json] = {"searches": entry.searches} if entry.searches else {}
     return {
         "task": call.task,
         "outcome": entry.outcome,
@@ -205,6 +221,7 @@ def _detail(call: Call, entry: Entry, record: bytes, duration_us: int) -> dict[s
         "usage": _usage(entry.used),
         "duration_us": duration_us,
         "replay_of": call.replay_of,
+        **searches,
         "error": {"code": entry.error.code, "message": entry.error.message}
         if entry.error
         else None,

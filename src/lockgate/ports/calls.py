@@ -17,9 +17,11 @@ from lockgate.domain.inference import (
     Embedding,
     Generate,
     Result,
+    Vector,
 )
 from lockgate.domain.redact import Redaction, Sanitised
 from lockgate.domain.release import Release
+from lockgate.domain.search import Passage, Reading
 from lockgate.domain.task import TaskSpec
 from lockgate.domain.verdict import Verdict
 
@@ -120,6 +122,57 @@ class Retriever(Protocol):
         ...
 
 
+class Index(Protocol):
+    """A search index that is open."""
+
+    @property
+    def embedder(self) -> Digest | None:
+        """The model that made its vectors; None if it is searched by words."""
+        ...
+
+    @property
+    def passages(self) -> Sequence[Passage]:
+        """Every piece of every document, in the index's order."""
+        ...
+
+    @property
+    def reading(self) -> Mapping[str, Reading]:
+        """Who may read each document."""
+        ...
+
+    def nearest(self, query: Vector, among: Sequence[int], *, limit: int) -> Sequence[int]:
+        """Return the places of the best of the pieces `among`; ties keep their order."""
+        ...
+
+
+class Indexes(Protocol):
+    """The search indexes of this machine."""
+
+    def open(self, digest: Digest) -> Index:
+        """Return the index with that manifest, every byte of it verified.
+
+        Raises:
+            Unavailable: it is not here; the hint has the command.
+            Corrupt: it is damaged.
+
+        """
+        ...
+
+
+class Passages(Protocol):
+    """What a running task may ask of the indexes that its release pins."""
+
+    async def find(self, index: str, query: str, *, limit: int) -> Sequence[Passage]:
+        """Return the best pieces of documents that the caller may read, best first.
+
+        Raises:
+            Unavailable: the release pins no such index, it is not here, or its embedder does not
+                answer; a task may go on without.
+
+        """
+        ...
+
+
 class Progress(Protocol):
     """Told how far long work is. Edges draw it, or do not."""
 
@@ -137,6 +190,8 @@ class Context:
     progress: Progress
     redactions: tuple[Redaction, ...] = ()
     """The secrets that were taken out of the input."""
+    passages: Passages | None = None
+    """None where a task is tried out of the engine."""
 
 
 Options: TypeAlias = Mapping[str, str | int | bool | Sequence[str] | None]

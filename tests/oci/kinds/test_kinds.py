@@ -21,6 +21,7 @@ from lockgate.oci.facts import Inspector
 from lockgate.oci.integrity import check
 from lockgate.oci.kinds.adapter import pack_adapter
 from lockgate.oci.kinds.dataset import pack_dataset
+from lockgate.oci.kinds.merkle import merkle_root
 from lockgate.oci.kinds.packed import File, PackedArtifact, pack
 from lockgate.oci.kinds.policy import pack_policy
 from lockgate.oci.kinds.prompt import pack_prompt
@@ -129,6 +130,53 @@ def test_an_index_does_not_depend_on_the_order_of_its_documents() -> None:
     embedded = Embedded(embedder=Embedder(digest=EMBEDDER), vectors=VECTORS)
     again = pack_index("handbook", DOCUMENTS[::-1], CHUNKS, chunker=CHUNKER, embedded=embedded)
     assert again.digest == INDEX.digest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"readers": "hr/*"},
+        {"readers": [1]},
+        {"readers": [""]},
+        {"readers": {"hr": True}},
+        {"classification": 3},
+    ],
+)
+def test_a_permission_that_is_malformed_makes_the_index_invalid(
+    layout: Layout, changed: dict[str, Any]
+) -> None:
+    rows = [
+        canonical({"id": "a.md", "sha256": "a" * 64, **changed}),
+        canonical({"id": "b.md", "sha256": "b" * 64}),
+    ]
+    root = f"sha256:{merkle_root(rows).hex()}"
+    made = repacked(
+        Kind.INDEX,
+        lambda config: config["corpus"].update(root=root),
+        {"corpus.manifest.jsonl": b"".join(row + b"\n" for row in rows)},
+    )
+    stored = made.put(layout, "index/x")
+    assert "`readers` or a `classification` of the wrong type" in fault(layout, stored.digest)
+
+
+def test_who_may_read_is_part_of_an_indexs_digest() -> None:
+    closed = (replace(DOCUMENTS[0], readers=()), DOCUMENTS[1])
+    digests = {
+        pack_index("handbook", documents, CHUNKS, chunker=CHUNKER).digest
+        for documents in (DOCUMENTS, closed, (replace(closed[0], readers=("hr/*",)), closed[1]))
+    }
+    assert len(digests) == 3
+
+
+def test_a_task_that_searches_is_provided_with_passages(layout: Layout) -> None:
+    files = {
+        **FILES,
+        "prompt.j2": b"{{ text }} {{ label }} {{ passages }}",
+        "task.toml": b'name = "triage"\n[retrieval]\nindex = "x"\nquery = "y"\n',
+    }
+    stored = pack_task("triage", "1", files).put(layout, "task/x")
+    found = facts(layout, stored.digest, Kind.TASK)
+    assert found.variables_required == ("label", "passages", "text") == found.variables_provided
 
 
 def test_the_gate_reads_what_has_to_fit(layout: Layout) -> None:

@@ -2,13 +2,14 @@
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from lockgate.domain.artifact import Descriptor, Kind
 from lockgate.domain.digest import Digest, Json, JsonObject, canonical
 from lockgate.domain.predicates.fields import Fields
+from lockgate.domain.search import Passage, Reading
 from lockgate.errors import Corrupt
 from lockgate.oci.headers.safetensors import read_header
 from lockgate.oci.kinds.artifact import API_VERSION, Artifact, digest_of, title
@@ -33,6 +34,8 @@ class SourceDocument:
     revision: str = ""
     classification: str = ""
     """Label of its data class."""
+    readers: tuple[str, ...] | None = None
+    """Names of callers, or beginnings such as `hr/*`. None is everybody, () nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,10 @@ def require(artifact: Artifact) -> None:
     corpus = config.inside("corpus")
     listed = artifact.named(corpus, "manifestLayer")
     require_rows(artifact, listed, corpus, "documents")
-    known = {_text(row, "id", listed, at) for at, row in _rows(artifact, listed)}
+    known: set[str] = set()
+    for at, row in _rows(artifact, listed):
+        _reading(row, listed, at)
+        known.add(_text(row, "id", listed, at))
     _require_chunks(artifact, config, known)
     engine = config.text("engine")
     if engine == BM25:
@@ -161,6 +167,44 @@ def sources(artifact: Artifact, *, most: int) -> Iterator[tuple[str, Digest]]:
     for at, row in _rows(artifact, layer):
         said = f"sha256:{_text(row, 'sha256', layer, at)}"
         yield _text(row, "id", layer, at), Digest.parse(said)
+
+
+def reading(artifact: Artifact) -> Mapping[str, Reading]:
+    """Return who may read each document. Raises Corrupt as `require`."""
+    layer = artifact.named(artifact.config("index").inside("corpus"), "manifestLayer")
+    return {
+        _text(row, "id", layer, at): _reading(row, layer, at) for at, row in _rows(artifact, layer)
+    }
+
+
+def passages(artifact: Artifact) -> Iterator[Passage]:
+    """Yield the pieces in their order. Raises Corrupt as `require`."""
+    layer = artifact.named(artifact.config("index").inside("chunks"), "layer")
+    for at, row in _rows(artifact, layer):
+        id_, document, text = (_text(row, key, layer, at) for key in ("id", "document", "text"))
+        yield Passage(id=id_, document=document, text=text)
+
+
+def vectors(artifact: Artifact) -> Descriptor:
+    """Return the file of the vectors of an index that has some. Raises Corrupt as `require`."""
+    return artifact.named(artifact.config("index").inside("vectors"), "layer")
+
+
+def _reading(row: JsonObject, layer: Descriptor, at: int) -> Reading:
+    """Read a document's access. What is malformed is refused, not ignored: it is a permission."""
+    readers, classification = row.get("readers"), row.get("classification", "")
+    fits = readers is None or (
+        isinstance(readers, list) and all(isinstance(one, str) and one for one in readers)
+    )
+    if not fits or not isinstance(classification, str):
+        raise Corrupt(
+            f"`{title(layer)}` line {at:,} has `readers` or a `classification` of the wrong type: "
+            f"`{str(readers)[:60]}`, `{str(classification)[:40]}`"
+        )
+    return Reading(
+        readers=None if readers is None else tuple(map(str, readers)),  # type: ignore[arg-type]
+        classification=classification,
+    )
 
 
 def _require_chunks(artifact: Artifact, config: Fields, known: set[str]) -> None:
@@ -211,6 +255,8 @@ def _document(document: SourceDocument) -> JsonObject:
         found["revision"] = document.revision
     if document.classification:
         found["classification"] = document.classification
+    if document.readers is not None:
+        found["readers"] = list(document.readers)
     return found
 
 

@@ -73,7 +73,10 @@ def facts(artifact: Artifact) -> TaskFacts:
     properties = schema.get("properties")
     required = _read(artifact)
     # Without a list of members, whatever a caller gives is taken.
-    provided = properties.keys() if isinstance(properties, Mapping) else required
+    provided = {*properties} if isinstance(properties, Mapping) else {*required}
+    manifest = artifact.with_role("manifest")
+    if "retrieval" in _require_toml(artifact.text(manifest), title(manifest)):
+        provided.add("passages")
     return TaskFacts(required=tuple(sorted(required)), provided=tuple(sorted(provided)))
 
 
@@ -88,8 +91,8 @@ def _read(artifact: Artifact) -> frozenset[str]:
     return found
 
 
-def _require_toml(text: str, name: str) -> None:
+def _require_toml(text: str, name: str) -> Mapping[str, object]:
     try:
-        tomllib.loads(text)
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Corrupt(f"`{name}` is not TOML: {str(error)[:80]}") from error

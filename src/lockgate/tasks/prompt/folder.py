@@ -7,6 +7,9 @@ rules.json.j2         the deterministic fallback: renders to the output as JSON
 input.schema.json     JSON Schema (draft 2020-12) of the input, an object
 output.schema.json    JSON Schema of the output, an object; the model's text is held to it
 cases.jsonl           evaluation cases: {"name", "input", "expect"}
+
+With a table `[retrieval]` in task.toml (index, query, k, embedder), `prompt.j2` and `system.j2` get
+`passages` too: a list of {"id", "document", "text"}.
 """
 
 import json
@@ -36,7 +39,11 @@ _KEYS: Mapping[str, type] = {
     "max_tokens": int,
     "engine": str,
     "on_unavailable": str,
+    "retrieval": dict,
 }
+_RETRIEVAL_KEYS: Mapping[str, type] = {"index": str, "query": str, "k": int, "embedder": str}
+MOST_PASSAGES = 20
+_PASSAGES = "passages"
 _FILES = (
     "task.toml",
     "system.j2",
@@ -46,6 +53,20 @@ _FILES = (
     "output.schema.json",
 )
 _REQUIRED = ("name", "version", "title")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval:
+    """What a task searches before it asks its model."""
+
+    index: str
+    """Its name without `index/`. Each release pins it."""
+    query: str
+    """A template over the members of the input."""
+    k: int = 4
+    """Most passages."""
+    embedder: str = ""
+    """The model of the index's vectors; empty for an index of words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +87,14 @@ class Folder:
     input_schema: JsonObject
     output_schema: JsonObject
     cases: tuple[Case, ...]
+    retrieval: Retrieval | None = None
 
     @property
     def digest(self) -> Digest:
         """Of what decides the answers; the cases do not."""
         parts: list[Json] = [self.system, self.prompt, self.rules, self.max_tokens]
+        if (found := self.retrieval) is not None:
+            parts.append([found.index, found.query, found.k, found.embedder])
         return Digest.of(canonical([*parts, self.input_schema, self.output_schema]))
 
 
@@ -100,6 +124,7 @@ def read(path: Path) -> Folder:
         problems.append(
             f"task.toml: max_tokens is {max_tokens}, allowed is 1 to {MAX_OUTPUT_TOKENS}"
         )
+    retrieval = _retrieval(manifest.get("retrieval"), input_schema, problems)
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise InvalidConfig(f"the task in `{path}` has {len(problems)} problem(s):\n{listed}")
@@ -120,6 +145,7 @@ def read(path: Path) -> Folder:
         input_schema=input_schema,
         output_schema=output_schema,
         cases=cases,
+        retrieval=retrieval,
     )
 
 
@@ -192,6 +218,41 @@ def _manifest(path: Path, problems: list[str]) -> Mapping[str, Json]:
             )
     problems.extend(f"task.toml: `{key}` is missing" for key in _REQUIRED if key not in manifest)
     return manifest
+
+
+def _retrieval(table: Json, schema: JsonObject, problems: list[str]) -> Retrieval | None:
+    if not isinstance(table, dict):
+        return None
+    before = len(problems)
+    for key, value in table.items():
+        expected = _RETRIEVAL_KEYS.get(key)
+        if expected is None:
+            problems.append(
+                f"task.toml: unknown key `retrieval.{key}`, known are {', '.join(_RETRIEVAL_KEYS)}"
+            )
+        elif type(value) is not expected:
+            problems.append(
+                f"task.toml: `retrieval.{key}` is a {type(value).__name__}, "
+                f"not a {expected.__name__}"
+            )
+    problems.extend(
+        f"task.toml: `retrieval.{key}` is missing" for key in ("index", "query") if key not in table
+    )
+    k = table.get("k", 4)
+    if isinstance(k, int) and not 1 <= k <= MOST_PASSAGES:
+        problems.append(f"task.toml: retrieval.k is {k}, allowed is 1 to {MOST_PASSAGES}")
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping) and _PASSAGES in properties:
+        problems.append(f"input.schema.json: `{_PASSAGES}` is what `[retrieval]` gives")
+    if len(problems) > before:
+        return None
+    assert isinstance(k, int)
+    return Retrieval(
+        index=str(table["index"]).removeprefix("index/"),
+        query=str(table["query"]),
+        k=k,
+        embedder=str(table.get("embedder", "")),
+    )
 
 
 def _choice(manifest: Mapping[str, Json], key: str, default: Choice, problems: list[str]) -> Choice:

@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lockgate.domain.call import Answer, Draft, EngineKind
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.domain.inference import Generate, Message
+from lockgate.domain.search import Passage
 from lockgate.domain.task import Option, TaskSpec
 from lockgate.domain.verdict import Verdict
 from lockgate.errors import InvalidConfig, InvalidInput, NoAnswer, Unavailable
@@ -43,6 +44,8 @@ class PromptTask:
             self._prompt = environment.from_string(folder.prompt)
             self._system = environment.from_string(folder.system) if folder.system else None
             self._rules = environment.from_string(folder.rules) if folder.rules else None
+            retrieval = folder.retrieval
+            self._query = environment.from_string(retrieval.query) if retrieval else None
         except TemplateError as error:
             raise InvalidConfig(
                 f"a template of the task in `{folder.path}` does not parse: {error}"
@@ -57,7 +60,8 @@ class PromptTask:
             title=folder.title,
             input_schema=folder.input_schema,
             output_schema=folder.output_schema,
-            roles=(("text", folder.model),),
+            roles=_roles(folder),
+            indexes=(folder.retrieval.index,) if folder.retrieval else (),
             formats=("json", "markdown"),
             options=_options(folder.input_schema),
             engine=folder.engine,
@@ -85,6 +89,8 @@ class PromptTask:
         return members
 
     async def run(self, given: JsonObject, context: Context) -> Draft:
+        passages = await self._passages(given, context)
+        given = self._with(passages, given)
         messages = [Message(role="user", content=self._render(self._prompt, given))]
         if self._system:
             messages.insert(0, Message(role="system", content=self._render(self._system, given)))
@@ -110,7 +116,8 @@ class PromptTask:
             if completion.logprobs
             else None
         )
-        return Draft(output=output, evidence=("input",), confidence=confidence)
+        evidence = ("input", *(passage.id for passage in passages))
+        return Draft(output=output, evidence=evidence, confidence=confidence)
 
     def rules(self, given: JsonObject, context: Context) -> Draft:
         if self._rules is None:
@@ -118,7 +125,7 @@ class PromptTask:
                 f"the task `{self._folder.name}` has no rules",
                 hint="add `rules.json.j2` to its folder",
             )
-        text = self._render(self._rules, given)
+        text = self._render(self._rules, self._with((), given))
         try:
             output = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
@@ -137,6 +144,24 @@ class PromptTask:
     def gate(self, answer: Answer, options: Options) -> Verdict | None:
         return None
 
+    async def _passages(self, given: JsonObject, context: Context) -> Sequence[Passage]:
+        wanted = self._folder.retrieval
+        if wanted is None:
+            return ()
+        if context.passages is None:
+            raise Unavailable(f"nothing searches `{wanted.index}` here")
+        query = self._render(self._query, given)
+        return await context.passages.find(wanted.index, query, limit=wanted.k)
+
+    def _with(self, passages: Sequence[Passage], given: JsonObject) -> JsonObject:
+        """Return the templates' variables. Rules search nothing: they do without a model."""
+        if self._folder.retrieval is None:
+            return given
+        listed: list[Json] = [
+            {"id": at.id, "document": at.document, "text": at.text} for at in passages
+        ]
+        return {**given, "passages": listed}
+
     def _render(self, template: object, given: JsonObject) -> str:
         try:
             text = template.render(given)  # type: ignore[attr-defined]
@@ -146,6 +171,13 @@ class PromptTask:
                 hint=f"run `lockgate task check {self._folder.name}`",
             ) from error
         return str(text)
+
+
+def _roles(folder: Folder) -> tuple[tuple[str, str], ...]:
+    text = ("text", folder.model)
+    if folder.retrieval is None or not folder.retrieval.embedder:
+        return (text,)
+    return (text, ("embedder", folder.retrieval.embedder))
 
 
 def _properties(schema: JsonObject) -> Mapping[str, Json]:
