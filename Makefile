@@ -8,7 +8,7 @@ BIN := .venv/bin
 REPO ?= .
 RANGE ?=
 
-.PHONY: help run test check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload lock setup setup-run clean
+.PHONY: help run test check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload fuzz-gateway lock setup setup-run clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -76,6 +76,9 @@ bench-gateway: ## Time the gateway beside its peers (ARGS=--quick; needs two cor
 bench-overload: ## Three times the gateway's capacity, failing upstreams, a database that is away
 	@tools/setup.sh bench
 	@PYTHONPATH=bench $(BIN)/python bench/gateway_overload.py $(ARGS)
+
+fuzz-gateway: setup ## Send the gateway 100,000 hostile requests, and compare what ran with what may
+	@$(BIN)/python bench/gateway_fuzz.py
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh

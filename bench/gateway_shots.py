@@ -145,7 +145,7 @@ HOSTS = (
     "gateway.internal", "admin", "localhost#x", "localhost:80:90",
 )  # fmt: skip
 NAMES = (
-    "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-User", "Forwarded",
+    *("X-Forwarded-For", "X-Forwarded-Host") * 3, "X-Forwarded-Proto", "X-Forwarded-User", "Forwarded",
     "X-Forwarded-Prefix", "X-Original-URL", "X-Rewrite-URL", "X-Real-IP", "X-Remote-User", "Via",
     "X-HTTP-Method-Override", "X-Method-Override", "X-Forwarded-Path", "X-Host", "Origin", "Referer",
     "Sec-Fetch-Site", "Cookie", "Host", "X-Role", "X-User", "Prefer", "Accept", "Upgrade", "Connection",

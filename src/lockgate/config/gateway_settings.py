@@ -95,6 +95,9 @@ class ServerSettings(_Table):
 
     listen: Annotated[str, Matches("unix:/.+|[^/ ]+:[0-9]{1,5}")] = "127.0.0.1:8400"
     """`HOST:PORT` or `unix:/PATH`. Elsewhere than on loopback, keys are needed."""
+    admin_from: Literal["here", "anywhere"] = "here"
+    """Who may use `/admin`: `here` is this machine, over loopback or the socket and not through a
+    proxy; elsewhere even an admin's key opens nothing there."""
     keys: Mapping[Name, ServerKey] = field(default_factory=dict)
     """By name. Without one, everyone who reaches the loopback address or the socket is the person
     at this machine."""

@@ -1,5 +1,6 @@
 """The rows of the admin API: auditors read, operators change, admins make keys."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,14 +17,15 @@ _CREATED = 201
 _JSON = "application/json"
 
 
-def admin_routes(admin: Admin) -> list[Route]:
-    """Return the rows. None of the roles implies another."""
-    return [
+def admin_routes(admin: Admin, *, near: bool = True) -> list[Route]:
+    """Return the rows, for this machine alone if `near`. None of the roles implies another."""
+    rows = [
         *_keys(admin.keys),
         *_spending(admin.spending),
         *_kills(admin.operation),
         *_readings(admin.operation),
     ]
+    return [replace(row, near=near) for row in rows]
 
 
 def _keys(keys: KeyAdmin) -> list[Route]:

@@ -4,6 +4,7 @@ match the route -> who is calling -> may they -> the route's handler
 """
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ _SERVER_FAULT = 500
 _TOO_MANY = 429
 _SHORT = "short:"
 _OPEN = "lockgate_open_requests"
+_PASSED_ON = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
+)
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -123,6 +127,8 @@ class Application:
             headers.get(b"authorization"), headers.get(b"x-api-key")
         )
         exchange.caller = caller
+        if route.near:
+            _refuse_far(exchange)
         if route.role not in caller.roles:
             raise Denied(
                 f"`{caller.principal.name}` does not hold the role `{route.role}`",
@@ -179,3 +185,26 @@ def _refuse_browsers(exchange: Exchange) -> None:
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     if name not in _LOCAL_NAMES:
         raise Denied(f"without a key, the host is `localhost` and not `{name[:80]}`")
+
+
+def _refuse_far(exchange: Exchange) -> None:
+    """Refuse who is not on this machine: the admin API is worth as much as the gateway.
+
+    A proxy on this machine is here, and whom it asks for is not. What it says of them is believed
+    only so far as it is a reason to refuse.
+    """
+    scope = exchange.scope
+    client = scope["client"]
+    if client is not None and not _is_here(client[0]):
+        raise Denied(_FAR, hint="`server.admin_from` may allow it")
+    if any(name in _PASSED_ON for name, _ in scope["headers"]):
+        raise Denied(_FAR, hint="it came through a proxy; `server.admin_from` may allow it")
+
+
+_FAR = "the admin API is for this machine alone"
+
+
+def _is_here(host: str) -> bool:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    inner = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (inner or address).is_loopback

@@ -63,7 +63,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     )
     routes += inference_routes(completions, listing)
     routes += operation_routes(listing)
-    routes += admin_routes(admin_of(gateway, lambda: routes))
+    routes += admin_routes(admin_of(gateway, lambda: routes), near=settings.admin_from == "here")
     routes += task_routes(tasks, gateway.tasks.values(), paths(routes))
     application = Application(
         routes,

@@ -35,6 +35,8 @@ class Route:
     summary: str
     role: str | None = None
     """The role that the caller must hold; None: whoever is there, proven or not."""
+    near: bool = False
+    """Only for whoever is on this machine."""
     scope: str | None = None
     """The kind of scope, `task` or `model`, that the handler asks for by name."""
     media_type: str | None = None
