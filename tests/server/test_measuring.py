@@ -41,6 +41,8 @@ class Client:
     waited: float = 0.0
     sent: list[bytes] = field(default_factory=list[bytes])
     code: str = ""
+    why: str = ""
+    waited: float = 0.0
 
     async def begin(self, status: int, kind: tuple[bytes, bytes]) -> None:
         self.status = status
