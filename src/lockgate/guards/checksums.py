@@ -98,7 +98,8 @@ def ssn(digits: bytes) -> bool:
 def e164(digits: bytes) -> bool:
     """Say whether digits begin with a country code and have the length of a number (ITU E.164)."""
     text = digits.decode()
-    known = any(text[:size] in _CALLING_CODES for size in (1, 2, 3))
+    codes = _CALLING_CODES
+    known = text[:2] in codes or text[:1] in codes or text[:3] in codes
     if text[:1] == "1" and (len(text) != 11 or text[1] in "01" or text[4] in "01"):
         return False
     return known and 9 <= len(text) <= 15 and len(set(text[2:])) > 2

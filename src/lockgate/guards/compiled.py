@@ -18,6 +18,7 @@ RESTORE = "placeholder"
 PLACEHOLDER = re.compile(
     rb"<(?:secret|personal|injection|links|profanity):[a-z0-9-]{1,64}:[0-9]{1,9}>"
 )
+_OPENING = ord("<")
 _MEMORY = 64 << 20
 """Bytes that RE2 may use for the states of one automaton."""
 
@@ -60,7 +61,7 @@ class CompiledRule:
     def matches(self, data: bytes, start: int) -> Iterator[Raw]:
         """Yield the matches from byte `start` on, taken or not, from left to right."""
         rule, group, search, mark = self.rule, self._group, self._search, self._landmark
-        at = start
+        takes, size, at = self._taken, len(data), start
         while True:
             if mark is not None:
                 # No match can end before what each of them holds.
@@ -68,28 +69,27 @@ class CompiledRule:
                 if seen < 0:
                     return
                 at = max(at, seen - mark.before)
-            spans = search(data, at)
+            spans = search(data, at, size)
             begin, end = spans[0]
             if begin < 0:
                 return
             first, last = spans[group]
-            taken = self._taken(data, first, last) if first >= 0 else ()
-            yield Raw(begin, end, rule, taken)
-            if end <= at == len(data):
+            yield Raw(begin, end, rule, takes(data, first, last) if first >= 0 else ())
+            if end <= at == size:
                 return
-            at = max(end, at + 1)
+            at = end if end > at else at + 1
 
     def _taken(self, data: bytes, start: int, end: int) -> tuple[tuple[int, int], ...]:
         rule = self.rule
-        if data[start : start + 1] == b"<" and PLACEHOLDER.fullmatch(data, start, end):
+        if start < end and data[start] == _OPENING and PLACEHOLDER.fullmatch(data, start, end):
             return () if rule.id != RESTORE else ((start, end),)
-        if self._is_allowed is not None:
-            value = data[start:end]
-            shown = self._is_allowed(value, 0)[0][0] >= 0
-            if shown and not self._whole_without_example(value):
-                return ()
         if rule.entropy and not is_varied(data[start:end], rule.entropy):
             return ()
+        if self._is_allowed is not None:
+            value = data[start:end]
+            shown = self._is_allowed(value, 0, end - start)[0][0] >= 0
+            if shown and not self._whole_without_example(value):
+                return ()
         if self._validate is None:
             return ((start, end),)
         return tuple(self._validate(data, start, end))

@@ -22,7 +22,7 @@ from lockgate.guards.policy import (
 )
 from lockgate.guards.quarantine import quarantine
 from lockgate.guards.rules import CATALOGUES, load_rules
-from lockgate.guards.stream import StreamGuard, encode
+from lockgate.guards.stream import TOO_MANY, StreamGuard, encode
 from lockgate.guards.vault import Vault
 
 MOST_CHARS = 16_000_000
@@ -31,6 +31,12 @@ SHORT = 1024
 """Characters up to which it is quicker to look twice at the few texts that do not pass."""
 TOO_LONG = "too-long"
 NO_SECOND_PASS = "no-second-pass"  # noqa: S105
+
+_FAILURES = {
+    TOO_LONG: "text too long to be judged",
+    TOO_MANY: "more matches than can be judged",
+    NO_SECOND_PASS: "no answer of the second pass",
+}
 
 _INPUT = (Category.SECRETS, Category.PERSONAL)
 _OUTPUT = (
@@ -96,7 +102,7 @@ class Pipeline:
         self_test(every, validators(_TESTED_HOSTS))
         check_names(policies.values(), {rule.id for rule in every} | set(INJECTION_RULES))
         self._policies = policies
-        self._descriptions = {rule.id: rule.description for rule in every}
+        self._descriptions = {rule.id: rule.description for rule in every} | _FAILURES
         self._second_pass = second_pass
         compiled = RuleSets()
         self._sides = {

@@ -81,6 +81,7 @@ class Side:
         }
         self.injection = any(self._actions[rule] is not Action.OFF for rule in INJECTION_RULES)
         self._restored = policy.restored
+        self._closed = policy.on_failure is OnFailure.CLOSED
         run = [rule for rule in rules if self._actions[rule.id] is not Action.OFF]
         if policy.restored:
             run.append(_RESTORING)
@@ -99,7 +100,8 @@ class Side:
         """Return the guard of one text."""
         restored = self._restored if restore else frozenset()
         return StreamGuard(
-            self._rules, Handling(lambda rule: self._actions[rule.id], vault, restored)
+            self._rules,
+            Handling(lambda rule: self._actions[rule.id], vault, restored, self._closed),
         )
 
 

@@ -82,11 +82,19 @@ def is_varied(value: bytes, least: float) -> bool:
 
     Mostly the number of distinct bytes is enough to tell, without counting each of them.
     """
-    if value.isascii():
-        low, high = _entropy_range(len(value), len(set(value)))
-        if high < least or low >= least:
-            return low >= least
-    return entropy(value.decode("utf-8", "replace")) >= least
+    if not value.isascii():
+        return entropy(value.decode("utf-8", "replace")) >= least
+    size, distinct = len(value), set(value)
+    low, high = _entropy_range(size, len(distinct))
+    if high < least or low >= least:
+        return low >= least
+    return sum(map(_surprises(size).__getitem__, map(value.count, distinct))) >= least
+
+
+@lru_cache(maxsize=256)
+def _surprises(size: int) -> list[float]:
+    """Return what a character adds to the entropy of `size` characters, by how often it stands."""
+    return [0.0, *(-(n / size) * math.log2(n / size) for n in range(1, size + 1))]
 
 
 @lru_cache(maxsize=4096)

@@ -5,12 +5,15 @@ longer than to find it.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import re2
+from re2 import _re2
 
 Spans = Sequence[tuple[int, int]]
-Search = Callable[[bytes, int], Spans]
-"""Where the pattern and its groups match first from a byte on; (-1, -1) where they do not."""
+Search = Callable[[bytes, int, int], Spans]
+"""Where the pattern and its groups match first from a byte on and before another; (-1, -1) where
+they do not."""
 
 NOWHERE = (-1, -1)
 
@@ -21,20 +24,14 @@ def search_of(pattern: "re2._Regexp[str]") -> Search:
     match = getattr(machine, "Match", None)
     if match is None:
         return _public(pattern)
-    unanchored = re2._re2.RE2.Anchor.UNANCHORED  # noqa: SLF001
-
-    def search(data: bytes, start: int) -> Spans:
-        found: Spans = match(unanchored, data, start, len(data))
-        return found
-
-    return search
+    return partial(match, _re2.RE2.Anchor.UNANCHORED)
 
 
 def _public(pattern: "re2._Regexp[str]") -> Search:
     groups = range(pattern.groups + 1)
 
-    def search(data: bytes, start: int) -> Spans:
-        found = pattern.search(data, start)
+    def search(data: bytes, start: int, end: int) -> Spans:
+        found = pattern.search(data, start, end)
         return [NOWHERE] if found is None else [found.span(group) for group in groups]
 
     return search

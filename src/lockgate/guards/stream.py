@@ -4,6 +4,9 @@ How: `RuleSet.open_from` says where the first match may begin that later text co
 stands before it is final, unless a match reaches across; so a cut there changes nothing. A match
 that stays open for more than `MAX_MATCH` bytes is decided by force, but only at fixed distances
 from the start of the text, `GRID` bytes apart, so that the decision does not depend on the chunks.
+
+Each match takes time, and a hostile text is made of nothing else: after `MOST_MATCHES`, and one
+more for each `BYTES_PER_MATCH`, the text counts as one that cannot be judged.
 """
 
 import re
@@ -21,7 +24,23 @@ GRID = 4096
 MAX_MATCH = 8192
 """Bytes. A longer match is taken in full up to the decision, and then up to the next delimiter."""
 
+MOST_MATCHES = 8192
+BYTES_PER_MATCH = 128
+TOO_MANY = "too-many"
+
 _PATIENCE = 16
+_FLOOD = Rule(
+    id=TOO_MANY,
+    description="more matches than can be judged",
+    regex="",
+    keywords=(),
+    entropy=0,
+    group=0,
+    allowed="",
+    positives=(),
+    negatives=(),
+    category=Category.FAILURE,
+)
 _DELIMITER = re.compile(rb"[\s\"'<>`]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -33,6 +52,8 @@ class Handling(NamedTuple):
     vault: Vault
     restored: frozenset[Category] = frozenset()
     """Categories whose placeholders are replaced by what they stand for."""
+    closed: bool = True
+    """Whether a text that cannot be judged ends there; else the rest of it passes."""
 
 
 @dataclass(slots=True)
@@ -47,9 +68,8 @@ class StreamGuard:
     """One text on its way through. Not for use by several tasks at a time."""
 
     __slots__ = (
-        "_chars", "_cursor", "_data", "_findings", "_handling", "_left", "_rules", "_swallowing",
-        "_wake",
-        "blocked",
+        "_begin", "_chars", "_cursor", "_data", "_findings", "_handling", "_left", "_matches",
+        "_rules", "_spent", "_swallowing", "_wake", "blocked",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet, handling: Handling) -> None:
@@ -58,6 +78,11 @@ class StreamGuard:
         self._data = b""
         self._cursor = 0
         """Where in `_data` the undecided text begins; what is before it is context."""
+        self._begin = 0
+        """Bytes of the text before `_data`."""
+        self._matches = 0
+        self._spent = False
+        """Whether the rest of the text is not judged."""
         self._chars = 0
         self._left = GRID
         self._wake = 0
@@ -114,7 +139,7 @@ class StreamGuard:
         """Say that the text is complete, and return the rest of it."""
         if self.blocked is not None:
             return ""
-        raws = self._rules.matches(self._data, self._cursor)
+        raws = () if self._spent else self._rules.matches(self._data, self._cursor)
         return self._let_through(len(self._data), raws)
 
     def _step(self, piece: bytes, *, forced: bool) -> str:
@@ -125,6 +150,8 @@ class StreamGuard:
         if not piece:
             return ""
         self._data = data = self._data + piece
+        if self._spent:
+            return self._let_through(len(data), ())
         if len(data) < self._wake and not forced:
             return ""
         raws = self._rules.matches(data, self._cursor)
@@ -152,6 +179,7 @@ class StreamGuard:
         end = found.start() if found else len(piece)
         self._swallowing = found is None
         self._chars += len(piece[:end].decode())
+        self._begin += end
         return piece[end:]
 
     def _let_through(self, cut: int, raws: Sequence[Raw]) -> str:
@@ -183,6 +211,7 @@ class StreamGuard:
 
     def _move(self, cut: int) -> None:
         keep = max(0, cut - BEFORE)
+        self._begin += keep
         self._data = self._data[keep:]
         self._cursor = cut - keep
 
@@ -190,8 +219,16 @@ class StreamGuard:
         """Return what is acted on, merged, and what is only recorded; both in order of place."""
         acted: list[_Span] = []
         seen: list[_Span] = []
+        few = self._matches + len(raws) <= MOST_MATCHES
         for raw in raws:
             if raw.start >= cut:
+                break
+            self._matches += 1
+            if not few and self._is_flood(raw):
+                self._spent = True
+                closed = self._handling.closed
+                action = Action.BLOCK if closed else Action.FLAG
+                (acted if closed else seen).append(_Span(raw.start, raw.start, _FLOOD, action))
                 break
             action = self._handling.action_of(raw.rule) if raw.taken else Action.OFF
             for start, end in raw.taken:
@@ -201,6 +238,10 @@ class StreamGuard:
             seen.sort(key=lambda span: span.start)
         return _merged(acted), seen
 
+    def _is_flood(self, raw: Raw) -> bool:
+        place = self._begin + raw.start
+        return self._matches > MOST_MATCHES + place // BYTES_PER_MATCH
+
     def _replaced(self, span: _Span, ruler: "_Ruler") -> str:
         rule, vault = span.rule, self._handling.vault
         value = self._data[span.start : span.end].decode()
@@ -209,13 +250,9 @@ class StreamGuard:
             return value if revealed is None else revealed
         start = ruler.at(span.start)
         blocks = span.action is Action.BLOCK
+        placeholder = "" if blocks else vault.hide(value, rule.category, rule.id)
         finding = GuardFinding(
-            rule=rule.id,
-            category=rule.category,
-            action=span.action,
-            start=start,
-            end=start + len(value),
-            placeholder="" if blocks else vault.hide(value, rule.category, rule.id),
+            rule.id, rule.category, span.action, start, start + len(value), placeholder
         )
         self._findings.append(finding)
         if blocks:

@@ -5,6 +5,7 @@ A validator gets the text as UTF-8 bytes and where the value stands. It may look
 that are taken; none if the value is something else.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lockgate.guards import addresses, checksums, crypto
@@ -18,6 +19,9 @@ BEFORE = 32
 
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset(b"0123456789")
+_RUN = re.compile(rb"[0-9]+")
+_LEAST_DIGITS, _MOST_DIGITS, _MOST_GROUPS = 13, 19, 5
+"""Of a payment card (ISO/IEC 7812-1)."""
 _NO_DIGITS = bytes(c for c in range(256) if c not in _DIGITS)
 _VERSION = (b"v", b"V", b"=", b"~", b"^", b"version ", b"Version ", b"ver. ")
 
@@ -67,17 +71,10 @@ def _cards(data: bytes, start: int, end: int) -> Iterator[Span]:
     before, behind = _beside(data, start, end)
     if before in _WORD or behind in _WORD or before in b".":
         return
-    groups = _groups(data, start, end)
+    groups = [match.span() for match in _RUN.finditer(data, start, end)]
     at = 0
     while at < len(groups):
-        found = next(
-            (
-                last
-                for last in range(min(at + 5, len(groups)) - 1, at - 1, -1)
-                if checksums.card(digits(data, groups[at][0], groups[last][1]))
-            ),
-            None,
-        )
+        found = _card_from(data, groups, at)
         if found is None:
             at += 1
             continue
@@ -85,17 +82,20 @@ def _cards(data: bytes, start: int, end: int) -> Iterator[Span]:
         at = found + 1
 
 
-def _groups(data: bytes, start: int, end: int) -> list[Span]:
-    groups: list[Span] = []
-    at = start
-    for place in range(start, end):
-        if data[place] not in _DIGITS:
-            if place > at:
-                groups.append((at, place))
-            at = place + 1
-    if end > at:
-        groups.append((at, end))
-    return groups
+def _card_from(data: bytes, groups: list[Span], at: int) -> int | None:
+    """Return the last group of a card that begins with a group; of several the longest."""
+    size, last = 0, at
+    sizes: list[int] = []
+    while last < len(groups) and size < _MOST_DIGITS and last < at + _MOST_GROUPS:
+        size += groups[last][1] - groups[last][0]
+        sizes.append(size)
+        last += 1
+    for index in range(len(sizes) - 1, -1, -1):
+        if _LEAST_DIGITS <= sizes[index] <= _MOST_DIGITS:
+            number = digits(data, groups[at][0], groups[at + index][1])
+            if checksums.card(number):
+                return at + index
+    return None
 
 
 def _ipv4(data: bytes, start: int, end: int) -> Iterable[Span]:
