@@ -1,9 +1,7 @@
 """The models of this machine: what there is, where its files are, whether they are whole."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from lockgate.domain.artifact import MANIFEST, Descriptor
@@ -13,18 +11,16 @@ from lockgate.oci.catalogue import (
     BuiltinSource,
     Catalogue,
     Model,
-    OciSource,
-    PypiSource,
 )
 from lockgate.oci.inventory import ModelInfo, PullResult, State, Verification, require_name
 from lockgate.oci.layout import Layout
-from lockgate.oci.manifest import SOURCE_MANIFEST, config_digest, pack, unpack
-from lockgate.oci.model_files import listed, problem, problems, stored_model
+from lockgate.oci.manifest import config_digest, pack
+from lockgate.oci.model_files import listed, problem, problems
 from lockgate.oci.settings import ModelSettings
+from lockgate.oci.shelf import Shelf
 from lockgate.ports import Progress
 
 _TRIES = 3
-_UNFINISHED = ("part", "etag", "tmp")
 
 
 class ModelStore:
@@ -34,7 +30,7 @@ class ModelStore:
         self._layout = Layout(root)
         self._catalogue = catalogue
         self._settings = settings
-        self._checked: set[str] = set()
+        self._shelf = Shelf(self._layout, catalogue, settings)
 
     @property
     def layout(self) -> Layout:
@@ -57,9 +53,9 @@ class ModelStore:
         """
         model = self._catalogue.models.get(name)
         if model is None:
-            raise self._unknown(name)
+            raise self._shelf.unknown(name)
         if isinstance(model.source, BuiltinSource):
-            self._builtin(model, model.source)
+            self._shelf.builtin(model, model.source)
             return _result(model, fetched=False)
         return self._bring(model, progress, trust_sizes=if_missing)
 
@@ -102,48 +98,23 @@ class ModelStore:
             Corrupt: a file is missing or cut off; the hint has the command.
 
         """
-        if digest is not None and digest != self._known(model):
-            return self._pinned(model, digest)
-        found, digest = self._find(model)
+        if digest is not None and digest != self._shelf.known(model):
+            return self._shelf.pinned(model, digest)
+        found, digest = self._shelf.find(model)
         if isinstance(found.source, BuiltinSource):
-            return self._builtin(found, found.source)
-        state = self._state(found, digest)
+            return self._shelf.builtin(found, found.source)
+        state = self._shelf.state(found, digest)
         if state is State.PULLED:
-            return self._paths(found)
+            return self._shelf.paths(found)
         if state is State.DAMAGED:
             bad = [f.title for f in found.files if not self._layout.has(f.digest, f.size)]
             raise Corrupt(
                 f"the model `{model}` is damaged: {listed(bad) or 'its manifest'} "
                 "is missing or has the wrong size",
-                hint=self.repair(model),
+                hint=self._shelf.repair(model),
             )
         why = "is here in an older version" if state is State.OUTDATED else "is not here"
-        raise ModelMissing(f"the model `{model}` {why}", hint=self.repair(model))
-
-    def _known(self, name: str) -> Digest | None:
-        try:
-            return self.digest(name)
-        except NotFound:
-            return None
-
-    def _pinned(self, name: str, digest: Digest) -> Mapping[str, Path]:
-        """Return the files of a manifest that a release brought here, by its digest alone."""
-        if not self._layout.blob(digest).exists():
-            raise ModelMissing(
-                f"the release pins the model `{name}` as {digest}, which is not here; "
-                f"`{name}` is {self._known(name) or 'unknown'}",
-                hint="pull the release that pins it: lockgate release pull oci://…",
-            )
-        manifest = self._layout.read(digest)
-        files = unpack(manifest, self._layout.read(config_digest(manifest))).files
-        bad = [file.title for file in files if not self._layout.has(file.digest, file.size)]
-        if bad:
-            raise Corrupt(
-                f"the model `{name}` ({digest}) is damaged: {listed(bad)} is missing or has the "
-                "wrong size",
-                hint="pull the release that pins it again",
-            )
-        return {file.role: self._layout.blob(file.digest) for file in files}
+        raise ModelMissing(f"the model `{model}` {why}", hint=self._shelf.repair(model))
 
     def digest(self, name: str) -> Digest:
         """Return what a release pins: known before the model is pulled.
@@ -153,11 +124,11 @@ class ModelStore:
             Corrupt: only the store knows it, and its manifest is damaged.
 
         """
-        return self._find(name)[1]
+        return self._shelf.find(name)[1]
 
     def manifest(self, name: str) -> Descriptor:
         """Return where the manifest that a release pins is, or would be. Raises as `digest`."""
-        model, digest = self._find(name)
+        model, digest = self._shelf.find(name)
         if name in self._catalogue.models:
             size = len(pack(model).manifest)
         else:
@@ -166,7 +137,7 @@ class ModelStore:
 
     def size(self, name: str) -> int:
         """Return the bytes of a model's files. Raises as `digest`."""
-        return self._find(name)[0].size
+        return self._shelf.find(name)[0].size
 
     def backend(self, name: str) -> str:
         """Return the name of the backend that a model is made for.
@@ -176,7 +147,7 @@ class ModelStore:
             NotFound, Corrupt: as `digest`.
 
         """
-        model = self._find(name)[0]
+        model = self._shelf.find(name)[0]
         if not model.backend:
             raise UsageError(
                 f"no backend here runs the model `{name}`: its weights are `{model.format}`",
@@ -195,7 +166,7 @@ class ModelStore:
 
         """
         paths = self.files(name)
-        found = self._find(name)[0]
+        found = self._shelf.find(name)[0]
         described = self.manifest(name)
         if not isinstance(found.source, BuiltinSource):
             return described
@@ -214,15 +185,15 @@ class ModelStore:
         found = []
         for name in sorted(names):
             try:
-                found.append(self._info(*self._find(name)))
+                found.append(self._shelf.info(*self._shelf.find(name)))
             except Corrupt:
                 continue  # an image that some other tool put into the layout
         return found
 
     def show(self, name: str) -> ModelInfo:
         """Return one model. Raises as `digest`."""
-        model, digest = self._find(name)
-        info = self._info(model, digest)
+        model, digest = self._shelf.find(name)
+        info = self._shelf.info(model, digest)
         if name in self._catalogue.models or "weights" not in info.paths:
             return info
         # The manifest has no place for the context length (ModelPack's config is closed).
@@ -239,13 +210,13 @@ class ModelStore:
             NotFound: no catalogue knows it, and it is not here.
 
         """
-        model, digest = self._find(name)
+        model, digest = self._shelf.find(name)
         if isinstance(model.source, BuiltinSource):
-            found = problems(model, self._package_paths(model, model.source))
-        elif self._state(model, digest) in {State.MISSING, State.OUTDATED}:
-            raise ModelMissing(f"the model `{name}` is not here", hint=self.repair(name))
+            found = problems(model, self._shelf.package_paths(model, model.source))
+        elif self._shelf.state(model, digest) in {State.MISSING, State.OUTDATED}:
+            raise ModelMissing(f"the model `{name}` is not here", hint=self._shelf.repair(name))
         else:
-            found = problems(model, self._paths(model))
+            found = problems(model, self._shelf.paths(model))
             try:
                 self._layout.read(config_digest(self._layout.read(digest)))
             except Corrupt as error:
@@ -265,7 +236,7 @@ class ModelStore:
         model = self._catalogue.models.get(name)
         if model is not None and isinstance(model.source, BuiltinSource):
             raise UsageError(f"the model `{name}` is part of the package and cannot be removed")
-        partials = [] if model is None else self._partials(model)
+        partials = [] if model is None else self._shelf.partials(model)
         if name not in self._layout.manifests() and not partials:
             raise NotFound(
                 f"the model `{name}` is not in the local store", hint="see `lockgate model list`"
@@ -279,24 +250,15 @@ class ModelStore:
 
     def in_catalogue(self, name: str) -> bool:
         """Say whether a catalogue knows where the model comes from."""
-        return name in self._catalogue.models
+        return self._shelf.in_catalogue(name)
 
     def repair(self, name: str) -> str:
         """Return the command that brings a model back."""
-        if self.in_catalogue(name):
-            return f"lockgate model pull {name}"
-        with suppress(NotFound, Corrupt):
-            model = self._find(name)[0]
-            if isinstance(model.source, OciSource):
-                repacked = any(file.role == SOURCE_MANIFEST for file in model.files)
-                if not repacked:
-                    return f"lockgate model quantise {model.source.name} --name {name}"
-                return f"lockgate model pull oci://… --name {name}"
-        return f"lockgate model pull PATH --name {name}"
+        return self._shelf.repair(name)
 
     def _bring(self, model: Model, progress: Progress, *, trust_sizes: bool) -> PullResult:
         packed = pack(model)
-        if self._state(model, packed.digest) is State.PULLED and (
+        if self._shelf.state(model, packed.digest) is State.PULLED and (
             trust_sizes or not self._drop_damaged(model)
         ):
             return _result(model, fetched=False)
@@ -327,73 +289,6 @@ class ModelStore:
         for file in bad:
             self._layout.discard(self._layout.blob(file.digest))
         return bool(bad)
-
-    def _find(self, name: str) -> tuple[Model, Digest]:
-        """Return a model of the catalogue, or of the store alone, with its digest."""
-        model = self._catalogue.models.get(name)
-        if model is not None:
-            return model, pack(model).digest
-        descriptor = self._layout.manifests().get(name)
-        if descriptor is None:
-            raise self._unknown(name)
-        model = stored_model(self._layout, name, descriptor.digest)
-        return model, descriptor.digest
-
-    def _state(self, model: Model, digest: Digest) -> State:
-        if isinstance(model.source, BuiltinSource):
-            return State.BUILTIN
-        descriptor = self._layout.manifests().get(model.name)
-        if descriptor is None:
-            return State.MISSING
-        if descriptor.digest != digest:
-            return State.OUTDATED
-        whole = self._layout.has(digest, descriptor.size) and all(
-            self._layout.has(file.digest, file.size) for file in model.files
-        )
-        return State.PULLED if whole else State.DAMAGED
-
-    def _info(self, model: Model, digest: Digest) -> ModelInfo:
-        state = self._state(model, digest)
-        paths: Mapping[str, Path] = {}
-        if isinstance(model.source, BuiltinSource):
-            paths = self._package_paths(model, model.source)
-        elif state is State.PULLED:
-            paths = self._paths(model)
-        return ModelInfo(model=model, state=state, digest=digest, paths=paths)
-
-    def _paths(self, model: Model) -> Mapping[str, Path]:
-        return {file.role: self._layout.blob(file.digest) for file in model.files}
-
-    def _package_paths(self, model: Model, source: BuiltinSource) -> Mapping[str, Path]:
-        folder = self._settings.package_root / source.path
-        return {file.role: folder / file.member for file in model.files}
-
-    def _builtin(self, model: Model, source: BuiltinSource) -> Mapping[str, Path]:
-        """Return the paths of files in the package; hashed at the first use in a process."""
-        paths = self._package_paths(model, source)
-        if model.name not in self._checked:
-            found = problems(model, paths)
-            if found:
-                raise Corrupt(
-                    f"the built-in model `{model.name}` is damaged: {found[0]}",
-                    hint="install lockgate again",
-                )
-            self._checked.add(model.name)
-        return paths
-
-    def _partials(self, model: Model) -> Sequence[Path]:
-        digests = {file.digest for file in model.files}
-        if isinstance(model.source, PypiSource):
-            digests.add(model.source.digest)
-        names = [f"{digest.hex}.{end}" for digest in sorted(digests) for end in _UNFINISHED]
-        return [path for name in names if (path := self._layout.ingest / name).exists()]
-
-    def _unknown(self, name: str) -> NotFound:
-        close = get_close_matches(name, self._catalogue.models, n=1)
-        return NotFound(
-            f"no model is called `{name[:80]}`",
-            hint=f"did you mean `{close[0]}`?" if close else "see `lockgate model list`",
-        )
 
 
 def _result(model: Model, *, fetched: bool) -> PullResult:

@@ -60,7 +60,9 @@ def with_result(result: Result) -> Attestation:
 
 def test_required_tests_must_have_passed() -> None:
     scene = GOOD.demand(attestations={**GOOD.rules.attestations, "release": (Claim.TEST_RESULT,)})
-    assert refusal(scene.decide(), "needs a `test-result`").name == "signatures.test-result"
+    missing = refusal(scene.decide(), "needs a `test-result`")
+    assert missing.name == "signatures.test-result"
+    assert f"release attest-tests {RELEASE} JUNIT" in missing.hint
     assert scene.adding(with_result(Result.PASSED)).decide().allowed
     assert scene.adding(with_result(Result.WARNED)).decide().allowed
     refusal(scene.adding(with_result(Result.FAILED)).decide(), "`FAILED`", "`PASSED`")

@@ -18,13 +18,28 @@ class _Needs(NamedTuple):
     predicate_type: str
     body: type[Any]
     role: Role
+    command: str
+    """What signs it; `{}` stands for the release."""
 
 
+_ATTEST: Final = "lockgate release attest {} --sign KEY"
 _CLAIMS: Final = {
-    Claim.PROVENANCE: _Needs(provenance.PREDICATE_TYPE, provenance.Provenance, Role.BUILDER),
-    Claim.TEST_RESULT: _Needs(test_result.PREDICATE_TYPE, test_result.TestResult, Role.EVALUATOR),
-    Claim.BOM: _Needs(bom.PREDICATE_TYPE, frozenset, Role.BUILDER),
-    Claim.APPROVAL: _Needs(approval.PREDICATE_TYPE, Approval, Role.APPROVER),
+    Claim.PROVENANCE: _Needs(
+        provenance.PREDICATE_TYPE, provenance.Provenance, Role.BUILDER, _ATTEST
+    ),
+    Claim.TEST_RESULT: _Needs(
+        test_result.PREDICATE_TYPE,
+        test_result.TestResult,
+        Role.EVALUATOR,
+        "lockgate release attest-tests {} JUNIT --sign KEY",
+    ),
+    Claim.BOM: _Needs(bom.PREDICATE_TYPE, frozenset, Role.BUILDER, _ATTEST),
+    Claim.APPROVAL: _Needs(
+        approval.PREDICATE_TYPE,
+        Approval,
+        Role.APPROVER,
+        "lockgate release approve {} --to ENVIRONMENT --sign KEY",
+    ),
 }
 
 
@@ -73,7 +88,7 @@ def _claim(case: Case, subject: Digest, what: str, claim: Claim) -> Iterator[Fin
         Rule.SIGNATURES,
         str(claim),
         f"{what} {subject} needs a `{claim}` by a key with the role `{needs.role}`: {found_text}",
-        hint=f"have it signed: `lockgate release attest {case.evidence.release.digest} --sign KEY`",
+        hint=f"have it signed: `{needs.command.format(case.evidence.release.digest)}`",
     )
 
 
