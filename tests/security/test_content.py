@@ -293,18 +293,30 @@ def test_models_inside_the_process_answer_through_the_guards_too() -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        b'{"choices":[{"message":{"content":["x"]}}]}',
-        b'{"choices":[{"message":"x"}]}',
-        b'{"choices":{"0":1}}',
-        b'{"choices":[null]}',
-        b'{"choices":5}',
+        '{"choices":[{"message":{"content":["T"]}}]}',
+        '{"choices":[{"message":"T"}]}',
+        '{"choices":{"0":{"message":{"content":"T"}}}}',
+        '{"choices":["T"]}',
+        '{"choices":[{"message":{"content":"fine"},"text":"T"}]}',
+        '{"choices":[{"message":{"content":"T","content":"fine"}}]}',
+        '{"choices":[{"message":{"content":"T"}}],"choices":[]}',
+        '{"choices":[],"error":{"message":"T"}}',
+        '"T"',
+        '["T"]',
     ],
 )
-def test_an_answer_that_guards_cannot_read_does_not_go_out(mock: MockModel, said: bytes) -> None:
-    mock.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said)
+def test_an_answer_of_another_shape_takes_no_secret_past_the_guards(
+    mock: MockModel, said: str
+) -> None:
+    text = said.replace("T", TOKEN).encode()
     with serving(to(mock), controls=guarding()) as served:
-        response, body = served.ask("POST", "/v1/chat/completions", CHAT)
-        assert (response.status, body["error"]["code"]) == (502, "upstream-failed")
+        for stream in (False, True):
+            body = b"data: %b\n\ndata: [DONE]\n\n" % text if stream else text
+            mock.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+            asked = {**CHAT, "stream": stream}
+            response, answer = served.ask("POST", "/v1/chat/completions", asked)
+            shown = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            assert TOKEN.encode() not in shown, (stream, response.status)
 
 
 def test_what_an_upstream_says_of_its_failure_is_neither_shown_nor_logged(

@@ -1,12 +1,15 @@
 """Under load, a gateway is told to end, and to read its configuration again."""
 
 import json
+import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Self
@@ -16,6 +19,7 @@ import pytest
 
 from cli.test_serve import EVAL, Process, configure, folder, put, serving, wait_ready
 from lockgate.cli.main import execute
+from security.asking import Asking
 from security.talking import CHAT
 from upstream.mock_model import MockModel, mock_model
 
@@ -191,3 +195,31 @@ def test_taking_the_last_key_away_opens_the_gateway_to_nobody(
         for path in ("/v1/models", "/admin/keys"):
             with pytest.raises(HTTPError, match="401"):
                 process.ask(path)
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(160, 160), (160, 500)])
+def test_clients_that_leave_connections_open_take_neither_all_files_nor_all_places(
+    folder: Path, mock: MockModel, soft: int, hard: int
+) -> None:
+    """A thousand idle connections, the usual limit of files, and nobody else was answered."""
+    configure(folder, mock)
+    path = folder / "socket"
+    serve = [sys.executable, "-m", "lockgate", "serve", "--listen", f"unix:{path}"]
+    limited = ["bash", "-c", f'ulimit -Sn {soft}; ulimit -Hn {hard}; exec "$@"', "bash", *serve]
+    running = subprocess.Popen(limited, cwd=folder, stderr=subprocess.DEVNULL)
+    try:
+        client = Asking(path)
+        client.wait_ready()
+        assert resource.prlimit(running.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+        with ExitStack() as stack:
+            for _ in range(hard + 50):
+                idle = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                idle.settimeout(10)
+                idle.connect(str(path))
+                idle.sendall(b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+            assert client.ask("/healthz/ready")[0] == 200
+            assert client.ask("/v1/chat/completions", CHAT)[0] == 200
+    finally:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0

@@ -3,12 +3,13 @@
 import json
 import socket
 import time
+from contextlib import ExitStack, closing
 
 import pytest
 
 from lockgate.config.gateway_settings import ServerSettings
 from lockgate.server.protocol import EdgeLimits
-from server.serving import serving
+from server.serving import Served, serving
 
 LIVE = b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n"
 QUICK = EdgeLimits(head_s=0.2, body_s=0.2, keep_alive_s=0.2)
@@ -184,3 +185,27 @@ def test_a_body_beyond_the_limit_is_refused_whether_it_says_its_length_or_not() 
         )
         chunked = b"%b400\r\n%b\r\n1\r\ny\r\n0\r\n\r\n" % (head, b"x" * 1024)
         assert status(served.raw(chunked)) == 413
+
+
+def connected(served: Served, data: bytes) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", served.port), timeout=5)
+    client.sendall(data)
+    return client
+
+
+def test_idle_connections_make_room_for_new_ones_and_busy_ones_do_not() -> None:
+    live = b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    review = b"POST /review HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
+    with serving(limits=EdgeLimits(connections=3)) as served, ExitStack() as stack:
+        idle = [stack.enter_context(closing(connected(served, live))) for _ in range(3)]
+        assert all(client.recv(4096).startswith(b"HTTP/1.1 200") for client in idle)
+        served.engine.hold = True
+        busy = []
+        for number in range(3):
+            busy.append(stack.enter_context(closing(connected(served, review))))
+            until = time.monotonic() + 5
+            while len(served.engine.calls) <= number and time.monotonic() < until:
+                time.sleep(0.005)
+        assert [client.recv(4096) for client in idle] == [b""] * 3
+        assert len(served.engine.calls) == 3
+        assert served.raw(b"").startswith(b"HTTP/1.1 503")

@@ -16,6 +16,7 @@ from lockgate.server.replies import CHUNK, REFUSAL, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.upstream.reply import Reply, Stream
 
+_encode = msgspec.json.Encoder().encode
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 _OK = 200
 _TOO_MANY = 429
@@ -117,14 +118,20 @@ class Relay:
             chunk = CHUNK.decode(data)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _garbled(self.upstream, error) from error
+        if chunk.error is not None:
+            # Its words stay with it, as in `refused`.
+            raise UpstreamFailed(f"the stream of the upstream `{self.upstream}` is an error")
         if chunk.usage is not None:
             self.note.usage = larger(self.note.usage, chunk.usage)
             if not chunk.choices and not self.wants_usage:
                 return b""
         for choice in chunk.choices:
             self.note.written += text_bytes(choice)
-        if self.guarding.guards_outputs and chunk.choices:
-            data = self.guarding.chunk(data)
+        if self.guarding.guards_outputs:
+            # A member that is there twice was read once: what was not read does not go out.
+            data = (
+                self.guarding.chunk(data) if chunk.choices else _encode(msgspec.json.decode(data))
+            )
         # JSON over several `data:` lines was joined with line breaks; an event is one line.
         return data.replace(b"\n", b" ") if b"\n" in data else data
 

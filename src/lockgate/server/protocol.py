@@ -76,6 +76,17 @@ class Edge:
         if self._sweeper is None:
             self._sweeper = loop.call_later(_SWEEP_S, self._sweep, loop)
 
+    def make_room(self, newest: "HttpProtocol") -> None:
+        """Close a connection that waits for nothing, or refuse the newest.
+
+        Whoever opens as many as there may be and leaves them idle keeps nobody out.
+        """
+        for protocol in self.open:
+            if protocol is not newest and protocol.is_idle:
+                protocol.transport.close()
+                return
+        newest.refuse(503, "too many connections")
+
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         self._sweeper = None
         now = loop.time()
@@ -130,7 +141,7 @@ class HttpProtocol(asyncio.Protocol):
         self.deadline = self.loop.time() + self._limits.head_s
         self._edge.watch(self.loop)
         if len(self._edge.open) > self._limits.connections:
-            self._refuse(503, "too many connections")
+            self._edge.make_room(self)
 
     def data_received(self, data: bytes) -> None:
         if self._ignoring:
@@ -138,14 +149,14 @@ class HttpProtocol(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "upgrades are not supported")
+            self.refuse(400, "upgrades are not supported")
         except httptools.HttpParserError:
-            self._refuse(400, "the request is not valid HTTP/1.1")
+            self.refuse(400, "the request is not valid HTTP/1.1")
         else:
             if self._in_head:
                 self._size += len(data)
                 if self._size > self._limits.head_bytes:
-                    self._refuse(431, "the request's head is too long")
+                    self.refuse(431, "the request's head is too long")
             elif self.cycle is not None and not self.cycle.body_ended:
                 self._weigh_framing(self.cycle, len(data))
 
@@ -178,6 +189,11 @@ class HttpProtocol(asyncio.Protocol):
                 self.deadline = self.loop.time() + self._limits.keep_alive_s
             else:
                 self.deadline = _NEVER
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being read or answered, and none is on its way out."""
+        return self.cycle is None and not self._in_head and not self.transport.is_closing()
 
     # What uvicorn calls.
 
@@ -214,7 +230,7 @@ class HttpProtocol(asyncio.Protocol):
         self._headers.append((name.lower(), value))
         self._size += len(name) + len(value)
         if len(self._headers) > self._limits.headers or self._size > self._limits.head_bytes:
-            self._refuse(431, "the request's head is too long")
+            self.refuse(431, "the request's head is too long")
 
     def on_headers_complete(self) -> None:
         if self._ignoring:
@@ -226,7 +242,7 @@ class HttpProtocol(asyncio.Protocol):
         if parser.should_upgrade():
             problem = "upgrades are not supported"
         if problem:
-            self._refuse(400, problem)
+            self.refuse(400, problem)
             return
         path, _, query = self._url.partition(b"?")
         cycle = Cycle(self, keep=version == "1.1" and parser.should_keep_alive())
@@ -314,7 +330,7 @@ class HttpProtocol(asyncio.Protocol):
         elif self.cycle is not None:
             self.cycle.too_slow()
         elif self._in_head:
-            self._refuse(408, "the request came too slowly")
+            self.refuse(408, "the request came too slowly")
         else:
             self._leave()
 
@@ -324,18 +340,14 @@ class HttpProtocol(asyncio.Protocol):
         self.deadline = self.loop.time() + self._limits.write_s
 
     def _weigh_framing(self, cycle: Cycle, size: int) -> None:
-        """Bound what comes of a body that is none of it.
-
-        The parser gathers a trailer until its end, copying all of it each time: some megabytes a
-        second of it, and nobody else was answered.
-        """
+        """Bound what is no part of a body: the parser gathers a trailer, copying it each time."""
         if cycle.received > self._body_at:
             self._body_at = cycle.received
             self._framing = 0
             return
         self._framing += size
         if self._framing > self._limits.head_bytes:
-            self._refuse(400, "the request's trailer is too long")
+            self.refuse(400, "the request's trailer is too long")
 
     def _problem(self, version: str) -> str:
         """Say what is wrong with a head that the parser lets through; empty if nothing."""
@@ -357,7 +369,7 @@ class HttpProtocol(asyncio.Protocol):
             return "the header `host` is missing"
         return ""
 
-    def _refuse(self, status: int, reason: str) -> None:
+    def refuse(self, status: int, reason: str) -> None:
         """Answer what never becomes a request, and close."""
         if self._ignoring:
             return

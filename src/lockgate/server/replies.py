@@ -59,6 +59,7 @@ class Chunk(Struct):
 
     choices: list[Choice] = []
     usage: Usage | None = None
+    error: Any = None
 
 
 class Written(Struct):

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import stat
@@ -17,10 +18,11 @@ from lockgate.app.gateway import Gateway
 from lockgate.config.gateway_settings import ServerSettings
 from lockgate.errors import LockgateError, Unavailable, UsageError
 from lockgate.server.build import Built, build
-from lockgate.server.protocol import Edge
+from lockgate.server.protocol import Edge, EdgeLimits
 
 _LOG = logging.getLogger("lockgate.server")
 _BACKLOG = 2048
+_FILES = 65_536
 _READY_S = 10.0
 _UNIX = "unix:"
 _OWNER_ONLY = 0o600
@@ -47,12 +49,27 @@ class _Open:
     stack: AsyncExitStack
 
 
+def files() -> int:
+    """Return how many files this process may have open, after asking for as many as it gets."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    if now == resource.RLIM_INFINITY or now >= wanted:
+        return _FILES if now == resource.RLIM_INFINITY else now
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    return wanted
+
+
+def connections(files: int) -> int:
+    """Return how many clients there may be: half of the files are for upstreams and databases."""
+    return min(EdgeLimits().connections, max(1, files // 2))
+
+
 class Server:
     """One process, one loop, one gateway at a time."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._edge = Edge()
+        self._edge = Edge(limits=EdgeLimits(connections=connections(files())))
         self._uvicorn: uvicorn.Server | None = None
         self._current: _Open | None = None
         self._swapping = asyncio.Lock()
