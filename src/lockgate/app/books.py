@@ -46,6 +46,11 @@ class Books:
         """How much of the spool is not in the database yet."""
         return self._keeper.behind_bytes
 
+    @property
+    def set_aside(self) -> int:
+        """How many records of this host's spools the database could not take."""
+        return self._keeper.quarantine.count
+
     def refuse_if_full(self) -> None:
         """Refuse a call that there would be no room to record.
 

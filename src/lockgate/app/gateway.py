@@ -67,10 +67,13 @@ class Gateway:
 
     behind_bytes: Callable[[], int] = lambda: 0
     """What waits for the database."""
+    set_aside: Callable[[], int] = lambda: 0
+    """Records that the database could not take."""
 
     def read(self, metrics: Metrics) -> None:
         """Set the gauges of what belongs to the gateway as a whole."""
         metrics.gauge("lockgate_spool_bytes").labels().set(self.behind_bytes())
+        metrics.gauge("lockgate_spool_quarantined").labels().set(self.set_aside())
         metrics.gauge("lockgate_audit_waiting").labels().set(self.audit.waiting)
         info = metrics.gauge("lockgate_release_info")
         for model in self.models.values():
@@ -159,6 +162,7 @@ async def open_gateway(
             ready=lambda: kept.is_ready and (sharing is None or sharing.has_joined),
             has_prices=has_prices,
             behind_bytes=lambda: kept.books.behind_bytes,
+            set_aside=lambda: kept.books.set_aside,
             settle=renewal.settle,
         )
 

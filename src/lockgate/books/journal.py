@@ -1,9 +1,10 @@
 """From a spool into the database: every record once, in batches, whoever dies in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from lockgate.books.quarantine import Quarantine
 from lockgate.books.records import UNBOOKED, Audited, Content, Released, Reserved, Settled, decode
 from lockgate.books.records import encode_settled as encode
 from lockgate.books.spool import Record, Spool
@@ -23,10 +24,19 @@ class Journal:
     answer that was lost, or another process at the same spool, adds nothing twice.
     """
 
-    def __init__(self, spool: Spool, state: GatewayState, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        state: GatewayState,
+        *,
+        clock: Clock,
+        quarantine: Quarantine | None = None,
+    ) -> None:
+        """Without a quarantine, a record that cannot be taken stops everything behind it."""
         self._spool = spool
         self._state = state
         self._clock = clock
+        self._quarantine = quarantine
         self._position: int | None = None
 
     @property
@@ -67,7 +77,7 @@ class Journal:
         return len(records)
 
     async def _commit(self, before: int, records: Sequence[Record]) -> bool:
-        found = [decode(each.content) for each in records if not each.content.startswith(UNBOOKED)]
+        found = [self._read(each) for each in records if not each.content.startswith(UNBOOKED)]
         settled = [each for each in found if isinstance(each, Settled)]
         audited = [each.entry for each in found if isinstance(each, Audited)]
         name = self._spool.name
@@ -90,8 +100,8 @@ class Journal:
 
         A call that was reserved and never settled may have been made: it is written as an event
         with the flag `lost`, at the most that it can have cost. Leases go back, but for those of a
-        spool that another boot of this machine wrote: its end may be missing, so they count as
-        spent.
+        spool that another boot of this machine wrote, whose end may be missing, or of which a
+        record was set aside: they count as spent.
 
         Raises:
             StorageFailed: the database or the disk does not answer; what is done is done.
@@ -99,7 +109,7 @@ class Journal:
         """
         if not await self.open():
             return 0
-        lost = _lost(self._spool)
+        lost = _lost(self._spool, self._read)
         for each in lost:
             event = each.event
             flagged = UsageEvent(
@@ -120,8 +130,18 @@ class Journal:
             pass
         async with self._state.begin() as unit:
             await unit.usage.close_spool(self._spool.name)
-            await unit.budgets.close(self._spool.name, keep=not self._spool.same_boot)
+            await unit.budgets.close(self._spool.name, keep=not self._is_whole())
         return len(lost)
+
+    def _read(self, record: Record) -> Content:
+        if self._quarantine is None:
+            return decode(record.content)
+        return self._quarantine.read(self._spool.name, record)
+
+    def _is_whole(self) -> bool:
+        """Say whether the spool tells all that was spent."""
+        doubtful = self._quarantine is not None and self._quarantine.holds_money(self._spool.name)
+        return self._spool.same_boot and not doubtful
 
 
 def _spent(settled: Sequence[Settled]) -> Mapping[Bucket, int]:
@@ -132,7 +152,7 @@ def _spent(settled: Sequence[Settled]) -> Mapping[Bucket, int]:
     return spent
 
 
-def _lost(spool: Spool) -> Sequence[Reserved]:
+def _lost(spool: Spool, read: Callable[[Record], Content]) -> Sequence[Reserved]:
     """Return the reservations that nothing followed."""
     found: dict[str, Reserved] = {}
     position = spool.start
@@ -140,7 +160,7 @@ def _lost(spool: Spool) -> Sequence[Reserved]:
         records = spool.read(position, limit=BATCH)
         position = records[-1].end
         for record in records:
-            _follow(found, decode(record.content))
+            _follow(found, read(record))
     return list(found.values())
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from lockgate.books.budgets import Budgets
 from lockgate.books.journal import LEASE, Journal
+from lockgate.books.quarantine import Quarantine
 from lockgate.books.slices import Slice
 from lockgate.books.spool import Spool
 from lockgate.domain.budget import Lease, Loan
@@ -44,6 +45,7 @@ class Keeper:
         self._clock = clock
         self._failed = failed
         self._root = root
+        self.quarantine = Quarantine(root, clock=clock, failed=failed)
         self._state: GatewayState | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due: dict[str, float] = {}
@@ -59,7 +61,7 @@ class Keeper:
     async def run(self, state: GatewayState, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then bring everything to the database."""
         self._state, self._loop = state, asyncio.get_running_loop()
-        journal = Journal(self._spool, state, clock=self._clock)
+        journal = Journal(self._spool, state, clock=self._clock, quarantine=self.quarantine)
         while not stop.is_set():
             try:
                 await self._step(state, journal)
@@ -163,6 +165,7 @@ async def adopt(
     One that is damaged is left as it is, for a person; its leases stay lent.
     """
     count = 0
+    quarantine = Quarantine(root, clock=clock, failed=failed)
     for folder in _folders(root):
         try:
             spool = Spool(folder)
@@ -172,7 +175,7 @@ async def adopt(
             failed(error)
             continue
         try:
-            await Journal(spool, state, clock=clock).wind_up()
+            await Journal(spool, state, clock=clock, quarantine=quarantine).wind_up()
         except Corrupt as error:
             failed(error)
             spool.close()

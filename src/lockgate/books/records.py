@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -23,7 +23,8 @@ _SETTLED: Final = b"S"
 _RELEASED: Final = b"X"
 _AUDITED: Final = b"A"
 _NONE: Final[frozenset[str]] = frozenset()
-_MOST: Final = MAX_EVENT_BYTES - 1024  # the chain adds a number and two digests
+MOST_BYTES: Final = MAX_EVENT_BYTES - 1024
+"""Of a record with an audit entry: the chain adds a number and two digests."""
 _EXACT: Final = 2**53  # RFC 8785 3.2.2.3: beyond, integers have no canonical form
 _ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
 _QUOTE = json.encoder.encode_basestring_ascii
@@ -98,9 +99,10 @@ def encode_audited(entry: Entry, detail: bytes | None = None) -> bytes:
         f'["{written.at}",{",".join(map(_QUOTE, (written.id, written.action, written.subject)))}]'
     )
     content = b"%b%b\n%b" % (_AUDITED, head.encode("ascii"), written.before)
-    if len(content) > _MOST:
+    if len(content) > MOST_BYTES:
         raise StorageFailed(
-            f"the audit event of `{entry.id[:80]}` has {len(content)} bytes, the most is {_MOST}"
+            f"the audit event of `{entry.id[:80]}` has {len(content)} bytes, "
+            f"the most is {MOST_BYTES}"
         )
     return content
 
@@ -122,8 +124,7 @@ def decode(content: bytes) -> Content:
         parts, _ = _READ(head.decode("ascii"), 1)
         match kind:
             case b"A":
-                at, name, action, subject = parts
-                return Audited(WrittenEntry(name, at, action, subject, before))
+                return _read_audited(parts, before)
             case b"S":
                 return Settled(*_read_event(parts))
             case b"R":
@@ -182,6 +183,27 @@ def _read_event(parts: Any) -> tuple[UsageEvent, tuple[Bucket, ...]]:
         flags=frozenset(flags) if flags else _NONE,
     )
     return event, tuple([_bucket(account, period) for account, period in buckets])
+
+
+def _read_audited(parts: Any, before: bytes) -> Audited:
+    if not all(isinstance(part, str) for part in parts[:4]):
+        raise TypeError("an audit entry has a member that is no text")
+    if before:
+        at, name, action, subject = parts
+        return Audited(WrittenEntry(name, at, action, subject, before))
+    # As programs before this one wrote it.
+    name, at, actor, action, subject, detail = parts
+    if not isinstance(subject, str) or not isinstance(detail, dict):
+        raise TypeError("an audit entry has no subject or no detail")
+    entry = Entry(
+        id=name,
+        at=datetime.fromisoformat(at).astimezone(UTC),
+        actor=actor,
+        action=action,
+        subject=subject,
+        detail=detail,
+    )
+    return Audited(write(_canonical_entry(entry)))
 
 
 def _canonical_entry(entry: Entry) -> Entry:

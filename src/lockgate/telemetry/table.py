@@ -96,6 +96,7 @@ TABLE: tuple[Metric, ...] = (
     Metric("lockgate_cache_bytes", G, "Bytes held.", (CACHE,)),
     # what must not be lost
     Metric("lockgate_spool_bytes", G, "Usage and audit events that wait for the database."),
+    Metric("lockgate_spool_quarantined", G, "Records that the database could not take."),
     Metric("lockgate_audit_waiting", G, "Audit events that wait to be written."),
     Metric("lockgate_shared_state_up", G, "0 while limits and kills do not reach this replica."),
     Metric("lockgate_spans_dropped_total", C, "Spans that found no place in the queue."),

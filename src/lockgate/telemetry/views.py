@@ -237,7 +237,10 @@ VIEWS: tuple[View, ...] = (
         "Guards and cache",
         "Waiting to be written",
         Unit.COUNT,
-        (("audit", gauge("lockgate_audit_waiting")),),
+        (
+            ("audit", gauge("lockgate_audit_waiting")),
+            ("quarantine", gauge("lockgate_spool_quarantined")),
+        ),
     ),
     View(
         "Guards and cache",
@@ -303,6 +306,13 @@ ALERTS: tuple[Alert, ...] = (
         "5m",
         "page",
         "Usage and audit events are not written to the database; at 2 GiB calls are refused",
+    ),
+    Alert(
+        "LockgateQuarantine",
+        "max (lockgate_spool_quarantined) > 0",
+        "1m",
+        "ticket",
+        "Usage or audit records could not be written: look at them below the spool folder",
     ),
     Alert(
         "LockgateKilled",
