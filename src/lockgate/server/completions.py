@@ -9,10 +9,11 @@ What was held is given back, and the call is noted, however it ends.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
@@ -22,6 +23,7 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
 from lockgate.errors import Denied, InvalidInput, LockgateError, NotFound, Unavailable
 from lockgate.server import passing, strict, tracing
+from lockgate.server.answer_checks import AnswerSchemas, check_answer
 from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded, Here
 from lockgate.server.exchange import Exchange
@@ -66,6 +68,7 @@ class Completions:
     max_body_bytes: int
     max_output_tokens: int
     caps_answers: bool
+    schemas: AnswerSchemas = field(default_factory=AnswerSchemas)
 
     async def chat(self, exchange: Exchange) -> None:
         """Answer `POST /v1/chat/completions`."""
@@ -183,6 +186,8 @@ class Completions:
         streams = not isinstance(asked, EmbeddingRequest) and asked.streams
         wants_usage = not isinstance(asked, EmbeddingRequest) and asked.wants_usage
         request, note.sent = self._request(model, asked, encoded, note.endpoint)
+        if isinstance(asked, ChatRequest) and asked.response_format is not UNSET:
+            note.schema = self.schemas.of(asked)
         span = tracing.inference(exchange, model, note.endpoint, note.data_class)
         with span:
             if exchange.trace is not None:
@@ -230,6 +235,8 @@ class Completions:
             if reply.status != _OK:
                 raise passing.refused(model.upstream, reply)
         passing.read_usage(model.upstream, reply.body, note)
+        if note.schema is not None:
+            check_answer(note.schema, model.upstream, reply.body)
         with tracing.part(exchange, conventions.GUARD_OUTPUT):
             body = note.guarding.whole(reply.body)
         if kept is not None and body is reply.body:
