@@ -197,7 +197,7 @@ async def _keyless(loaded: Loaded, environment: Environment) -> bool:
 
 
 def _failed(error: LockgateError) -> None:
-    _LOG.warning("%s: %s", error.code, error.message)
+    _LOG.warning("%s", error.message, extra={"code": error.code, "hint": error.hint})
 
 
 def _embedded(

@@ -34,9 +34,8 @@ def serve(session: Session, listen: str | None) -> None:
 
     SIGHUP reads the configuration again; a configuration with a problem changes nothing.
     """
-    import logging
-
     from lockgate.config.load import load
+    from lockgate.telemetry.logs import open_log
 
     try:
         import uvloop
@@ -51,8 +50,7 @@ def serve(session: Session, listen: str | None) -> None:
     settings = session.loaded.config.server
     if listen is not None:
         settings = replace(settings, listen=checked_address(listen))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    open_log(settings.log_format)
 
     def renewed(previous: "Gateway | None") -> "AbstractAsyncContextManager[Gateway]":
         path = session.config_file or session.environment.config_file or session.loaded.path

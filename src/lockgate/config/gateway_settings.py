@@ -101,6 +101,8 @@ class ServerSettings(_Table):
     keys: Mapping[Name, ServerKey] = field(default_factory=dict)
     """By name. Without one, everyone who reaches the loopback address or the socket is the person
     at this machine."""
+    log_format: Literal["text", "json"] = "text"
+    """Of the lines on stderr, from the next start on."""
     drain_s: Annotated[float, Range(ge=0, le=3600)] = 30.0
     """Seconds that open requests have to end after SIGTERM."""
     max_body_bytes: Annotated[int, Range(ge=1024, le=1 << 30)] = 8 << 20

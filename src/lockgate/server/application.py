@@ -55,6 +55,11 @@ class Application:
         meter.watch(lambda metrics: metrics.gauge(_OPEN).labels().set(self._running))
         self._idle = asyncio.Event()
 
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return self._running
+
     async def idle(self) -> None:
         """Wait for the requests that run. For an application that gets no more of them."""
         while self._running:
@@ -80,7 +85,8 @@ class Application:
         except LockgateError as error:
             failed = failure(error)
             if failed.status >= _SERVER_FAULT:
-                _LOG.warning("%s %s: %s: %s", exchange.id, name, failed.code, error.message)
+                told = {"request": exchange.id, "route": name, "code": failed.code}
+                _LOG.warning("%s", error.message, extra={**told, "hint": error.hint})
             if failed.status == _TOO_MANY:
                 self._limited(name, error, failed.code)
             await exchange.fail(failed)

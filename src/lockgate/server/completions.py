@@ -9,10 +9,11 @@ What was held is given back, and the call is noted, however it ends.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
@@ -22,12 +23,14 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
 from lockgate.errors import Denied, InvalidInput, LockgateError, NotFound, Unavailable
 from lockgate.server import passing, strict, tracing
+from lockgate.server.answer_checks import AnswerSchemas, check_answer
 from lockgate.server.asking import Asking
-from lockgate.server.embedded import Embedded
+from lockgate.server.embedded import Embedded, Here
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import code_of, why_of
 from lockgate.server.guarding import Guarding
 from lockgate.server.holding import hold, still_on, with_prices
+from lockgate.server.keeping import Kept
 from lockgate.server.note import Note
 from lockgate.server.queueing import Place, Urgency, cost_of
 from lockgate.server.replies import Usage
@@ -43,7 +46,6 @@ from lockgate.server.requests import (
 )
 from lockgate.telemetry import conventions
 from lockgate.telemetry.spans import Span
-from lockgate.upstream.cache import address
 from lockgate.upstream.request import Request
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
@@ -66,6 +68,7 @@ class Completions:
     max_body_bytes: int
     max_output_tokens: int
     caps_answers: bool
+    schemas: AnswerSchemas = field(default_factory=AnswerSchemas)
 
     async def chat(self, exchange: Exchange) -> None:
         """Answer `POST /v1/chat/completions`."""
@@ -183,6 +186,8 @@ class Completions:
         streams = not isinstance(asked, EmbeddingRequest) and asked.streams
         wants_usage = not isinstance(asked, EmbeddingRequest) and asked.wants_usage
         request, note.sent = self._request(model, asked, encoded, note.endpoint)
+        if isinstance(asked, ChatRequest) and asked.response_format is not UNSET:
+            note.schema = self.schemas.of(asked)
         span = tracing.inference(exchange, model, note.endpoint, note.data_class)
         with span:
             if exchange.trace is not None:
@@ -199,11 +204,17 @@ class Completions:
         self, exchange: Exchange, model: EmbeddedModel, asked: Asked, encoded: bytes, note: Note
     ) -> None:
         assert note.guarding is not None, "made with the note"
+        kept = self._kept(exchange, model, note)
+        found = None if kept is None else self.embedded.kept(model, asked, encoded, kept)
+        if found is not None:
+            await exchange.respond(note.guarding.whole(found))
+            return
         async with self._place(exchange, model, note):
             note.ask(exchange, model)
             note.sent = len(encoded)
+            here = Here(exchange, model, note.guarding, kept)
             try:
-                note.usage = await self.embedded.answer(exchange, model, asked, note.guarding)
+                note.usage = await self.embedded.answer(here, asked, encoded)
             except InvalidInput:
                 note.asked = None  # refused before the model saw it
                 raise
@@ -211,38 +222,35 @@ class Completions:
     async def _whole(
         self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
     ) -> bytes:
-        cache = self.controls.cache
-        place = b""
-        if cache is not None:
-            team = exchange.caller.team.encode()
-            place = address(request.body, team, model.release, note.endpoint.encode())
-            with tracing.part(exchange, conventions.CACHE_LOOKUP):
-                kept = cache.get(place)
-            if kept is not None:
-                exchange.cache = b"hit"
-                self.meter.looked_up("hit")
-                assert note.guarding is not None, "made with the note"
-                body = note.guarding.whole(kept)
-                await exchange.respond(body)
-                return body
-            exchange.cache = b"miss"
-            self.meter.looked_up("miss")
+        kept = self._kept(exchange, model, note)
+        assert note.guarding is not None, "made with the note"
+        found = None if kept is None else kept.answer(request.body)
+        if found is not None:
+            body = note.guarding.whole(found)
+            await exchange.respond(body)
+            return body
         async with self._place(exchange, model, note):
             note.ask(exchange, model)
             reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
             if reply.status != _OK:
                 raise passing.refused(model.upstream, reply)
         passing.read_usage(model.upstream, reply.body, note)
-        assert note.guarding is not None, "made with the note"
+        if note.schema is not None:
+            check_answer(note.schema, model.upstream, reply.body)
         with tracing.part(exchange, conventions.GUARD_OUTPUT):
             body = note.guarding.whole(reply.body)
-        if cache is not None and body is reply.body:
+        if kept is not None and body is reply.body:
             # What the guards have changed is not kept: neither what was there, nor what a
             # placeholder stands for in this one call.
-            with tracing.part(exchange, conventions.CACHE_STORE):
-                cache.put(place, reply.body)
+            kept.keep(request.body, body)
         await exchange.respond(body)
         return body
+
+    def _kept(self, exchange: Exchange, model: ServedModel, note: Note) -> Kept | None:
+        cache = self.controls.cache
+        if cache is None:
+            return None
+        return Kept(cache, self.meter, exchange, model, note.endpoint)
 
     async def _stream(
         self,

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -26,6 +27,7 @@ from lockgate.server.answer_schemas import check_schema
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import error_body, failure, why_of
 from lockgate.server.guarding import Guarding
+from lockgate.server.keeping import Kept
 from lockgate.server.passing import EVENT_STREAM
 from lockgate.server.replies import Usage
 from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest, Part
@@ -38,13 +40,33 @@ SEED = 7
 _FLOAT_BYTES = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Here:
+    """One request to one model inside the process."""
+
+    exchange: Exchange
+    model: EmbeddedModel
+    guarding: Guarding
+    kept: Kept | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
     """Runs requests on backends inside the process: temperature 0, a fixed seed."""
 
-    async def answer(
-        self, exchange: Exchange, model: EmbeddedModel, asked: Asked, guarding: Guarding
-    ) -> Usage | None:
+    def kept(self, model: EmbeddedModel, asked: Asked, encoded: bytes, kept: Kept) -> bytes | None:
+        """Return a whole answer that need not be made."""
+        if isinstance(asked, EmbeddingRequest):
+            if isinstance(asked.dimensions, int):
+                return None  # to be refused
+            vectors = kept.all_vectors(_texts(asked))
+            return None if vectors is None else _vectors(model, asked, vectors, 0)
+        if asked.streams:
+            kept.exchange.cache = b"bypass"
+            return None
+        return kept.answer(encoded)
+
+    async def answer(self, here: Here, asked: Asked, encoded: bytes) -> Usage | None:
         """Answer one request, and return what it took; None for a stream that was broken off.
 
         Raises:
@@ -53,8 +75,9 @@ class Embedded:
             Unavailable: the model cannot answer now.
 
         """
+        exchange, model, guarding = here.exchange, here.model, here.guarding
         if isinstance(asked, EmbeddingRequest):
-            return await self._embed(exchange, model, asked)
+            return await self._embed(here, asked)
         if not model.generates:
             raise InvalidInput(
                 f"the model `{model.name}` embeds; it cannot generate",
@@ -68,12 +91,15 @@ class Embedded:
             return await self._stream(exchange, model, request, shape, guarding)
         result = await self._infer(exchange, model, request)
         assert isinstance(result, Completion), "a backend returns what was asked for"
-        await exchange.respond(guarding.whole(_encode(shape.whole(result))))
+        made = _encode(shape.whole(result))
+        body = guarding.whole(made)
+        if here.kept is not None and body is made:  # as with upstreams: nothing that was changed
+            here.kept.keep(encoded, body)
+        await exchange.respond(body)
         return _usage(result)
 
-    async def _embed(
-        self, exchange: Exchange, model: EmbeddedModel, asked: EmbeddingRequest
-    ) -> Usage:
+    async def _embed(self, here: Here, asked: EmbeddingRequest) -> Usage:
+        model = here.model
         if model.generates:
             raise InvalidInput(
                 f"the model `{model.name}` generates; it does not embed",
@@ -81,24 +107,17 @@ class Embedded:
             )
         if isinstance(asked.dimensions, int):
             raise InvalidInput(f"the model `{model.name}` has vectors of one length only")
-        texts = (asked.input,) if isinstance(asked.input, str) else tuple(asked.input)
-        result = await self._infer(exchange, model, Embed(texts=texts))
+        texts = _texts(asked)
+        kept = [None] * len(texts) if here.kept is None else here.kept.vectors(texts)
+        known = {text: vector for text, vector in zip(texts, kept, strict=True) if vector}
+        missing = tuple(dict.fromkeys(text for text in texts if text not in known)) or texts[:1]
+        result = await self._infer(here.exchange, model, Embed(texts=missing))
         assert isinstance(result, Embedding), "a backend returns what was asked for"
-        data = [
-            {
-                "object": "embedding",
-                "index": index,
-                "embedding": base64.b64encode(vector).decode("ascii")
-                if asked.encoding_format == "base64"
-                else struct.unpack(f"<{len(vector) // _FLOAT_BYTES}f", vector),
-            }
-            for index, vector in enumerate(result.vectors)
-        ]
+        known.update(zip(missing, result.vectors, strict=True))
+        if here.kept is not None:
+            here.kept.keep_vectors(missing, result.vectors)
         tokens = result.usage.input_tokens
-        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        await exchange.respond(
-            _encode({"object": "list", "data": data, "model": model.name, "usage": usage})
-        )
+        await here.exchange.respond(_vectors(model, asked, [known[t] for t in texts], tokens))
         return Usage(prompt_tokens=tokens)
 
     async def _stream(
@@ -171,6 +190,27 @@ class Embedded:
         finally:
             # A stream has counted the time between its parts, which is not more than this.
             exchange.waited = max(exchange.waited, waited + time.perf_counter() - began)
+
+
+def _texts(asked: EmbeddingRequest) -> tuple[str, ...]:
+    return (asked.input,) if isinstance(asked.input, str) else tuple(asked.input)
+
+
+def _vectors(
+    model: EmbeddedModel, asked: EmbeddingRequest, vectors: Sequence[bytes], tokens: int
+) -> bytes:
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": base64.b64encode(vector).decode("ascii")
+            if asked.encoding_format == "base64"
+            else struct.unpack(f"<{len(vector) // _FLOAT_BYTES}f", vector),
+        }
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return _encode({"object": "list", "data": data, "model": model.name, "usage": usage})
 
 
 async def _next(exchange: Exchange, parts: "asyncio.Queue[str | None]") -> str | None:

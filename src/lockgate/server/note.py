@@ -7,6 +7,7 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.domain.call import DataClass
 from lockgate.domain.money import TokenCounts
 from lockgate.errors import LockgateError
+from lockgate.server.answer_checks import Checker
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
 from lockgate.server.holding import Held
@@ -38,6 +39,8 @@ class Note:
     held: Held | None = None
     guarding: Guarding | None = None
     urgency: Urgency | None = None
+    schema: Checker | None = None
+    """What the client wants the answer to match."""
     error: LockgateError | None = None
     """What the client gets instead of an answer."""
     left: bool = False

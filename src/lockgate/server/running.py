@@ -106,7 +106,7 @@ class Server:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._reload, open_gateway)
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, server.handle_exit, number, None)
+                loop.add_signal_handler(number, self._drain, number)
             started(self._current.gateway, _address(listening))
             await server.serve(sockets=[listening])
         finally:
@@ -130,6 +130,19 @@ class Server:
         current = self._current
         return "" if current is not None and current.gateway.ready() else "starting"
 
+    def _drain(self, number: signal.Signals) -> None:
+        """Take no more connections; a second signal does not wait for the requests that run."""
+        assert self._uvicorn is not None, "signals are handled once it serves"
+        if not self._uvicorn.should_exit:
+            running = 0 if self._current is None else self._current.built.application.running
+            _LOG.info(
+                "%s: %d requests run and have %g s to end",
+                number.name,
+                running,
+                self._settings.drain_s,
+            )
+        self._uvicorn.handle_exit(number, None)
+
     def _reload(self, open_gateway: Opener) -> None:
         task = asyncio.get_running_loop().create_task(self._swap(open_gateway))
         self._background.add(task)
@@ -148,7 +161,8 @@ class Server:
                 refuse_open_door(self._settings.listen, keyless=renewed.gateway.keyless)
                 await _until_ready(renewed.gateway)
             except LockgateError as error:
-                _LOG.error("the configuration stays as it was: %s", error.advice)
+                told = {"code": error.code, "hint": error.hint}
+                _LOG.error("the configuration stays as it was: %s", error.message, extra=told)
                 if renewed is not None:
                     await asyncio.to_thread(renewed.built.close)
                     await renewed.stack.aclose()
@@ -175,7 +189,7 @@ class Server:
             async with asyncio.timeout(self._settings.drain_s):
                 await self._current.built.tasks.drain()
         except TimeoutError:
-            _LOG.warning("some accepted calls did not end in time")
+            _LOG.warning("accepted calls did not end in %g s and are lost", self._settings.drain_s)
         await asyncio.to_thread(self._current.built.close)
         await self._current.stack.aclose()
 
