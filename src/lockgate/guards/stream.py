@@ -24,7 +24,7 @@ GRID = 4096
 MAX_MATCH = 8192
 """Bytes. A longer match is taken in full up to the decision, and then up to the next delimiter."""
 
-MOST_MATCHES = 8192
+MOST_MATCHES = 4096
 BYTES_PER_MATCH = 128
 TOO_MANY = "too-many"
 

@@ -74,7 +74,7 @@ def _cards(data: bytes, start: int, end: int) -> Iterator[Span]:
     groups = [match.span() for match in _RUN.finditer(data, start, end)]
     at = 0
     while at < len(groups):
-        found = _card_from(data, groups, at)
+        found = _card_from(data, groups, at) if data[groups[at][0]] in b"23456" else None
         if found is None:
             at += 1
             continue
