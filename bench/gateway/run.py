@@ -35,6 +35,7 @@ from gateway.targets import (
     bare,
     bodies,
     nginx,
+    search_path,
 )
 
 _SECONDS = 2
@@ -49,7 +50,7 @@ def main() -> None:
     if options - {"--quick", "--docs"}:
         sys.exit(__doc__)
     for program in ("wrk", "gcc", "taskset", "nginx"):
-        if shutil.which(program, path="/usr/sbin:/usr/local/bin:/usr/bin:/bin") is None:
+        if shutil.which(program, path=search_path()) is None:
             sys.exit(f"`{program}` is missing: apt-get install wrk gcc util-linux nginx-light")
     quick = "--quick" in options
     run = Run(rounds=1 if quick else 3, seconds=_SECONDS)
