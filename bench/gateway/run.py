@@ -35,11 +35,12 @@ from gateway.targets import (
     bare,
     bodies,
     nginx,
+    search_path,
 )
 
 _SECONDS = 2
-_STREAM_SECONDS = {1: 5.0, 64: 2.5, 200: 2.5}
-_DISTURBED_SECONDS = 3.5
+_STREAM_SECONDS = {1: 4.0, 64: 2.5, 200: 2.5}
+_DISTURBED_SECONDS = 3.0
 _PAGE = ROOT / "docs" / "concepts" / "gateway-speed.md"
 
 
@@ -49,7 +50,7 @@ def main() -> None:
     if options - {"--quick", "--docs"}:
         sys.exit(__doc__)
     for program in ("wrk", "gcc", "taskset", "nginx"):
-        if shutil.which(program, path="/usr/sbin:/usr/local/bin:/usr/bin:/bin") is None:
+        if shutil.which(program, path=search_path()) is None:
             sys.exit(f"`{program}` is missing: apt-get install wrk gcc util-linux nginx-light")
     quick = "--quick" in options
     run = Run(rounds=1 if quick else 3, seconds=_SECONDS)
@@ -135,7 +136,7 @@ def _load(run: Run, folder: Path, started: Started, number: int, *, quick: bool)
     prompts = 0
     counted = int(measured(target, pid, written["short"], 16, seconds=WARM_UP_S)["answered"]) + 1
     for body in ("short", "prompt"):
-        for connections in (1, 16) if quick else (1, 16, 64):
+        for connections in _connections(target, body, quick=quick):
             found = measured(target, pid, written[body], connections, seconds=run.seconds)
             counted += int(found["answered"])
             prompts += int(found["answered"]) if body == "prompt" else 0
@@ -153,6 +154,13 @@ def _load(run: Run, folder: Path, started: Started, number: int, *, quick: bool)
         run.proof.answered += counted
         run.proof.prompts += prompts
         run.proof.read_metrics(target)
+
+
+def _connections(target: Target, body: str, *, quick: bool) -> tuple[int, ...]:
+    """Return what is measured; of a peer's prompt only what a goal is about, to save time."""
+    if body == "prompt" and target.state is None and target.name != "nginx":
+        return (16,)
+    return (1, 16) if quick else (1, 16, 64)
 
 
 def _all_streams(run: Run, folder: Path) -> None:

@@ -140,12 +140,13 @@ class _Large:
 
 
 def _large_body(number: int) -> bytes:
+    """Return a question about the log of a web server: each line has an address."""
     lines, size = [f"case {number}"], 0
     while size < LARGE_TOKENS * _CHARACTERS_A_TOKEN:
         n = len(lines) + 100_000 * number
         line = (
-            f"2026-11-20T10:{n // 60 % 60:02d}:{n % 60:02d}Z api-7c9d app[1]: level=info "
-            f'msg="handled request" method=GET path=/v1/orders/{n} status=200 dur_ms={n % 40}'
+            f"81.2.{n // 250 % 250}.{n % 250} - - [20/Nov/2026:10:{n // 60 % 60:02d}:{n % 60:02d} "
+            f'+0000] "GET /v1/orders/{n} HTTP/1.1" 200 {n % 9000} "-" "curl/8.5.0"'
         )
         lines.append(line)
         size += len(line) + 1

@@ -170,9 +170,14 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def search_path() -> str:
+    """Return where programs are looked for: Debian has nginx where only root's path leads."""
+    return f"{os.environ.get('PATH', '')}:/usr/sbin"
+
+
 def nginx(folder: Path, port: int, upstream: int = MODEL_PORT) -> Target:
     """Return a plain proxy, which does nothing but pass bytes on."""
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    program = shutil.which("nginx", path=search_path())
     assert program is not None, "looked for at the start"
     place = folder / f"nginx{upstream}"
     place.mkdir(exist_ok=True)

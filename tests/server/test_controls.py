@@ -294,9 +294,10 @@ def test_a_fallback_never_takes_data_where_it_may_not_go(mock: MockModel) -> Non
             assert other.requests == []
 
 
-def test_a_secret_does_not_reach_the_model_nor_the_audit_log(mock: MockModel) -> None:
+@pytest.mark.parametrize("rest", ["", " and so on" * 5000], ids=["short", "long"])
+def test_a_secret_does_not_reach_the_model_nor_the_audit_log(mock: MockModel, rest: str) -> None:
     with serving(to(mock), controls=guarding()) as served:
-        assert chat(served, f"token {TOKEN} here")[0].status == 200
+        assert chat(served, f"token {TOKEN} here{rest}")[0].status == 200
         sent = mock.requests[0]["messages"][0]["content"]
         assert TOKEN not in sent
         assert sent.startswith("token <secret:")
@@ -306,9 +307,10 @@ def test_a_secret_does_not_reach_the_model_nor_the_audit_log(mock: MockModel) ->
         assert list(note[3]["findings"].values()) == [1]
 
 
-def test_a_blocked_request_is_refused_and_names_the_rule(mock: MockModel) -> None:
+@pytest.mark.parametrize("before", ["", "and so on " * 5000], ids=["short", "long"])
+def test_a_blocked_request_is_refused_and_names_the_rule(mock: MockModel, before: str) -> None:
     with serving(to(mock), controls=guarding(secrets=Action.BLOCK)) as served:
-        response, body = chat(served, f"token {TOKEN}")
+        response, body = chat(served, f"{before}token {TOKEN}")
         assert (response.status, body["error"]["code"]) == (400, "guard-blocked")
         assert TOKEN not in json.dumps(body)
         assert mock.requests == []

@@ -57,6 +57,8 @@ class Guards:
     pipeline: Pipeline
     inputs: frozenset[DataClass]
     outputs: frozenset[DataClass]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a long request is looked through."""
 
 
 def guards(settings: GuardSettings) -> Guards:

@@ -1,6 +1,6 @@
 """The guards of one configuration, for whole texts and for streams."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -29,6 +29,8 @@ MOST_CHARS = 16_000_000
 """A longer text is not judged."""
 SHORT = 1024
 """Characters up to which it is quicker to look twice at the few texts that do not pass."""
+PART_CHARS = 8192
+"""How much of a long text `scanning` looks at without a pause."""
 TOO_LONG = "too-long"
 NO_SECOND_PASS = "no-second-pass"  # noqa: S105
 
@@ -131,21 +133,13 @@ class Pipeline:
         vault = Vault() if vault is None else vault
         if len(text) > MOST_CHARS:
             return self._unjudged(Scanned(text=text, data_class=data_class, vault=vault), TOO_LONG)
-        if "<" in text:
-            vault.reserve(m[0].decode() for m in PLACEHOLDER.finditer(encode(text)))
-        suspects = self._injection.suspects(text, retrieved=retrieved) if side.injection else ()
+        suspects = self._suspects(text, side, vault, retrieved=retrieved)
         if suspects:
             scanned = _quarantined(text, suspects, side, vault, data_class)
         else:
             stream = side.stream(vault)
             clean = stream.whole(text)
-            scanned = Scanned(
-                text=clean,
-                findings=stream.findings,
-                blocked=stream.blocked,
-                data_class=data_class,
-                vault=vault,
-            )
+            scanned = _passed(clean, stream, vault, data_class)
         return (
             scanned if self._second_pass is None else self._reviewed(scanned, retrieved=retrieved)
         )
@@ -159,6 +153,47 @@ class Pipeline:
         if len(text) > SHORT or (not output and (side.injection or "<" in text)):
             return False
         return side.is_clear(text)
+
+    def scanning(
+        self,
+        text: str,
+        *,
+        data_class: DataClass = DataClass.INTERNAL,
+        vault: Vault | None = None,
+        retrieved: bool = False,
+    ) -> Generator[None, None, Scanned]:
+        """Do what `scan_input` does, and with the same result, with pauses.
+
+        A loop that runs this can serve others in each pause. Only the rules for injections, where
+        they are on, and the second pass see the text as a whole, without one.
+        """
+        vault = Vault() if vault is None else vault
+        if not PART_CHARS < len(text) <= MOST_CHARS:
+            return self.scan_input(text, data_class=data_class, vault=vault, retrieved=retrieved)
+        side = self._sides[data_class][0]
+        suspects = self._suspects(text, side, vault, retrieved=retrieved)
+        yield
+        if suspects:
+            scanned = _quarantined(text, suspects, side, vault, data_class)
+        else:
+            stream = side.stream(vault)
+            parts: list[str] = []
+            for at in range(0, len(text), PART_CHARS):
+                parts.append(stream.feed(text[at : at + PART_CHARS]))
+                yield
+            parts.append(stream.finish())
+            scanned = _passed("".join(parts), stream, vault, data_class)
+        return (
+            scanned if self._second_pass is None else self._reviewed(scanned, retrieved=retrieved)
+        )
+
+    def _suspects(
+        self, text: str, side: Side, vault: Vault, *, retrieved: bool
+    ) -> Sequence[Suspect]:
+        """Keep the placeholders that are in the text already, and look for orders to a model."""
+        if "<" in text:
+            vault.reserve(m[0].decode() for m in PLACEHOLDER.finditer(encode(text)))
+        return self._injection.suspects(text, retrieved=retrieved) if side.injection else ()
 
     def input_action(self, data_class: DataClass, category: Category) -> Action:
         """Return what is done about a category in inputs of a data class."""
@@ -213,6 +248,16 @@ class Pipeline:
             findings=(*scanned.findings, failure),
             blocked=scanned.blocked or (failure if closed else None),
         )
+
+
+def _passed(text: str, stream: StreamGuard, vault: Vault, data_class: DataClass) -> Scanned:
+    return Scanned(
+        text=text,
+        findings=stream.findings,
+        blocked=stream.blocked,
+        data_class=data_class,
+        vault=vault,
+    )
 
 
 def _quarantined(

@@ -28,7 +28,7 @@ from lockgate.server.asking import Asking
 from lockgate.server.embedded import Embedded, Here
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import code_of, why_of
-from lockgate.server.guarding import Guarding
+from lockgate.server.guarding import LONG_BYTES, Guarding
 from lockgate.server.holding import hold, still_on, with_prices
 from lockgate.server.keeping import Kept
 from lockgate.server.note import Note
@@ -106,7 +106,8 @@ class Completions:
                 chain = priced
             exchange.release = chain[0].release
             with tracing.part(exchange, conventions.GUARD_INPUT):
-                if note.guarding.clean(asked):
+                long = len(encoded) > LONG_BYTES
+                if await note.guarding.clean_long(asked) if long else note.guarding.clean(asked):
                     encoded = _encode(asked)
             note.urgency = Urgency(self.controls, exchange, self._cost(asked, len(encoded)))
             note.held = await hold(

@@ -1,9 +1,10 @@
 """The guards around one call: what goes to a model, and what comes back, whole or in parts."""
 
+import asyncio
 import re
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias, assert_never
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -13,7 +14,7 @@ from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category, GuardFinding
 from lockgate.guards.arguments import Judged, clean_arguments
-from lockgate.guards.pipeline import Scanned
+from lockgate.guards.pipeline import PART_CHARS, Scanned
 from lockgate.guards.vault import Vault
 from lockgate.server.answer_guarding import AnswerGuard, blocked
 from lockgate.server.requests import (
@@ -26,6 +27,11 @@ from lockgate.server.requests import (
 )
 
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
+_T = TypeVar("_T")
+Work: TypeAlias = Generator[None, None, _T]
+"""Work with pauses, in which others may be served."""
+LONG_BYTES = 32 << 10
+"""A longer request is looked through with pauses."""
 _encode = msgspec.json.Encoder().encode
 _COUNTED = {
     Action.REDACT: "redacted",
@@ -61,6 +67,8 @@ class Guarding:
         self._data_class = data_class
         self._vault = Vault() if controls.guards is not None else None
         self._answer: AnswerGuard | None = None
+        self._since_pause = 0
+        """Characters that were looked at since then."""
         self.findings: dict[str, int] = {}
         """How often each rule found something, for the audit log."""
 
@@ -80,9 +88,29 @@ class Guarding:
             return False
         began = time.perf_counter()
         try:
-            return self._clean(asked)
+            return _finished(self._clean(asked))
         finally:
             self._meter.guarded(time.perf_counter() - began)
+
+    async def clean_long(self, asked: Asked) -> bool:
+        """As `clean`, for a long request: others are served while it is looked through.
+
+        One such request at a time, so that many of them hold up the others no more than one does.
+        """
+        if self._guards is None or self._data_class not in self._guards.inputs:
+            return False
+        async with self._guards.turn:
+            work, took, began = self._clean(asked), 0.0, time.perf_counter()
+            try:
+                while True:
+                    next(work)
+                    took += time.perf_counter() - began
+                    await asyncio.sleep(0)
+                    began = time.perf_counter()
+            except StopIteration as done:
+                return bool(done.value)
+            finally:
+                self._meter.guarded(took + time.perf_counter() - began)
 
     def whole(self, body: bytes) -> bytes:
         """Return an answer as it may go out: the same bytes if nothing was found.
@@ -131,98 +159,110 @@ class Guarding:
         """Count what streams found."""
         self._count()
 
-    def _clean(self, asked: Asked) -> bool:
+    def _clean(self, asked: Asked) -> Work[bool]:
+        changed = False
         match asked:
             case ChatRequest():
-                changed = [self._clean_message(message) for message in asked.messages]
-                return self._members(asked, _CHAT) or any(changed)
+                for message in asked.messages:
+                    changed |= yield from self._clean_message(message)
+                return (yield from self._members(asked, _CHAT)) or changed
             case CompletionRequest():
-                return self._members(asked, _COMPLETION)
+                return (yield from self._members(asked, _COMPLETION))
             case EmbeddingRequest():
-                return self._members(asked, _EMBEDDING)
+                return (yield from self._members(asked, _EMBEDDING))
             case _:
                 assert_never(asked)
 
-    def _clean_message(self, message: Message) -> bool:
+    def _clean_message(self, message: Message) -> Work[bool]:
         changed = False
         retrieved = message.role in {"tool", "function"}
         content = message.content
         if isinstance(content, str):
-            clean = self._scan(content, retrieved=retrieved)
+            clean = yield from self._scan(content, retrieved=retrieved)
             changed = clean != content
             message.content = clean
         elif isinstance(content, list):
             for part in content:
-                changed |= self._members(part, _PART, retrieved=retrieved)
-                changed |= self._clean_data(part)
-        return self._members(message, _MESSAGE) or changed
+                changed |= yield from self._members(part, _PART, retrieved=retrieved)
+                changed |= yield from self._clean_data(part)
+        return (yield from self._members(message, _MESSAGE)) or changed
 
-    def _clean_data(self, part: Part) -> bool:
+    def _clean_data(self, part: Part) -> Work[bool]:
         """Scan what stands around a picture or a sound, and one that is written as text."""
         changed = False
         image, sound = part.image_url, part.input_audio
         if isinstance(image, Image):
             written = () if _BASE64 in image.url[:100] else ("url",)
-            changed = self._members(image, ("detail", *written))
+            changed = yield from self._members(image, ("detail", *written))
         if isinstance(sound, dict):
             around = {name: text for name, text in sound.items() if name != "data"}
-            clean = self._texts(around)
+            clean = yield from self._texts(around)
             if clean != around:
                 part.input_audio = {**clean, "data": sound.get("data", "")}
                 changed = True
         return changed
 
-    def _members(self, value: Any, names: Sequence[str], *, retrieved: bool = False) -> bool:
+    def _members(self, value: Any, names: Sequence[str], *, retrieved: bool = False) -> Work[bool]:
         """Scan what else of a request is text, and may come from anywhere."""
         changed = False
         for name in names:
             before = getattr(value, name)
             if before is None or before is UNSET:
                 continue
-            clean = self._texts(before, retrieved=retrieved)
+            clean = yield from self._texts(before, retrieved=retrieved)
             if clean is not before and clean != before:
                 setattr(value, name, clean)
                 changed = True
         return changed
 
-    def _texts(self, value: Any, *, retrieved: bool = False) -> Any:
+    def _texts(self, value: Any, *, retrieved: bool = False) -> Work[Any]:
         if isinstance(value, str):
-            return self._scan(value, retrieved=retrieved)
-        if not isinstance(value, dict | list) or self._is_clean(value):
+            return (yield from self._scan(value, retrieved=retrieved))
+        if not isinstance(value, dict | list) or (yield from self._is_clean(value)):
             return value
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return [self._scan(item) for item in value]
-        return self._json(value)
+            items = list(value)
+            for place, item in enumerate(value):
+                items[place] = yield from self._scan(item)
+            return items
+        return (yield from self._json(value))
 
-    def _is_clean(self, value: Any) -> bool:
+    def _is_clean(self, value: Any) -> Work[bool]:
         """Say whether there is nothing in any of the texts: one look at all of them together."""
         assert self._guards is not None, "asked before"
         text = "\n".join(_strings(value))
-        found = self._guards.pipeline.scan_input(text, data_class=self._data_class)
+        found = yield from self._guards.pipeline.scanning(text, data_class=self._data_class)
         return not found.findings and found.blocked is None
 
-    def _json(self, value: Any) -> Any:
+    def _json(self, value: Any) -> Work[Any]:
         """Scan the values of a JSON value; a text that is JSON itself stays JSON."""
         match value:
             case str():
-                return self._scan(value)
+                return (yield from self._scan(value))
             case list():
-                return [self._json(item) for item in value]
+                items = list(value)
+                for place, item in enumerate(value):
+                    items[place] = yield from self._json(item)
+                return items
             case dict():
                 clean: dict[str, Any] = {}
                 for name, item in value.items():
-                    clean |= self._member(name, item)
+                    clean |= yield from self._member(name, item)
                 return clean
             case _:
                 return msgspec.json.decode(self._arguments(_encode(value).decode()))
 
-    def _member(self, name: str, item: Any) -> dict[str, Any]:
+    def _member(self, name: str, item: Any) -> Work[dict[str, Any]]:
         if isinstance(item, dict | list):
-            return {self._scan(name): self._json(item)}
+            return {(yield from self._scan(name)): (yield from self._json(item))}
         if isinstance(item, str) and name == "arguments":
             return {name: self._arguments(item)}
         if isinstance(item, str) and len(item) > _LONG_TEXT:
-            return {self._scan(name): self._scan(item)}
+            return {(yield from self._scan(name)): (yield from self._scan(item))}
+        self._since_pause += len(name) + (len(item) if isinstance(item, str) else 0)
+        if self._since_pause > PART_CHARS:
+            self._since_pause = 0
+            yield
         # With its name: some values are only known by that.
         found: dict[str, Any] = msgspec.json.decode(self._arguments(_encode({name: item}).decode()))
         return found
@@ -236,11 +276,21 @@ class Guarding:
             text, data_class=self._data_class, vault=self._vault, retrieved=retrieved
         )
 
-    def _scan(self, text: str, *, retrieved: bool = False) -> str:
+    def _scan(self, text: str, *, retrieved: bool = False) -> Work[str]:
         assert self._guards is not None, "asked before"
-        if self._guards.pipeline.passes(text, data_class=self._data_class):
+        pipeline, data_class = self._guards.pipeline, self._data_class
+        self._since_pause += len(text)
+        if self._since_pause > PART_CHARS:
+            self._since_pause = 0
+            yield
+        if pipeline.passes(text, data_class=data_class):
             return text
-        return self._taken(self._judge(text, retrieved=retrieved))
+        if len(text) <= PART_CHARS:
+            return self._taken(self._judge(text, retrieved=retrieved))
+        judged = yield from pipeline.scanning(
+            text, data_class=data_class, vault=self._vault, retrieved=retrieved
+        )
+        return self._taken(judged)
 
     def _taken(self, judged: Judged) -> str:
         """Count what was found, and return the text.
@@ -275,6 +325,15 @@ class Guarding:
         if done == "redacted" and finding.category is Category.INJECTION:
             done = "quarantined"
         self._meter.found(finding.rule, done)
+
+
+def _finished(work: Work[_T]) -> _T:
+    try:
+        while True:
+            next(work)
+    except StopIteration as done:
+        result: _T = done.value
+        return result
 
 
 def _strings(value: Any) -> Iterator[str]:
