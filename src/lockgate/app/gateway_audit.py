@@ -100,7 +100,7 @@ def quick_canonical(value: JsonObject) -> bytes | None:
     None for what the two would write differently: fractions, integers that no double holds, and
     what is not ASCII, whose keys RFC 8785 sorts in an order of its own.
     """
-    if not _is_plain(value):
+    if not all(map(_is_plain, value.values())):
         return None
     try:
         encoded = _encode(value)
@@ -110,7 +110,8 @@ def quick_canonical(value: JsonObject) -> bytes | None:
 
 
 def _is_plain(value: Json) -> bool:
-    if isinstance(value, str) or value is None:
+    kind = type(value)
+    if kind is str or value is None:
         return True
     if isinstance(value, int):
         return -_EXACT <= value <= _EXACT

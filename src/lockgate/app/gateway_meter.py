@@ -57,6 +57,8 @@ class GatewayMeter:
         self._teams: dict[str, Counter] = {}
         self._calls: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         watch_process(self._metrics)
+        self._guards = self._metrics.histogram("lockgate_guard_seconds").labels()
+        self._findings: dict[tuple[str, str], Counter] = {}
         self._metrics.on_scrape(self._read)
 
     def new_id(self) -> str:
@@ -158,11 +160,15 @@ class GatewayMeter:
 
     def found(self, rule: str, action: str) -> None:
         """Count a finding: `redacted`, `blocked`, `quarantined`, `flagged` or `shadow`."""
-        self._metrics.counter("lockgate_guard_findings_total").labels(rule, action).inc()
+        counter = self._findings.get((rule, action))
+        if counter is None:
+            family = self._metrics.counter("lockgate_guard_findings_total")
+            counter = self._findings[rule, action] = family.labels(rule, action)
+        counter.inc()
 
     def guarded(self, seconds: float) -> None:
         """Note the time of all guards of a request."""
-        self._metrics.histogram("lockgate_guard_seconds").labels().observe(seconds)
+        self._guards.observe(seconds)
 
     def dropped(self, count: int) -> None:
         """Count spans that found no place."""

@@ -102,7 +102,10 @@ class Spool:
             StorageFailed: the disk is full or fails; nothing of the record is left.
 
         """
-        self.append_all((content,))
+        if len(content) > MAX_RECORD_BYTES:
+            raise _too_large(content)
+        with self._writing:
+            self._write(_frame(content, self.end))
 
     def append_all(self, contents: Sequence[bytes]) -> None:
         """Write records with one call of the system: all of them, or none.
@@ -113,29 +116,27 @@ class Spool:
         """
         for content in contents:
             if len(content) > MAX_RECORD_BYTES:
-                raise StorageFailed(
-                    f"a record of {len(content)} bytes is too large for the usage spool, "
-                    f"the most is {MAX_RECORD_BYTES}"
-                )
+                raise _too_large(content)
         with self._writing:
             frames: list[bytes] = []
             end = self.end
             for content in contents:
-                size = len(content)
-                check = crc32(content, crc32(_POSITION.pack(end)))
-                frames += (_FRAME.pack(size, check), content)
-                end += _FRAME.size + size
-            data = b"".join(frames)
-            try:
-                written = os.write(self._file, data)
-                if written != len(data):
-                    os.ftruncate(self._file, self.end - self._starts[-1])
-                    raise StorageFailed(
-                        f"`{self._folder}` is full", hint="free some space for the usage spool"
-                    )
-            except OSError as error:
-                raise _failed(self._folder, error) from error
-            self.end = end
+                frame = _frame(content, end)
+                frames.append(frame)
+                end += len(frame)
+            self._write(b"".join(frames))
+
+    def _write(self, data: bytes) -> None:
+        try:
+            written = os.write(self._file, data)
+            if written != len(data):
+                os.ftruncate(self._file, self.end - self._starts[-1])
+                raise StorageFailed(
+                    f"`{self._folder}` is full", hint="free some space for the usage spool"
+                )
+        except OSError as error:
+            raise _failed(self._folder, error) from error
+        self.end += len(data)
 
     def is_full(self) -> bool:
         """Say whether it is time to `rotate`."""
@@ -229,6 +230,18 @@ class Spool:
 _KEEP: Final = (
     "keep the folder: its budgets stay lent until its records are repaired or written off"
 )
+
+
+def _frame(content: bytes, position: int) -> bytes:
+    check = crc32(content, crc32(_POSITION.pack(position)))
+    return _FRAME.pack(len(content), check) + content
+
+
+def _too_large(content: bytes) -> StorageFailed:
+    return StorageFailed(
+        f"a record of {len(content)} bytes is too large for the usage spool, "
+        f"the most is {MAX_RECORD_BYTES}"
+    )
 
 
 def _records(data: bytes, position: int, limit: int) -> list[Record]:

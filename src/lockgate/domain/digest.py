@@ -69,6 +69,8 @@ def canonical(value: Json) -> bytes:
             surrogate, or a key is not a string. Callers build these values; they are not input.
 
     """
+    if isinstance(value, str):
+        return json.encoder.encode_basestring(value).encode("utf-8")
     parts: list[str] = []
     _encode(value, parts)
     return "".join(parts).encode("utf-8")

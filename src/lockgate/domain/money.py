@@ -26,9 +26,12 @@ class TokenCounts:
     """Whether the upstream reported nothing and the tokens were estimated from the text."""
 
     def __post_init__(self) -> None:
-        counts = (self.input_tokens, self.cached_tokens, self.output_tokens, self.duration_us)
-        if min(counts) < 0 or self.cached_tokens > self.input_tokens:
-            raise ValueError(f"impossible counts: {counts}")
+        if (
+            not 0 <= self.cached_tokens <= self.input_tokens
+            or self.output_tokens < 0
+            or self.duration_us < 0
+        ):
+            raise ValueError(f"impossible counts: {self}")
 
     def __add__(self, other: "TokenCounts") -> "TokenCounts":
         return TokenCounts(

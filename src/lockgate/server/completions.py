@@ -133,7 +133,9 @@ class Completions:
         model = self.models.get(name)
         if model is None:
             raise NotFound(f"there is no model `{name}` here", hint="see `GET /v1/models`")
-        others = (self.models.get(other) for other in self.fallbacks.get(name, ()))
+        if name not in self.fallbacks:
+            return [model]
+        others = (self.models.get(other) for other in self.fallbacks[name])
         return [
             model,
             *(o for o in others if o is not None and exchange.caller.may("model", o.name)),
@@ -281,19 +283,18 @@ class Completions:
         self, model: UpstreamModel, asked: Asked, encoded: bytes, endpoint: str
     ) -> tuple[Request, int]:
         """Return the request as the upstream gets it, and its size."""
-        changed = model.served != asked.model
-        asked = msgspec.structs.replace(asked, model=model.served)
+        changes: dict[str, object] = {}
+        if model.served != asked.model:
+            changes["model"] = model.served
         if not isinstance(asked, EmbeddingRequest):
             if asked.streams and not asked.wants_usage:
                 # A stream that does not say what it took could not be booked.
-                asked.stream_options = StreamOptions(include_usage=True)
-                changed = True
+                changes["stream_options"] = StreamOptions(include_usage=True)
             if self.caps_answers and not _limit(asked):
                 # What is reserved for an answer is also the most that it may be.
-                asked.max_tokens = self.max_output_tokens
-                changed = True
-        if changed:
-            encoded = _encode(asked)
+                changes["max_tokens"] = self.max_output_tokens
+        if changes:
+            encoded = _encode(msgspec.structs.replace(asked, **changes))
         return model.request(endpoint, encoded), len(encoded)
 
     def _ceiling(self, asked: Asked) -> int:

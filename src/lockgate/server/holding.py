@@ -81,7 +81,7 @@ async def hold(
         ceiling = TokenCounts(
             input_tokens=sent,
             output_tokens=output_tokens,
-            duration_us=max(int(model.most_s * 1e6) for model in chain),
+            duration_us=_most_us(chain),
         )
         try:
             held.bill = await controls.billing.open(call, ceiling, _others(chain))
@@ -89,6 +89,11 @@ async def hold(
             held.settle(TokenCounts(), answered=None)
             raise
     return held
+
+
+def _most_us(chain: Sequence[ServedModel]) -> int:
+    most_s = chain[0].most_s if len(chain) == 1 else max([model.most_s for model in chain])
+    return int(most_s * 1e6)
 
 
 def _others(chain: Sequence[ServedModel]) -> Sequence[Candidate]:

@@ -45,7 +45,7 @@ class Note:
     """What the client gets instead of an answer."""
     left: bool = False
     """The client went away."""
-    passed_over: list[str] = field(default_factory=list[str])
+    passed_over: list[str] = field(default_factory=list)
 
     def ask(self, exchange: Exchange, model: ServedModel) -> None:
         """Note that a model is asked now. What one that failed before it had begun is forgotten."""

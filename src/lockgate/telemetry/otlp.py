@@ -4,6 +4,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import urllib3
 
@@ -24,6 +25,7 @@ except ImportError as absent:
 CONNECT_TIMEOUT_S = 1.0
 TIMEOUT_S = 5.0
 _MAX_ANSWER = 4096
+_SHORT = 128
 
 
 class OtlpExporter:
@@ -91,11 +93,22 @@ def _span(span: Span) -> trace_pb2.Span:
         kind=trace_pb2.Span.SpanKind.ValueType(int(span.kind)),
         start_time_unix_nano=span.start_ns,
         end_time_unix_nano=span.end_ns,
-        attributes=[_pair(name, value) for name, value in span.attributes.items()],
+        attributes=[_attribute(name, value) for name, value in span.attributes.items()],
     )
     if span.failed:
         found.status.code = trace_pb2.Status.STATUS_CODE_ERROR
     return found
+
+
+def _attribute(name: str, value: Attribute) -> KeyValue:
+    # Most values are those of the span before: to make a message takes longer than to copy one.
+    is_short = isinstance(value, str) and len(value) <= _SHORT
+    return _kept(name, value) if is_short or isinstance(value, int) else _pair(name, value)
+
+
+@lru_cache(maxsize=2048, typed=True)
+def _kept(name: str, value: str | int) -> KeyValue:
+    return _pair(name, value)
 
 
 def _pair(name: str, value: Attribute) -> KeyValue:

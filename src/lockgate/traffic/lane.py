@@ -53,6 +53,7 @@ class Lane:
         return sum(self._costs[: bisect_left(self._keys, key)])
 
     def add(self, waiter: Waiter) -> None:
+        assert waiter.cost > 0, "by its cost it is seen that a lane has somebody"
         at = bisect_left(self._keys, waiter.key)
         self._keys.insert(at, waiter.key)
         self._waiters.insert(at, waiter)

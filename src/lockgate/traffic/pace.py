@@ -24,14 +24,14 @@ class Pace:
         if self._n:
             off = abs(seconds - self._constant - self._slope * cost)
             self._deviation = _MEMORY * self._deviation + (1 - _MEMORY) * off
-        self._n = _MEMORY * self._n + 1
-        self._x = _MEMORY * self._x + cost
-        self._y = _MEMORY * self._y + seconds
-        self._xx = _MEMORY * self._xx + cost * cost
-        self._xy = _MEMORY * self._xy + cost * seconds
-        mean_x, mean_y = self._x / self._n, self._y / self._n
-        spread = self._xx / self._n - mean_x * mean_x
-        slope = (self._xy / self._n - mean_x * mean_y) / spread if spread > 1e-6 * mean_x else 0.0
+        self._n = n = _MEMORY * self._n + 1
+        self._x = x = _MEMORY * self._x + cost
+        self._y = y = _MEMORY * self._y + seconds
+        self._xx = xx = _MEMORY * self._xx + cost * cost
+        self._xy = xy = _MEMORY * self._xy + cost * seconds
+        mean_x, mean_y = x / n, y / n
+        spread = xx / n - mean_x * mean_x
+        slope = (xy / n - mean_x * mean_y) / spread if spread > 1e-6 * mean_x else 0.0
         # Neither more tokens nor none can take less than no time.
         slope = min(slope, mean_y / mean_x) if slope > 0 else 0.0
         self._slope, self._constant = slope, mean_y - slope * mean_x

@@ -90,7 +90,7 @@ class Queue:
 
     def enter_now(self, asked: Asked) -> bool:
         """Take a slot if one is free; say whether it was. Raises as `enter`."""
-        if self.in_flight >= self._concurrency.limit or self.waiting:
+        if self.in_flight >= self._concurrency.limit or self._online.cost or self._batch.cost:
             return False
         if self._late_s(asked.deadline, asked.cost, 0.0) > 0:
             self._refuse_late(asked, ahead_s=0.0)
@@ -166,7 +166,8 @@ class Queue:
     def _give_back(self, cost: int) -> None:
         self.in_flight -= 1
         self._tokens_in_flight -= cost
-        self._dispatch()
+        if self._online.cost or self._batch.cost:
+            self._dispatch()
 
     def _dispatch(self) -> None:
         while self.waiting and self.in_flight < self._concurrency.limit:

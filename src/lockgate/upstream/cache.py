@@ -7,14 +7,13 @@ team never meets another's answers, and a new release starts with an empty cache
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _OVERHEAD = 200
 """Bytes that an entry takes beside its body, about."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     body: bytes
     until: float
 
