@@ -42,7 +42,6 @@ class Client:
     sent: list[bytes] = field(default_factory=list[bytes])
     code: str = ""
     why: str = ""
-    waited: float = 0.0
 
     async def begin(self, status: int, kind: tuple[bytes, bytes]) -> None:
         self.status = status
