@@ -207,6 +207,34 @@ def test_a_policy_that_asks_for_tests_hears_what_any_test_runner_reported(
     assert refusals(run(*promote)[1]) == ["signatures.test-result"]
 
 
+def test_a_result_counts_only_if_its_criterion_was_signed_before(run: Run, workplace: Path) -> None:
+    (workplace / "policy.toml").write_text(
+        POLICY.replace('threshold = "0.2"', 'threshold = "0.2"\npreregistered = true')
+    )
+    assert run("key", "new", "dora", "--no-passphrase")[0] == 0
+    owner = ("--key", "dora", "--holder", "dora", "--role", "policy-owner", "--sign", "root")
+    assert run("trust", "add", *owner)[0] == 0
+    to_staging(run)
+    reference = "triage@staging"
+    approve = ("release", "approve", reference, "--to", "production", "--sign", "ana")
+    assert run(*approve)[0] == 0
+    promote = ("promote", reference, "--to", "production", "--sign", "gate")
+    assert refusals(run(*promote)[1]) == ["evaluation.registration"]
+
+    register = ("policy", "register", reference, "--to", "production", "--sign")
+    status, shown = run(*register, "dora")
+    assert (status, "core accuracy >= 0.2 on sha256:" in shown) == (0, True), shown
+    status, shown = run(*promote)
+    assert refusals(shown) == ["evaluation.registration"]
+    assert "was registered at" in shown
+    assert run("release", "evaluate", reference, "--sign", "eval")[0] == 0
+    status, shown = run(*promote)
+    assert status == 0, shown
+
+    assert "asks for no evaluation" in run(*register[:3], "--to", "staging", "--sign", "dora")[1]
+    assert "policy.register" in run("audit", "list", "--json")[1]
+
+
 def test_a_comparison_shows_what_trusted_evaluators_measured(run: Run, workplace: Path) -> None:
     to_staging(run)
     change_prompt(workplace, "\nBe brief.\n")

@@ -1,6 +1,6 @@
 """Gathers what a gate looks at. The gate itself reads nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -67,6 +67,7 @@ async def evidence_for(
     artifact = question.policy.artifact
     subjects = [question.release, *(pin.digest for pin in pins)]
     subjects += [] if artifact is None else [artifact]
+    subjects += _named_datasets(question, release.task, subjects)
     attestations, refused = gather(layout, subjects, question.trust)
     running, reached = await _stages(question, release.task, state)
     return Evidence(
@@ -91,6 +92,14 @@ async def evidence_for(
         policy_artifact=artifact,
         policy_must_be_signed=question.policy.must_be_signed,
     )
+
+
+def _named_datasets(question: Question, task: str, known: Collection[Digest]) -> Sequence[Digest]:
+    """Return the datasets that the policy names by digest: criteria may be registered for them."""
+    rules = question.policy.document.rules(task, question.environment)
+    named = [] if rules is None else [at.dataset for at in rules.evaluations]
+    digests = sorted({Digest.parse(at) for at in named if at.startswith("sha256:")})
+    return [digest for digest in digests if digest not in known]
 
 
 async def _stages(

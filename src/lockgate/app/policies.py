@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.digest import Digest
+from lockgate.domain.gate.evidence import PinFacts
 from lockgate.domain.policy_document import EMBEDDED, PolicyDocument
-from lockgate.errors import Corrupt, InvalidConfig, StorageFailed
+from lockgate.errors import Corrupt, InvalidConfig, NotFound, StorageFailed
 
 if TYPE_CHECKING:
     from lockgate.domain.statement import Statement
@@ -97,6 +98,15 @@ def keep_policy(path: Path, environment: Environment) -> Digest:
     return policy_store(environment).put(found.document.name, found.text)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredFor:
+    """Of which task, where, and with which artifacts criteria are registered."""
+
+    task: str
+    environment: str
+    pins: tuple[PinFacts, ...]
+
+
 def policy_approval(
     policy: PolicyInForce, approver: str, environment: str, at: datetime
 ) -> "Statement":
@@ -117,6 +127,55 @@ def policy_approval(
         predicate_type=PREDICATE_TYPE,
         predicate=said.document,
     )
+
+
+def registrations(
+    policy: PolicyInForce, facts: RegisteredFor, registrant: str, at: datetime
+) -> "list[Statement]":
+    """Return what a policy will ask of results, one statement a criterion.
+
+    Raises:
+        NotFound: the policy does not name the environment, asks for no evaluation there, or the
+            release pins no dataset that one is to be measured on.
+
+    """
+    from lockgate.domain.gate.rules.evaluation import required_dataset
+    from lockgate.domain.predicates.preregistration import PREDICATE_TYPE, Preregistration
+    from lockgate.domain.statement import Statement, Subject
+
+    rules = policy.document.rules(facts.task, facts.environment)
+    if rules is None or not rules.evaluations:
+        raise NotFound(
+            f"the policy `{policy.document.name}` asks for no evaluation of `{facts.task}` in "
+            f"`{facts.environment}`",
+            hint="lockgate policy explain",
+        )
+    found: list[Statement] = []
+    for required in rules.evaluations:
+        dataset = required_dataset(facts.pins, required)
+        if dataset is None:
+            raise NotFound(
+                f"`{required.suite}` is measured on the dataset `{required.dataset or '-'}`, which "
+                "the release does not pin",
+                hint="pin the dataset in the task, and build the release again",
+            )
+        said = Preregistration(
+            registrant=registrant,
+            at=at,
+            suite=required.suite,
+            metric=required.metric,
+            comparator=str(required.comparator),
+            threshold=required.threshold,
+            dataset=dataset.digest,
+        )
+        found.append(
+            Statement(
+                subjects=(Subject(name=required.suite, digest=dataset.digest),),
+                predicate_type=PREDICATE_TYPE,
+                predicate=said.document,
+            )
+        )
+    return found
 
 
 def policy_store(environment: Environment) -> "PolicyStore":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockgate.cli.output import data, data_json, words
-from lockgate.cli.policy_moving import approve, list_policies, pack, pull, push
+from lockgate.cli.policy_moving import approve, list_policies, pack, pull, push, register
 from lockgate.cli.session import Session
 from lockgate.domain.digest import Json
 from lockgate.errors import NotFound, StorageFailed, UsageError
@@ -186,7 +186,7 @@ def schema(*, tests: bool) -> None:
     data(json.dumps(found, ensure_ascii=False, indent=2))
 
 
-for _command in (approve, list_policies, pack, pull, push):
+for _command in (approve, list_policies, pack, pull, push, register):
     policy.add_command(_command)
 
 _NAME_IT = "name the policy, usually `policy.toml`"

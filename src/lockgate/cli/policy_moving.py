@@ -61,6 +61,29 @@ def approve(
     data(session.run(partial(_approve, session, policy, environment, opened)))
 
 
+@click.command(
+    "register",
+    epilog=examples("lockgate policy register review:candidate --to production --sign dora"),
+)
+@click.argument("reference", metavar="RELEASE")
+@click.option("--to", "environment", required=True, help="The environment whose rules count.")
+@click.option("--sign", "key", required=True, metavar="KEY", help="The policy owner's key.")
+@passphrase_file_option
+@click.pass_obj
+def register(
+    session: Session, reference: str, environment: str, key: str, passphrase_file: Path | None
+) -> None:
+    """Sign what results will have to show, before they are measured.
+
+    The criteria are those that the policy in force has for the task of RELEASE; they are attached
+    to the datasets that it pins, so they hold for later releases with the same data too. A policy
+    with `preregistered = true` takes no result that was measured before.
+    """
+    opened = signer(session, key, passphrase_file)
+    for line in session.run(partial(_register, session, reference, environment, opened)):
+        data(line)
+
+
 @click.command("list", epilog=examples("lockgate policy list", "lockgate policy list --json"))
 @json_option
 @click.pass_obj
@@ -143,6 +166,37 @@ async def _approve(session: Session, policy: Any, environment: str, opened: Any)
         },
     )
     return f"{digest}  approved by {holder} for {environment}"
+
+
+async def _register(session: Session, reference: str, environment: str, opened: Any) -> list[str]:
+    from lockgate.app.attesting import attach, holder_of
+    from lockgate.app.models import layout_of, release_store
+    from lockgate.app.policies import RegisteredFor, policy_in_force, registrations
+    from lockgate.app.release_build import find_release
+    from lockgate.domain.predicates.preregistration import Preregistration
+    from lockgate.oci.facts import Inspector
+
+    here, now = session.environment, datetime.now(UTC)
+    async with session.store() as state:
+        digest = await find_release(reference, release_store(here), state)
+    inspector = Inspector(layout_of(here))
+    _, release = inspector.release(digest)
+    pins = tuple(inspector.pin(pin) for pin in release.pins if pin.kind is not None)
+    facts = RegisteredFor(task=release.task, environment=environment, pins=pins)
+    holder = holder_of(here, opened, now)
+    lines: list[str] = []
+    for statement in registrations(policy_in_force(session.loaded, here), facts, holder, now):
+        attached = attach(layout_of(here), statement, opened)
+        said = Preregistration.read(statement.predicate)
+        lines.append(f"{attached}  {said.suite} {said.metric} {said.criterion} on {said.dataset}")
+        detail: dict[str, Json] = {
+            "criterion": f"{said.suite} {said.metric} {said.criterion}",
+            "dataset": str(said.dataset),
+            "holder": holder,
+            "attestation": str(attached),
+        }
+        await _audited(session, "policy.register", release.task, detail)
+    return lines
 
 
 def _registries(session: Session) -> "Registries":

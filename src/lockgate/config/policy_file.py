@@ -155,6 +155,7 @@ def _evaluation(table: EvaluationTable) -> RequiredEvaluation:
         max_regression=None if slack is None else decimal_of(slack),
         baseline_required=table.baseline_required,
         interval_required=table.interval_required,
+        preregistered=table.preregistered,
         harnesses=table.harnesses,
     )
 

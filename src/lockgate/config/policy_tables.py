@@ -71,6 +71,9 @@ class EvaluationTable(Table):
     """Refuse if the release that runs there now has no such result to compare with."""
     interval_required: bool = False
     """Refuse a result without a confidence interval. Where there is one, its bad end must hold."""
+    preregistered: bool = False
+    """Refuse a result unless a policy owner signed metric and threshold before it was measured:
+    `lockgate policy register`."""
     harnesses: tuple[Pattern, ...] = ("*",)
     """Digests of the programs that may have measured it."""
     environments: tuple[Name, ...] = ()

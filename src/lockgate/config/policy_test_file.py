@@ -187,6 +187,7 @@ def _result(table: ResultTable) -> GivenEvaluation:
         age=timedelta(days=table.age_days),
         dataset=table.dataset,
         harness=HARNESS if table.harness is None else Digest.parse(table.harness),
+        registered_by=table.registered_by,
     )
 
 

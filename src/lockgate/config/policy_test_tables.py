@@ -75,6 +75,8 @@ class ResultTable(Table):
     dataset: str = ""
     """Name of the pinned dataset. Default: the first one."""
     harness: DigestText | None = None
+    registered_by: str = ""
+    """Who signed the policy's criterion a day before it was measured. Default: nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,8 @@ class RequiredEvaluation:
     """Refuse if what runs there now has no such result to compare with."""
     interval_required: bool = False
     """Refuse a result without a confidence interval."""
+    preregistered: bool = False
+    """Refuse a result whose criterion a policy owner had not signed before it was measured."""
     harnesses: tuple[str, ...] = ("*",)
     """Digests of the programs that may have measured it."""
 

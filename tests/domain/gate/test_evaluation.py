@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from domain.gate.scene import (
     RESULT,
     TRUST,
     Scene,
+    attest,
     digest,
     evaluated,
     pin,
@@ -24,10 +26,26 @@ from lockgate.domain.artifact import Kind
 from lockgate.domain.gate.decision import Rule
 from lockgate.domain.gate.evidence import Running
 from lockgate.domain.policy_document import Comparator
+from lockgate.domain.predicates import preregistration
 from lockgate.domain.predicates.evaluation import Interval, Measured
+from lockgate.domain.predicates.preregistration import Preregistration
 from lockgate.domain.statement import Attestation
 
 BARE = GOOD.without(EVALUATED)
+REGISTERED = Preregistration(
+    registrant="dora",
+    at=RESULT.evaluated_at - timedelta(hours=1),
+    suite=RESULT.suite,
+    metric="accuracy",
+    comparator=str(EVALUATION.comparator),
+    threshold=EVALUATION.threshold,
+    dataset=DATASET.digest,
+)
+
+
+def registered(by: str = "dora", **changes: object) -> Attestation:
+    body = replace(REGISTERED, **changes)  # type: ignore[arg-type]
+    return attest(by, preregistration.PREDICATE_TYPE, body.document, body.dataset)
 
 
 def shown(value: str, lower: str = "", upper: str = "", level: str = "0.95") -> tuple[Measured]:
@@ -228,3 +246,36 @@ def test_an_evaluation_by_a_revoked_key_does_not_count() -> None:
     keys = tuple(replace(k, revoked=k.holder == "lab") for k in TRUST.keys)
     scene = replace(GOOD, trust=replace(TRUST, keys=keys))
     refusal(scene.decide(), "`lab` is revoked")
+
+
+def test_a_criterion_that_was_signed_before_the_result_lets_it_count() -> None:
+    scene = requiring(GOOD, preregistered=True)
+    found = refusal(scene.decide(), "`>= 0.9` must be registered", "nothing")
+    assert found.name == "evaluation.registration"
+    assert "lockgate policy register" in found.hint
+    assert scene.adding(registered()).decide().allowed
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"threshold": Decimal("0.8")}, ("registered by a policy owner: `>= 0.8`",)),
+        ({"comparator": ">"}, ("registered by a policy owner: `> 0.9`",)),
+        ({"suite": "other"}, ("nothing",)),
+        ({"metric": "f1"}, ("nothing",)),
+        ({"dataset": digest("another dataset")}, ("nothing",)),
+        ({"at": RESULT.evaluated_at}, ("was registered at", "measured at", "required: before")),
+        ({"by": "lab"}, ("needed: policy-owner",)),
+    ],
+)
+def test_another_or_a_late_registration_does_not_count(
+    changes: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    scene = requiring(GOOD, preregistered=True).adding(registered(**changes))
+    assert refusal(scene.decide(), *parts).name == "evaluation.registration"
+
+
+def test_the_first_registration_counts_and_a_later_one_takes_nothing_away() -> None:
+    late = registered(at=NOW - timedelta(hours=1))
+    scene = requiring(GOOD, preregistered=True).adding(late, registered())
+    assert scene.decide().allowed

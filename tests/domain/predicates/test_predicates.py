@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockgate.domain.digest import Digest, canonical
-from lockgate.domain.predicates import approval, bom, evaluation, promotion, provenance, summary
+from lockgate.domain.predicates import (
+    approval,
+    bom,
+    evaluation,
+    preregistration,
+    promotion,
+    provenance,
+    summary,
+)
 from lockgate.domain.predicates import test_result as results
 from lockgate.domain.predicates.resource import Resource
 from lockgate.errors import Corrupt
@@ -86,7 +94,16 @@ SUMMARY = summary.Summary(
     inputs=(Resource(digest=TWO),),
     levels=("SLSA_BUILD_LEVEL_1",),
 )
-ALL = (PROVENANCE, EVALUATION, TESTS, APPROVAL, PROMOTION, SUMMARY)
+REGISTERED = preregistration.Preregistration(
+    registrant="dora",
+    at=AT,
+    suite="core",
+    metric="accuracy",
+    comparator=">=",
+    threshold=Decimal("0.9"),
+    dataset=TWO,
+)
+ALL = (PROVENANCE, EVALUATION, TESTS, APPROVAL, PROMOTION, SUMMARY, REGISTERED)
 
 
 @pytest.mark.parametrize("said", ALL, ids=lambda said: type(said).__name__)

@@ -59,6 +59,8 @@ def _evaluation(required: RequiredEvaluation) -> str:
         parts.append(f"at most {span(required.max_age)} old")
     if required.interval_required:
         parts.append("with a confidence interval")
+    if required.preregistered:
+        parts.append("registered by a policy owner before it is measured")
     if required.max_regression is not None:
         allowance = decimal_text(required.max_regression)
         parts.append(f"worse than what runs there by at most {allowance}")

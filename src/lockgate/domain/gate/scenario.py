@@ -22,9 +22,17 @@ from lockgate.domain.gate.evidence import (
     TemplateVerdict,
 )
 from lockgate.domain.policy_document import PolicyDocument
-from lockgate.domain.predicates import approval, bom, evaluation, provenance, summary
+from lockgate.domain.predicates import (
+    approval,
+    bom,
+    evaluation,
+    preregistration,
+    provenance,
+    summary,
+)
 from lockgate.domain.predicates.approval import Approval, Choice
 from lockgate.domain.predicates.evaluation import Evaluation, Interval, Measured
+from lockgate.domain.predicates.preregistration import Preregistration
 from lockgate.domain.predicates.provenance import BuildType, Provenance
 from lockgate.domain.predicates.summary import Summary, resource_uri
 from lockgate.domain.statement import Attestation, Statement, Subject
@@ -97,6 +105,8 @@ class GivenEvaluation:
     dataset: str = ""
     """Name of the pinned dataset; empty for the first one."""
     harness: Digest = HARNESS
+    registered_by: str = ""
+    """Who signed the policy's criteria a day before; empty for nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +212,8 @@ def _attestations(
             bill: JsonObject = {"bomFormat": "CycloneDX", "components": [{"hashes": hashes}]}
             found.append(_signed(scenario.bom_by, bom.PREDICATE_TYPE, bill, pin.digest))
     found += [_evaluated(scenario, given, RELEASE) for given in scenario.evaluations]
+    for given in scenario.evaluations:
+        found += _registered(scenario, given, policy)
     found += [_approved(scenario, given) for given in scenario.approvals]
     if scenario.verdict is not None:
         found.append(_judged(scenario, scenario.verdict, policy))
@@ -241,9 +253,6 @@ def _pin(scenario: Scenario, given: GivenPin) -> PinFacts:
 
 
 def _evaluated(scenario: Scenario, given: GivenEvaluation, release: Digest) -> Attestation:
-    datasets = [pin for pin in scenario.pins if pin.kind is Kind.DATASET]
-    chosen = [pin for pin in datasets if given.dataset in {"", pin.name}]
-    dataset = _digest(chosen[0].role, chosen[0].name) if chosen else _digest("?", given.dataset)
     interval = None
     if given.lower is not None and given.upper is not None:
         interval = Interval(lower=given.lower, upper=given.upper, level=Decimal("0.95"))
@@ -255,12 +264,42 @@ def _evaluated(scenario: Scenario, given: GivenEvaluation, release: Digest) -> A
         claims=(Measured(metric=given.metric, value=given.value, interval=interval),),
         sample_size=given.samples,
         model=release,
-        dataset=dataset,
+        dataset=_dataset(scenario, given),
         harness="policy-test",
         harness_version="1",
         harness_digest=given.harness,
     )
     return _signed(given.by, evaluation.PREDICATE_TYPE, body.document, release)
+
+
+def _dataset(scenario: Scenario, given: GivenEvaluation) -> Digest:
+    datasets = [pin for pin in scenario.pins if pin.kind is Kind.DATASET]
+    chosen = [pin for pin in datasets if given.dataset in {"", pin.name}]
+    return _digest(chosen[0].role, chosen[0].name) if chosen else _digest("?", given.dataset)
+
+
+def _registered(
+    scenario: Scenario, given: GivenEvaluation, policy: PolicyDocument
+) -> list[Attestation]:
+    rules = policy.rules(scenario.task, scenario.environment)
+    if not given.registered_by or rules is None:
+        return []
+    dataset = _dataset(scenario, given)
+    found = []
+    for required in rules.evaluations:
+        if (required.suite, required.metric) == (given.suite, given.metric):
+            body = Preregistration(
+                registrant=given.registered_by,
+                at=scenario.now - given.age - timedelta(days=1),
+                suite=required.suite,
+                metric=required.metric,
+                comparator=str(required.comparator),
+                threshold=required.threshold,
+                dataset=dataset,
+            )
+            kind = preregistration.PREDICATE_TYPE
+            found.append(_signed(given.registered_by, kind, body.document, dataset))
+    return found
 
 
 def _approved(scenario: Scenario, given: GivenApproval) -> Attestation:

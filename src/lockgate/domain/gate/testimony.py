@@ -11,6 +11,7 @@ from lockgate.domain.predicates import (
     approval,
     bom,
     evaluation,
+    preregistration,
     promotion,
     provenance,
     summary,
@@ -27,6 +28,7 @@ T_co = TypeVar("T_co", covariant=True)
 Body: TypeAlias = (
     approval.Approval
     | evaluation.Evaluation
+    | preregistration.Preregistration
     | promotion.Promotion
     | provenance.Provenance
     | summary.Summary
@@ -38,6 +40,10 @@ _READERS: Final[Mapping[str, tuple[Callable[[JsonObject], Body], tuple[Role, ...
     approval.PREDICATE_TYPE: (approval.Approval.read, (Role.APPROVER, Role.POLICY_OWNER)),
     bom.PREDICATE_TYPE: (bom.hashes, (Role.BUILDER,)),
     evaluation.PREDICATE_TYPE: (evaluation.Evaluation.read, (Role.EVALUATOR,)),
+    preregistration.PREDICATE_TYPE: (
+        preregistration.Preregistration.read,
+        (Role.POLICY_OWNER,),
+    ),
     promotion.PREDICATE_TYPE: (promotion.Promotion.read, (Role.GATE,)),
     provenance.PREDICATE_TYPE: (provenance.Provenance.read, (Role.BUILDER,)),
     summary.PREDICATE_TYPE: (summary.Summary.read, (Role.GATE,)),

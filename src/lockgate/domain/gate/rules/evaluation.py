@@ -11,6 +11,7 @@ from lockgate.domain.gate.case import Case
 from lockgate.domain.gate.decision import Finding, Rule, allow, deny
 from lockgate.domain.gate.evidence import PinFacts
 from lockgate.domain.gate.matching import listed, matches, span
+from lockgate.domain.gate.rules.registered import registration_flaws
 from lockgate.domain.gate.testimony import Said
 from lockgate.domain.instants import instant_text
 from lockgate.domain.policy_document import Comparator, RequiredEvaluation
@@ -147,6 +148,7 @@ def _judge(case: Case, required: RequiredEvaluation, said: Said[Evaluation]) -> 
         for check, message, hint in (
             *_stale(case, required, result),
             *_too_low(required, measured),
+            *registration_flaws(case, required, result),
         )
     ]
     yield from refusals
