@@ -143,3 +143,44 @@ def test_a_policy_that_cannot_be_written_is_a_failure_of_storage(
     (tmp_path / "file").write_text("")
     assert execute(["policy", "new", str(tmp_path / "file" / "folder")]) == 4
     assert "cannot write to" in capsys.readouterr().err
+
+
+REGISTERED = """
+keys = [
+    { holder = "ci", roles = ["builder"] },
+    { holder = "lab", roles = ["evaluator"] },
+    { holder = "dora", roles = ["policy-owner"] },
+]
+[given]
+task = "triage"
+environment = "production"
+built_by = "ci"
+pins = [{ role = "eval-dataset", name = "core", kind = "dataset" }]
+[[tests]]
+name = "a criterion that its owner signed beforehand is enough"
+expect = "allow"
+evaluations = [
+    { by = "lab", suite = "core", metric = "accuracy", value = "0.95", registered_by = "dora" }
+]
+[[tests]]
+name = "one that the evaluator signed is not"
+expect = "deny"
+rule = "evaluation.registration"
+evaluations = [
+    { by = "lab", suite = "core", metric = "accuracy", value = "0.95", registered_by = "lab" },
+]
+"""
+
+
+def test_a_policys_tests_can_say_who_registered_a_criterion(
+    policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.write_text(
+        'name = "house"\n[environments.production]\nrequire = "signed"\n'
+        '[[environments.production.evaluations]]\nsuite = "core"\nmetric = "accuracy"\n'
+        'threshold = "0.9"\npreregistered = true\n'
+    )
+    policy.with_name("policy_test.toml").write_text(REGISTERED)
+    assert execute(["policy", "test", str(policy)]) == 0, capsys.readouterr()
+    assert execute(["policy", "explain", str(policy), "--environment", "production"]) == 0
+    assert "registered by a policy owner before it is measured" in capsys.readouterr().out
