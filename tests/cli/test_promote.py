@@ -360,14 +360,17 @@ def test_a_rollback_needs_nothing_but_the_verdict_of_then(run: Run, workplace: P
     to_production(run, "triage:next")
     assert json.loads(run("release", "show", "triage@production", "--json")[1])["digest"] != first
 
-    status, shown = run(
-        "rollback", "triage", "--in", "production", "--reason", "slower", "--sign", "gate"
-    )
+    again = ("promote", "triage:next", "--to", "production", "--sign", "gate")
+    assert run(*again)[0] == 0  # what ran before it is still the first
+    back = ("rollback", "triage", "--in", "production", "--reason", "slower", "--sign", "gate")
+    status, shown = run(*back)
 
     assert status == 0, shown
     assert json.loads(run("release", "show", "triage@production", "--json")[1])["digest"] == first
     event = json.loads(run("audit", "list", "--json")[1])[0]
     assert (event["action"], event["detail"]["reason"]) == ("release.rollback", "slower")
+    status, shown = run(*back)
+    assert (status, "that was not rolled back" in shown) == (2, True), shown
 
 
 def test_nothing_can_be_rolled_back_to_where_nothing_ran(run: Run) -> None:

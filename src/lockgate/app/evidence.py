@@ -14,6 +14,7 @@ from lockgate.config.load import Loaded
 from lockgate.domain.artifact import Kind
 from lockgate.domain.digest import Digest
 from lockgate.domain.gate.evidence import Evidence, Intent, Running, Surroundings
+from lockgate.domain.promotion import running_since
 from lockgate.domain.release import Release
 from lockgate.domain.trust import TrustRoot
 from lockgate.ports import State
@@ -33,6 +34,10 @@ AUDIT_FIELDS = (
     "actor",
 )
 """What each audit event of a call records."""
+
+
+_HISTORY = 1000
+"""Promotions of one task to one environment that are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +116,8 @@ async def _stages(
         here = await unit.promotions(environment=question.environment, task=task)
         reached = None
         if rules is not None and rules.after:
-            for promotion in await unit.promotions(environment=rules.after, task=task):
-                if promotion.release == question.release:
-                    reached = promotion.at
+            stage = await unit.promotions(environment=rules.after, task=task, limit=_HISTORY)
+            reached = running_since(stage, question.release)
     return (here[0].release if here else None), reached
 
 

@@ -20,7 +20,7 @@ from lockgate.domain.policy_document import Require
 from lockgate.domain.predicates import promotion as promotion_predicate
 from lockgate.domain.predicates import summary
 from lockgate.domain.predicates.resource import Resource
-from lockgate.domain.promotion import Action, Promotion
+from lockgate.domain.promotion import Action, Promotion, earlier
 from lockgate.domain.statement import Statement, Subject
 from lockgate.errors import NotFound, UsageError
 from lockgate.ports import State
@@ -113,19 +113,24 @@ async def apply(
     )
 
 
+_HISTORY = 1000
+"""Promotions of one task to one environment that a rollback looks back over."""
+
+
 async def previous_release(state: State, task: str, environment: str) -> Digest:
-    """Return what ran in an environment before what runs there now.
+    """Return what to go back to in an environment: see `earlier`.
 
     Raises:
         NotFound: nothing did.
 
     """
     async with state.begin() as unit:
-        for promotion in await unit.promotions(environment=environment, task=task):
-            if promotion.previous is not None:
-                return promotion.previous
+        history = await unit.promotions(environment=environment, task=task, limit=_HISTORY)
+    found = earlier(history)
+    if found is not None:
+        return found
     raise NotFound(
-        f"nothing ran in `{environment}` for the task `{task}` before",
+        f"nothing ran in `{environment}` for the task `{task}` before, that was not rolled back",
         hint="name a release with `--release`; see `lockgate release list`",
     )
 

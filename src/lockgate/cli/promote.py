@@ -56,7 +56,11 @@ def promote(session: Session, /, reference: str, **given: Any) -> int:
 )
 @click.argument("task")
 @click.option("--in", "environment", required=True, help="The environment.")
-@click.option("--release", "reference", help="What to go back to.  [default: what ran before]")
+@click.option(
+    "--release",
+    "reference",
+    help="What to go back to.  [default: the last that ran before and was not rolled back itself]",
+)
 @click.option("--reason", required=True, help="For the audit log.")
 @click.option("--sign", "key", metavar="KEY", help="The gate's key, which signs the verdict.")
 @click.option("--explain", is_flag=True, help="Print the whole decision and change nothing.")

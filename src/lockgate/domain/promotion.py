@@ -1,6 +1,7 @@
 """Which release runs where, and who said so. Digests are identities; these are only pointers."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -38,6 +39,34 @@ class Promotion:
     reason: str
     decision: Digest
     """Of the gate's decision document, which is kept as a payload of the audit log."""
+
+
+def earlier(history: Sequence[Promotion]) -> Digest | None:
+    """Return what to go back to: the last release before the one that runs now.
+
+    `history` is of one task in one environment, newest first. A release that was rolled back from
+    is no place to go back to, unless it was promoted again since.
+    """
+    left: set[Digest] = set()
+    for promotion in history:
+        if promotion.release != history[0].release and promotion.release not in left:
+            return promotion.release
+        if promotion.action is not Action.PROMOTE and promotion.previous is not None:
+            left.add(promotion.previous)
+    return None
+
+
+def running_since(history: Sequence[Promotion], release: Digest) -> datetime | None:
+    """Return since when a release runs; None if another one does. Being promoted again is no break.
+
+    `history` as for `earlier`.
+    """
+    since = None
+    for promotion in history:
+        if promotion.release != release:
+            break
+        since = promotion.at
+    return since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

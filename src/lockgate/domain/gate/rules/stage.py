@@ -24,7 +24,7 @@ def soak(case: Case) -> Iterator[Finding]:
         yield deny(
             Rule.ENVIRONMENT,
             "stage",
-            f"`{environment}` comes after `{after}`, and this release was never promoted there",
+            f"`{environment}` comes after `{after}`, and this release does not run there now",
             hint=f"promote it there first: `lockgate promote {release} --to {after}`",
         )
     elif case.now - since < needed:
