@@ -57,6 +57,8 @@ class Listener:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
         self._socket.settimeout(0.05)
+        # On a busy machine the reader may be late: nothing is to be missed then.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
         self._done = threading.Event()
         self.outside: list[str] = []
         self.inside: set[str] = set()

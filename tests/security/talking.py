@@ -1,5 +1,6 @@
 """Requests as bytes, and a gateway before a fake upstream."""
 
+import json
 from typing import Any
 
 from lockgate.app.gateway_models import ServedModel
@@ -20,6 +21,12 @@ def post(path: bytes, body: bytes, *headers: bytes) -> bytes:
     lines = [b"POST " + path + b" HTTP/1.1", b"Host: localhost", *headers]
     lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(body)]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def saying(text: str) -> bytes:
+    """Return what an upstream sends that says a text."""
+    body = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def to(mock: MockModel) -> Models:

@@ -21,7 +21,7 @@ from lockgate.domain.usage import Usage
 from lockgate.errors import RequestRefused, Unauthenticated
 from lockgate.identity.authenticator import Authenticator
 from lockgate.identity.secret import digest
-from security.talking import CHAT, to
+from security.talking import CHAT, saying, to
 from server.serving import Models, serving
 from upstream.mock_model import MockModel, mock_model
 
@@ -255,6 +255,7 @@ def places(text: str) -> dict[str, dict[str, Any]]:
 def test_a_secret_in_any_place_of_a_request_does_not_reach_the_model(
     mock: MockModel, place: str
 ) -> None:
+    mock.answer = saying("{}") if place == "schema" else None
     with serving(to(mock), controls=guarding()) as served:
         response, _ = served.ask("POST", "/v1/chat/completions", places(TOKEN)[place])
         assert response.status == 200

@@ -1,7 +1,9 @@
 """What a hostile client can do with bytes: framing, slowness, size, and what it leaves unread."""
 
+import asyncio
 import gzip
 import json
+import random
 import socket
 import time
 import zlib
@@ -11,6 +13,7 @@ import pytest
 
 from lockgate.config.gateway_settings import ServerSettings
 from lockgate.server.protocol import EdgeLimits
+from security import framing
 from security.talking import CHAT, HEAD, post, status, to
 from server.serving import Served, serving
 from upstream.mock_model import MockModel, mock_model
@@ -77,6 +80,25 @@ def test_a_request_whose_end_is_in_doubt_is_refused_with_what_follows_it(
     assert status(answer) == 400
     assert answers(answer) == 1
     assert plain.engine.calls == []
+
+
+def test_a_request_that_is_read_ends_where_another_parser_says_it_ends() -> None:
+    """Two readers that differ are what smuggling lives on, whoever of them is right."""
+
+    async def both() -> tuple[int, int]:
+        chance, edge = random.Random(5), framing.ByTheEdge()  # noqa: S311  repeatable
+        same = refused = 0
+        for _ in range(3_000):
+            data = framing.make(chance)
+            found = await edge.read(data)
+            assert found in ([], [framing.by_h11(data)]), data
+            same += len(found)
+            refused += not found
+        return same, refused
+
+    same, refused = asyncio.run(both())
+    assert same > 200
+    assert refused > 200
 
 
 @pytest.mark.parametrize(

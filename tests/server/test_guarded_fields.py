@@ -8,6 +8,7 @@ import pytest
 from lockgate.app.gateway_controls import Controls, guards
 from lockgate.config.guard_settings import GuardClassSettings, GuardSettings
 from lockgate.domain.guard import Action
+from security.talking import saying
 from server.serving import Models, Served, serving, upstream
 from upstream.mock_model import MockModel, mock_model
 
@@ -107,7 +108,7 @@ def test_no_text_of_a_request_goes_on_unguarded(
 ) -> None:
     mock, served = guarded
     mock.requests.clear()
-    mock.answer = None
+    mock.answer = saying(json.dumps(HIDDEN)) if "response_format" in body else None
 
     response, _ = served.ask("POST", path, {"model": "m", **body})
 

@@ -38,6 +38,13 @@ def test_what_others_say_cannot_begin_a_line_of_its_own() -> None:
     assert len(TextLines().format(record("%s", forged, hint="a\nb")).splitlines()) == 1
 
 
+def test_what_others_say_gives_no_orders_to_the_terminal() -> None:
+    evil = "gone \x1b]0;title\x07\x1b[2J\x9b31m\x7f\x00 over"
+    line = TextLines().format(record("%s", evil, hint="\x1b[0m"))
+    assert line.isprintable()
+    assert "gone \\x1b]0;title\\x07" in line
+
+
 def test_a_fault_shows_where_it_was() -> None:
     fault = record("broken")
     fault.exc_info = (ValueError, ValueError("x"), None)

@@ -37,6 +37,18 @@ def test_a_public_address_is_pinned() -> None:
         "64:ff9b::a00:1",
         "2002:a00:1::1",
         "ff02::1",
+        "64:ff9b:1::a9fe:a9fe",
+        "::7f00:1",
+        "::a9fe:a9fe",
+        "::ffff:0:169.254.169.254",
+        "fec0::1",
+        "5f00::1",
+        "3fff::1",
+        "192.0.0.192",
+        "192.88.99.1",
+        "168.63.129.16",
+        "100.100.100.200",
+        "2001:0:7f00:1::",
     ],
 )
 def test_a_name_that_resolves_to_a_network_of_ours_is_refused(address: str) -> None:
@@ -57,11 +69,28 @@ def test_an_address_that_is_written_out_is_named_by_that(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:169.254.1.1]"],  # noqa: S104
+    [
+        "169.254.169.254",
+        "[fe80::1]",
+        "0.0.0.0",  # noqa: S104
+        "[::ffff:169.254.1.1]",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "[fd00:ec2::254]",
+        "[::ffff:100.100.100.200]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b:1::a9fe:a9fe]",
+    ],
 )
-def test_link_local_addresses_are_refused_even_when_written_out(host: str) -> None:
+def test_where_clouds_keep_credentials_is_refused_even_when_written_out(host: str) -> None:
     with pytest.raises(Denied):
         pin("m", f"http://{host}/v1")
+
+
+def test_public_addresses_of_both_kinds_are_public() -> None:
+    both = ("93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946")
+    assert resolving(*both) == both
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "0177.0.0.1"])

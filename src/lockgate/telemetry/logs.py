@@ -12,6 +12,8 @@ FIELDS: Final = ("request", "route", "code", "hint")
 _MOST: Final = 20
 _EVERY_S: Final = 10.0
 _KINDS: Final = 1000
+# Upstreams and models have a say in some messages, and a terminal obeys escape sequences.
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 class TextLines(logging.Formatter):
@@ -24,6 +26,7 @@ class TextLines(logging.Formatter):
         line = f"{_time(record)} {record.levelname} {record.name}: {said}"
         if fields:
             line = f"{line} ({fields})"
+        line = line.translate(_CONTROLS)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -28,6 +28,20 @@ Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 _BITS = 0xFFFFFFFF
+# What `ipaddress` calls global differs between versions of Python, and none knows where clouds
+# keep credentials. IANA gives addresses to hosts in 2000::/3 alone (RFC 4291 section 2.4).
+_UNICAST = IPv6Network("2000::/3")
+_SPECIAL: tuple[Network, ...] = (
+    IPv4Network("192.0.0.0/24"),  # RFC 6890
+    IPv4Network("192.88.99.0/24"),  # RFC 7526
+    IPv6Network("3fff::/20"),  # RFC 9637
+)
+_METADATA: tuple[Network, ...] = (
+    IPv4Network("100.100.100.200/32"),  # Alibaba Cloud
+    IPv4Network("168.63.129.16/32"),  # Azure
+    IPv4Network("192.0.0.192/32"),  # Oracle Cloud
+    IPv6Network("fd00:ec2::/32"),  # AWS
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +70,8 @@ def pin(
     """Resolve an upstream's URL and judge every address that it has.
 
     `networks` are those beside the public ones that it may be in. An address that is written in
-    the URL itself, and `localhost`, need no such leave unless they are link-local: there cloud
-    providers keep credentials.
+    the URL itself, and `localhost`, need no such leave unless they are link-local or another
+    place where cloud providers keep credentials.
 
     Raises:
         InvalidConfig: the URL is not one of an upstream.
@@ -124,12 +138,21 @@ def _judge(name: str, address: Address, named: Sequence[Network], *, written: bo
         return
     private = not inner.is_global and not inner.is_link_local and not inner.is_multicast
     usable = inner.is_loopback or (private and not inner.is_unspecified and not inner.is_reserved)
-    if (inner.is_global and not inner.is_multicast) or (written and usable):
+    keeps_credentials = any(inner in network for network in _METADATA)
+    if not keeps_credentials and (_is_public(inner) or (written and usable)):
         return
     raise Denied(
         f"the upstream `{name}` is at `{address}`, which is not a public address",
         hint=f"if it should be, add its network to `backends.{name}.networks`",
     )
+
+
+def _is_public(address: Address) -> bool:
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, IPv6Address) and address not in _UNICAST:
+        return False
+    return not any(address in network for network in _SPECIAL)
 
 
 def _embedded(address: Address) -> Address:
