@@ -245,6 +245,7 @@ class Tasks:
             working = asyncio.ensure_future(self._once(self.once, claim, make))
         began = time.perf_counter()
         working.add_done_callback(partial(self._count, task, observer, began))
+        working.add_done_callback(lambda _: self.meter.paid(payer.team, observer))
         working.add_done_callback(lambda _: tracing.observed(exchange.trace, observer.found))
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
