@@ -77,6 +77,20 @@ def test_an_answer_is_counted_by_all_that_made_it() -> None:
     assert 'lockgate_task_seconds_count{task="triage"} 1' in found
 
 
+def test_what_a_call_cost_is_counted_for_its_release_and_its_team_answered_or_not() -> None:
+    metrics = Metrics()
+    meter = TaskMeter(metrics)
+    observer = Observer(release=RELEASE, nanos=250_000_000)
+    meter.answered(SPEC, ANSWER, observer, 0.5)
+    meter.failed(NoAnswer("no"), observer)
+    meter.paid("shop", observer)
+    meter.paid("shop", Observer(release=RELEASE))
+    found = [line for line in lines(metrics) if "cost_total" in line]
+    assert [line.rpartition(" ")[2] for line in found if "engine=model" in line] == ["0.25"]
+    assert [line.rpartition(" ")[2] for line in found if "engine=none" in line] == ["0.25"]
+    assert 'lockgate_team_cost_total{team="shop"} 0.25' in found
+
+
 @pytest.mark.parametrize(
     ("failure", "kind"), [("check:schema", "schema"), ("check:no-secrets", "check")]
 )

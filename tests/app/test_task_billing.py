@@ -17,6 +17,7 @@ from lockgate.app.books import Books, open_books
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Switch
 from lockgate.app.gateway_engine import EngineRoom
+from lockgate.app.gateway_observed import Observer
 from lockgate.app.task_billing import Payer, Stopwatch, TaskBilling, Timed, TimedBackends
 from lockgate.books.prices import read_prices
 from lockgate.cli.main import execute
@@ -68,14 +69,16 @@ class House:
     books: Books
     mock: MockModel
 
-    async def ask(self, payer: Payer = PAYER, **changes: Any) -> Answer:
+    async def ask(
+        self, payer: Payer = PAYER, observer: Observer | None = None, **changes: Any
+    ) -> Answer:
         call = Call(
             id=new_id(),
             principal=Principal(name="shop/ci", scopes=frozenset({"task:*"})),
             task=TASK,
             input={"text": "no space left on device"},
         )
-        return await self.room.answer(replace(call, **changes), payer)
+        return await self.room.answer(replace(call, **changes), payer, observer)
 
 
 Work = Callable[[House], Coroutine[Any, Any, None]]
@@ -194,8 +197,10 @@ def test_a_task_that_may_not_fall_back_says_that_the_budget_is_used_up(workplace
 def test_an_answer_that_the_checks_refuse_has_been_paid_for(workplace: Path) -> None:
     async def work(made: House) -> None:
         made.mock.answer = BAD
+        observer = Observer()
         with pytest.raises(NoAnswer):
-            await made.ask()
+            await made.ask(observer=observer)
+        assert observer.nanos == 40 * 1_000_000
 
     (event,) = run(workplace, work, policy="refuse")
     assert event.nanos == 40 * 1_000_000

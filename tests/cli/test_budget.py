@@ -167,3 +167,38 @@ def test_options_of_usage_that_contradict_each_other_are_refused(
     ):
         status, _, err = run(capsys, "usage", *options)
         assert (status, said in err) == (2, True), err
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_what_a_replica_held_that_does_not_come_back_is_written_off(
+    capsys: pytest.CaptureFixture[str], workplace: Path, *, free: bool
+) -> None:
+    assert run(capsys, "budget", "set", "team:shop", "0.00000001")[0] == 0
+    spend(workplace)
+    (lease,) = json.loads(run(capsys, "budget", "leases", "--json")[1])
+    assert (lease["replica"], lease["nanos"], lease["spent_nanos"]) == ("r", "10", "3")
+    assert run(capsys, "budget", "leases")[1].splitlines()[1].split()[-1] == "expired"
+
+    status, _, err = run(capsys, "budget", "write-off", "r", *(["--free"] if free else []))
+    assert (status, "0.000000007" in err) == (0, True)
+
+    (shown,) = json.loads(run(capsys, "budget", "list", "--json")[1])
+    assert (shown["spent_nanos"], shown["held_nanos"]) == (("3", "0") if free else ("10", "0"))
+    assert run(capsys, "budget", "write-off", "r")[0] == 2
+    (event, *_) = json.loads(run(capsys, "audit", "list", "--json")[1])
+    assert (event["action"], event["subject"]) == ("budget.write-off", "r")
+    assert event["detail"]["free"] is free
+
+
+def test_the_leases_of_a_replica_that_lives_are_not_written_off(
+    capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    spend(workplace)
+
+    async def renew() -> None:
+        async with open_sqlite(workplace / "state" / "lockgate.db") as store, store.begin() as unit:
+            await unit.budgets.renew("r", datetime.now(UTC) + timedelta(minutes=2))
+
+    asyncio.run(renew())
+    status, _, err = run(capsys, "budget", "write-off", "r")
+    assert (status, "`r` lives" in err) == (2, True)

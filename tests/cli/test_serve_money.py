@@ -131,3 +131,35 @@ def test_a_budget_of_a_task_that_is_used_up_refuses_or_leaves_the_rules(
             assert (state["status"], state["error"]["code"]) == ("failed", "over-budget")
             assert mock.requests == []
         assert usage(capsys, "task") == []
+
+
+def test_an_idempotency_key_is_known_to_every_replica_and_after_a_start(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = {"idempotency-key": "once"}
+    with mock_model() as mock:
+        mock.answer = GOOD
+        configure(folder, mock)
+        assert execute(["token", "new", "ci", "--team", "shop", "--scope", "task:*"]) == 0
+        secret = capsys.readouterr().out.strip().splitlines()[-1]
+        with serving(folder) as process, serving(folder) as other:
+            wait_ready(process)
+            wait_ready(other)
+            first = Caller(process, secret).ask(more=once)
+            assert Caller(other, secret).ask(more=once) == first
+            with pytest.raises(HTTPError) as refused:
+                Caller(other, secret).ask(body=b'{"text": "another"}', more=once)
+            assert refused.value.code == 422
+            accepted = Caller(process, secret).ask(more={**once, "prefer": "respond-async"})
+        with serving(folder) as process:
+            wait_ready(process)
+            caller = Caller(process, secret)
+            assert caller.wait_for(accepted["url"]) == {
+                "id": accepted["id"],
+                "object": "task.call",
+                "status": "done",
+                "answer": first,
+            }
+            assert caller.ask(more=once) == first
+        assert len(mock.requests) == 1
+        assert usage(capsys, "task") == [(TASK, 1, EACH)]

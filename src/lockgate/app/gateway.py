@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
@@ -20,6 +21,7 @@ from lockgate.app.gateway_task_meter import model_variant
 from lockgate.app.identity import list_keys
 from lockgate.app.models import model_store
 from lockgate.app.state import open_store
+from lockgate.app.task_calls import OnceCalls, expired_calls_job
 from lockgate.app.tasks import find_task, task_names
 from lockgate.config.environment import Environment
 from lockgate.config.gateway_settings import ServerSettings
@@ -40,6 +42,7 @@ _LOG = logging.getLogger("lockgate.gateway")
 _USABLE = frozenset({State.PULLED, State.BUILTIN})
 _GENERATING = "llama_cpp"
 _EMBEDDING = "onnx"
+_ANSWERS_KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ class Gateway:
     """Whether what it needs from the database has come."""
     settle: Callable[[], None] = lambda: None
     """To be called once it has taken the place of the one before."""
+    once: OnceCalls | None = None
+    """Where calls of tasks with an idempotency key are known to all replicas."""
 
     behind_bytes: Callable[[], int] = lambda: 0
     """What waits for the database."""
@@ -118,7 +123,11 @@ async def open_gateway(
                 loaded,
                 environment,
                 failed=_failed,
-                more=[switch.follow(_failed), shared.serve],
+                more=[
+                    switch.follow(_failed),
+                    shared.serve,
+                    expired_calls_job(_now, _failed),
+                ],
             )
         )
         has_prices = loaded.config.books.prices is not None
@@ -164,6 +173,7 @@ async def open_gateway(
             behind_bytes=lambda: kept.books.behind_bytes,
             set_aside=lambda: kept.books.set_aside,
             settle=renewal.settle,
+            once=_once(loaded, admin),
         )
 
 
@@ -183,6 +193,18 @@ async def _elsewhere(
             slow_s[name] = backend.limits.first_byte_s / 2
             _add(models, _upstream(name, backend, pinned, client, environment))
     return slow_s
+
+
+def _once(loaded: Loaded, bridge: StateBridge) -> OnceCalls | None:
+    """Return what makes calls once; None where no content is kept, answers neither."""
+    retention = timedelta(days=loaded.config.audit.payload_retention_days)
+    if not retention:
+        return None
+    return OnceCalls(bridge, clock=_now, keep=min(retention, _ANSWERS_KEPT))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _keyless(loaded: Loaded, environment: Environment) -> bool:

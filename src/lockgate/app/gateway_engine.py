@@ -84,7 +84,9 @@ class EngineRoom:
         if observer is not None:
             room = _observed(room, observer)
         if self._billing is not None:
-            room = replace(room, inferring=billed(room.inferring, self._billing, payer))
+            room = replace(
+                room, inferring=billed(room.inferring, self._billing, payer, observer or Observer())
+            )
         answering = room.answer(call, Quiet())
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, opened.loop))
 

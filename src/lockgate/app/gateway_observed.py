@@ -44,6 +44,8 @@ class Observer:
     found: list[Observation] = field(default_factory=list[Observation])
     release: Release | None = None
     """What answers, once it is chosen."""
+    nanos: int = 0
+    """What its inferences cost so far, those of rejected and failed attempts included."""
 
 
 @dataclass(frozen=True, slots=True)

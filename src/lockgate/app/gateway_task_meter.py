@@ -20,6 +20,7 @@ _REFUSALS = (NoAnswer, Denied, TurnedOff)
 _CHECK = "check:"
 _SHOWN_DIGITS = 12
 _DEPTH = 2
+_NANOS = 1e9
 
 
 def model_variant(model: str, release: str) -> Variant:
@@ -61,6 +62,7 @@ class TaskMeter:
         tokens = metrics.counter("lockgate_tokens_total")
         tokens.labels("input", *variant).inc(answer.usage.input_tokens)
         tokens.labels("output", *variant).inc(answer.usage.output_tokens)
+        self._spent(variant, observer)
         if answer.confidence is not None:
             metrics.histogram("lockgate_confidence").labels(*variant).observe(answer.confidence)
         if answer.failure:
@@ -84,6 +86,18 @@ class TaskMeter:
             return  # the caller's mistake says nothing of the release
         variant = task_variant(observer.release, engine="none")
         self.metrics.counter("lockgate_responses_total").labels(outcome, *variant).inc()
+        self._spent(variant, observer)
+
+    def paid(self, team: str, observer: Observer) -> None:
+        """Count what a call cost its team."""
+        if observer.nanos:
+            counter = self.metrics.counter("lockgate_team_cost_total").labels(team)
+            counter.inc(observer.nanos / _NANOS)
+
+    def _spent(self, variant: Variant, observer: Observer) -> None:
+        if observer.nanos:
+            counter = self.metrics.counter("lockgate_cost_total").labels(*variant)
+            counter.inc(observer.nanos / _NANOS)
 
     def _observed(self, found: Sequence[Observation]) -> None:
         metrics = self.metrics

@@ -84,6 +84,64 @@ async def drop_budget(
         await unit.append(_entry("budget.drop", gone, actor, now))
 
 
+async def open_leases(state: GatewayState) -> Sequence[Lease]:
+    """Return what replicas hold of budgets."""
+    async with state.begin() as unit:
+        return await unit.budgets.leases()
+
+
+async def write_off(
+    state: GatewayState, replica: str, *, free: bool, actor: str, now: datetime
+) -> Sequence[Lease]:
+    """End the leases of a replica that does not come back, and return them.
+
+    What was lent and is not known to be spent counts as spent, or with `free` can be spent again.
+    Should its spool turn up after all, its usage is booked; that it then counts twice is only on
+    the safe side.
+
+    Raises:
+        NotFound: it has none.
+        UsageError: it was heard of a moment ago.
+
+    """
+    async with state.begin() as unit:
+        await unit.lock_audit()
+        leases = await unit.budgets.leases(replica)
+        if not leases:
+            raise NotFound(
+                f"the replica `{replica[:80]}` holds nothing", hint="see `lockgate budget leases`"
+            )
+        expires_at = max(lease.expires_at for lease in leases)
+        if expires_at > now:
+            raise UsageError(
+                f"the replica `{replica}` lives: its leases are for until "
+                f"{expires_at:%Y-%m-%d %H:%M:%S}, and it is {now:%H:%M:%S} (UTC)",
+                hint="stop it first, or wait",
+            )
+        await unit.budgets.close(replica, keep=not free)
+        entry = Entry(
+            id=new_id(),
+            at=now,
+            actor=actor,
+            action="budget.write-off",
+            subject=replica,
+            detail={
+                "free": free,
+                "leases": [
+                    {
+                        "account": lease.bucket.account,
+                        "period": lease.bucket.period,
+                        "nanos": str(lease.nanos),
+                        "spent": str(lease.spent),
+                    }
+                    for lease in leases
+                ],
+            },
+        )
+        await unit.append(entry)
+    return leases
+
+
 async def usage_by(
     state: GatewayState,
     dimensions: Sequence[str],

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import count
 
 from lockgate.app.billing import Bill, BilledCall, Billing
+from lockgate.app.gateway_observed import Observer
 from lockgate.domain.call import Call, DataClass
 from lockgate.domain.digest import canonical
 from lockgate.domain.inference import Classification, Dispatch, Embed, Generate, Inference, Result
@@ -133,6 +134,8 @@ class BilledInferring(Inferring):
 
     billing: TaskBilling
     payer: Payer
+    observer: Observer
+    """Gets to know what it costs."""
 
     def models(self, call: Call, release: Release, budget: Budget, entry: Entry) -> Models:
         backends = _BilledBackends(self, call, release, budget)
@@ -140,10 +143,12 @@ class BilledInferring(Inferring):
         return unbilled.models(call, release, budget, entry)
 
 
-def billed(inferring: Inferring, billing: TaskBilling, payer: Payer) -> BilledInferring:
+def billed(
+    inferring: Inferring, billing: TaskBilling, payer: Payer, observer: Observer
+) -> BilledInferring:
     """Return what runs the inferences of a call that `payer` pays for."""
     known = {one.name: getattr(inferring, one.name) for one in fields(Inferring)}
-    return BilledInferring(**known, billing=billing, payer=payer)
+    return BilledInferring(**known, billing=billing, payer=payer, observer=observer)
 
 
 class _BilledBackends(Mapping[str, Backend]):
@@ -155,6 +160,7 @@ class _BilledBackends(Mapping[str, Backend]):
         self._backends = inferring.backends
         self.billing = inferring.billing
         self.payer = inferring.payer
+        self.observer = inferring.observer
         self.call = call
         self.release = str(release.digest)
         self.most_us = int(budget.timeout_s * 1e6)
@@ -208,11 +214,12 @@ class _Billed:
             result = await self.backend.infer(timed)
         except BaseException:
             if watch.began:
-                bill.settle(_estimated(request, watch), cancelled=True)
+                self.call.observer.nanos += bill.settle(_estimated(request, watch), cancelled=True)
             else:
                 bill.cancel()
             raise
         nanos = bill.settle(_counts(request, result, watch))
+        self.call.observer.nanos += nanos
         usage = replace(result.usage, cost_micros=-(-nanos // _NANOS_PER_MICRO))
         return replace(result, usage=usage)
 

@@ -7,7 +7,7 @@ import click
 from lockgate.cli.options import examples
 from lockgate.cli.output import data_json, table, words
 from lockgate.cli.session import Session
-from lockgate.domain.budget import Budget, Period
+from lockgate.domain.budget import Budget, Lease, Period
 from lockgate.domain.money import money, parse_money
 from lockgate.errors import UsageError
 
@@ -98,3 +98,73 @@ def list_budgets(session: Session, *, as_json: bool) -> None:
         for each in found
     ]
     table(("ACCOUNT", "PERIOD", "LIMIT", "SPENT", "HELD", "EXPIRED"), rows)
+
+
+@budget.command("leases", epilog=examples("lockgate budget leases"))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array; amounts in nanos.")
+@click.pass_obj
+def list_leases(session: Session, *, as_json: bool) -> None:
+    """Show what each replica holds of budgets."""
+    from lockgate.app.spending import open_leases
+
+    async def act() -> list[Lease]:
+        async with session.store() as state:
+            return list(await open_leases(state))
+
+    found, now = session.run(act), datetime.now(UTC)
+    if as_json:
+        data_json(
+            [
+                {
+                    "replica": each.replica,
+                    "account": each.bucket.account,
+                    "period": each.bucket.period,
+                    "nanos": str(each.nanos),
+                    "spent_nanos": str(each.spent),
+                    "expires_at": each.expires_at.isoformat(),
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [
+        (
+            each.replica,
+            each.bucket.account,
+            each.bucket.period,
+            money(each.nanos),
+            money(each.spent),
+            "expired" if each.expires_at <= now else "lives",
+        )
+        for each in found
+    ]
+    table(("REPLICA", "ACCOUNT", "PERIOD", "LENT", "SPENT", "STATE"), rows)
+
+
+@budget.command(
+    "write-off",
+    epilog=examples(
+        "lockgate budget write-off 5f2c9d5f5d4c4e0e9f3f0c1b2a394857",
+        "lockgate budget write-off 5f2c9d5f5d4c4e0e9f3f0c1b2a394857 --free",
+    ),
+)
+@click.argument("replica")
+@click.option("--free", is_flag=True, help="What is not known to be spent can be spent again.")
+@click.pass_obj
+def write_off_leases(session: Session, replica: str, *, free: bool) -> None:
+    """End the leases of a REPLICA whose host does not come back; they count as spent.
+
+    A replica that only died needs none of this: the next one on its host reads its spool.
+    """
+    from lockgate.app.calls import os_user
+    from lockgate.app.spending import write_off
+
+    async def act() -> list[Lease]:
+        async with session.store() as state:
+            now, actor = datetime.now(UTC), os_user().name
+            return list(await write_off(state, replica, free=free, actor=actor, now=now))
+
+    unknown = {each.bucket: each.nanos - each.spent for each in session.run(act)}
+    for place, nanos in unknown.items():
+        how = "can be spent again" if free else "count as spent"
+        words(f"`{place.account}`, {place.period}: {money(nanos)} {how}")

@@ -146,6 +146,45 @@ class UsageLedger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCall:
+    """A call of a task with an idempotency key: being made, or answered."""
+
+    id: str
+    owner: str
+    task: str
+    digest: str
+    """Of its input: the same key with another input is a mistake."""
+    holder: str
+    """Who makes it."""
+    until: datetime
+    """When the claim ends, or the answer goes."""
+    answer: str | None = None
+    """Canonical JSON; None while it is being made."""
+
+
+class CallBook(Protocol):
+    """Calls that are made once, whichever replica is asked. Part of one transaction."""
+
+    async def claim(self, call: KeptCall, now: datetime) -> bool:
+        """Say whether it is the caller's to make: nobody else holds it, or did too long ago."""
+        ...
+
+    async def find(self, name: str) -> KeptCall | None: ...
+
+    async def keep(self, call: KeptCall) -> bool:
+        """Write the answer, or prolong the claim, of whoever still holds it; say whether."""
+        ...
+
+    async def give_up(self, call: KeptCall) -> None:
+        """Let others make a call that has no answer."""
+        ...
+
+    async def drop_expired(self, now: datetime, *, limit: int) -> int:
+        """Delete calls whose time is over; return how many."""
+        ...
+
+
 class GatewayUnit(StateUnit, Protocol):
     """One transaction over all durable state, the gateway's included."""
 
@@ -165,6 +204,9 @@ class GatewayUnit(StateUnit, Protocol):
 
     @property
     def usage(self) -> UsageLedger: ...
+
+    @property
+    def calls(self) -> CallBook: ...
 
 
 class GatewayState(SharedState, Protocol):

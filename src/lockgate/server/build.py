@@ -60,6 +60,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         controls=gateway.controls,
         default_class=default_class,
         max_body_bytes=settings.max_task_bytes,
+        once=gateway.once,
     )
     routes += inference_routes(completions, listing)
     routes += operation_routes(listing)

@@ -12,35 +12,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs
 
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_observed import Observer
 from lockgate.app.gateway_task_meter import TaskMeter
 from lockgate.app.task_billing import Payer
+from lockgate.app.task_calls import Claim, OnceCalls, kept_answer
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
-from lockgate.domain.digest import JsonObject
 from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
 from lockgate.ports import Task
-from lockgate.server import strict, tracing
+from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, failure
 from lockgate.server.holding import take
+from lockgate.server.task_input import input_of, query_of
 from lockgate.traffic.kill_switch import Leaves
 from lockgate.traffic.rate_limits import Taken
 
-JSON_TYPES = frozenset({b"application/json", b""})
-TEXT_TYPES = frozenset({b"text/plain", b"text/x-diff", b"text/x-patch"})
-# What curl says of `--data-binary` when it is told nothing else.
-FORM = b"application/x-www-form-urlencoded"
-LARGE = 64 << 10
-"""Bytes of JSON that are decoded elsewhere than on the loop."""
 MAX_KEPT = 2_000
 MAX_OF_ONE = 200
 """Of one caller, so that nobody drives out what others may still ask for."""
 KEPT_S = 24 * 3600.0
-_MOST_FIELDS = 16
 _SHOWN = 80
 _KEY_CHARACTERS = 255
 
@@ -69,6 +62,8 @@ class Tasks:
     controls: Controls
     default_class: DataClass
     max_body_bytes: int
+    once: OnceCalls | None = None
+    """Where calls with an idempotency key are known to other processes too."""
     jobs: "OrderedDict[str, Job]" = field(default_factory=OrderedDict)
 
     async def listed(self, exchange: Exchange) -> None:
@@ -123,12 +118,21 @@ class Tasks:
     async def status(self, exchange: Exchange) -> None:
         """Answer `GET /v1/tasks/{task}/calls/{call}`."""
         task = self._find(exchange)
-        job = self.jobs.get(exchange.params["call"])
+        name = exchange.params["call"]
+        job = self.jobs.get(name)
+        found: dict[str, Any] = {"id": name, "object": "task.call"}
+        if job is None and self.once is not None:
+            known = await self.once.find(name)
+            if known is not None and (known.owner, known.task) == (
+                _owner(exchange),
+                task.spec.name,
+            ):
+                await exchange.respond_json({**found, **_state(kept_answer(known))})
+                return
         if job is None or job.owner != _owner(exchange) or job.task != task.spec.name:
-            raise NotFound(f"there is no call `{exchange.params['call'][:_SHOWN]}` of yours here")
-        found: dict[str, Any] = {"id": job.id, "object": "task.call"}
+            raise NotFound(f"there is no call `{name[:_SHOWN]}` of yours here")
         if not job.working.done():
-            await exchange.respond_json({**found, "status": "running"})
+            await exchange.respond_json({**found, **_state(None)})
             return
         error = None if job.working.cancelled() else job.working.exception()
         if isinstance(error, LockgateError):
@@ -136,8 +140,7 @@ class Tasks:
             body = json.loads(failed.body)
             await exchange.respond_json({**found, "status": "failed", **body})
             return
-        answer = job.working.result()
-        await exchange.respond_json({**found, "status": "done", "answer": answer.document})
+        await exchange.respond_json({**found, **_state(job.working.result())})
 
     async def drain(self) -> None:
         """Wait for the calls that run."""
@@ -156,7 +159,7 @@ class Tasks:
         return task
 
     def _form(self, exchange: Exchange, task: Task) -> str:
-        query = _query(exchange)
+        query = query_of(exchange)
         unknown = sorted(query.keys() - {"format", "engine"})
         if unknown:
             raise InvalidInput(
@@ -187,7 +190,7 @@ class Tasks:
         return reason
 
     def _engine(self, exchange: Exchange, task: Task) -> EngineKind:
-        wanted = _query(exchange).get("engine")
+        wanted = query_of(exchange).get("engine")
         if wanted is None:
             return self.engine_of(task.spec.name)
         try:
@@ -207,15 +210,13 @@ class Tasks:
         if key is not None and not 0 < len(key) <= _KEY_CHARACTERS:
             raise InvalidInput(f"the idempotency key is not 1 to {_KEY_CHARACTERS} characters")
         # Before the look-up: between it and `_keep` another request must not start the same call.
-        given = await _input(exchange, task, body)
+        given = await input_of(exchange, task, body)
         digest = hashlib.sha256(f"{engine}\0{data_class}\0".encode() + body).digest()
         job_id = new_id() if key is None else _call_id(owner, task.spec.name, key)
         known = self.jobs.get(job_id)
         if known is not None and not _failed(known):
             if known.digest != digest:
-                raise HttpFailure(
-                    422, "idempotency-mismatch", "the idempotency key was used for another input"
-                )
+                raise _mismatch()
             exchange.cache = b"replayed"
             return known
         call = Call(
@@ -230,9 +231,21 @@ class Tasks:
         caller = exchange.caller
         payer = Payer(key=caller.key, team=caller.team, route=exchange.route.name)
         observer = Observer()
-        working = asyncio.ensure_future(self.answer(call, payer, observer))
+        make = partial(self.answer, call, payer, observer)
+        if key is None or self.once is None:
+            working = asyncio.ensure_future(make())
+        else:
+            claim = Claim(
+                id=job_id,
+                owner=owner,
+                task=task.spec.name,
+                digest=digest.hex(),
+                holder=exchange.id,
+            )
+            working = asyncio.ensure_future(self._once(self.once, claim, make))
         began = time.perf_counter()
         working.add_done_callback(partial(self._count, task, observer, began))
+        working.add_done_callback(lambda _: self.meter.paid(payer.team, observer))
         working.add_done_callback(lambda _: tracing.observed(exchange.trace, observer.found))
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
@@ -243,6 +256,25 @@ class Tasks:
             give_back = exchange.keep_body()
             working.add_done_callback(lambda _: give_back())
         return job
+
+    async def _once(
+        self, once: OnceCalls, claim: Claim, make: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """Make a call, or return the answer that another process gave."""
+        known = await once.claim(claim)
+        if known is None:
+            return await once.make(claim, make)
+        if known.digest != claim.digest:
+            raise _mismatch()
+        answer = kept_answer(known)
+        if answer is None:
+            raise HttpFailure(
+                409,
+                "call-running",
+                "a call with this idempotency key is being made",
+                headers=((b"retry-after", b"2"),),
+            )
+        return answer
 
     def _settle(self, taken: Taken, working: "asyncio.Future[Answer]") -> None:
         """Take the tokens that a call has used from the limits: before it nobody knows them."""
@@ -309,23 +341,16 @@ class Tasks:
         await exchange.respond(text.encode("utf-8"), kind=kind)
 
 
-async def _input(exchange: Exchange, task: Task, body: bytes) -> JsonObject:
-    kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    plain = task.spec.plain
-    short = exchange.route.name.startswith("short:")
-    if kind in TEXT_TYPES or (short and kind in {b"", FORM}):
-        if plain is None:
-            raise HttpFailure(
-                415, "unsupported-media-type", f"`{task.spec.name}` takes application/json"
-            )
-        return {plain: body.decode("utf-8", "replace")}
-    if kind not in JSON_TYPES:
-        raise HttpFailure(
-            415, "unsupported-media-type", "the body is application/json or text/plain"
-        )
-    if len(body) < LARGE:
-        return strict.json_object(body)
-    return await asyncio.to_thread(strict.json_object, body)
+def _state(answer: Answer | None) -> dict[str, Any]:
+    if answer is None:
+        return {"status": "running"}
+    return {"status": "done", "answer": answer.document}
+
+
+def _mismatch() -> HttpFailure:
+    return HttpFailure(
+        422, "idempotency-mismatch", "the idempotency key was used for another input"
+    )
 
 
 def _busy() -> HttpFailure:
@@ -348,11 +373,3 @@ def _failed(job: Job) -> bool:
     if not job.working.done():
         return False
     return job.working.cancelled() or job.working.exception() is not None
-
-
-def _query(exchange: Exchange) -> dict[str, list[str]]:
-    text = exchange.scope["query_string"].decode("latin-1")
-    try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise InvalidInput(f"the query has more than {_MOST_FIELDS} fields") from None

@@ -283,3 +283,27 @@ ON CONFLICT (day, key_id, team, task, route, model, release, flags) DO UPDATE
        output_tokens = usage_days.output_tokens + excluded.output_tokens,
        duration_us = usage_days.duration_us + excluded.duration_us,
        nanos = usage_days.nanos + excluded.nanos;
+
+-- Who claims a call makes it. A claim or an answer whose time is over can be taken over.
+-- name: claim_call
+INSERT INTO task_calls (id, owner, task, digest, holder, answer, until)
+VALUES (:id, :owner, :task, :digest, :holder, NULL, :until)
+ON CONFLICT (id) DO UPDATE
+   SET digest = excluded.digest, holder = excluded.holder, answer = NULL, until = excluded.until
+ WHERE task_calls.until < :now
+RETURNING id;
+
+-- name: find_call
+SELECT owner, task, digest, holder, answer, until FROM task_calls WHERE id = :id;
+
+-- name: keep_call
+UPDATE task_calls SET answer = CAST(:answer AS TEXT), until = :until
+ WHERE id = :id AND holder = :holder RETURNING id;
+
+-- name: give_up_call
+DELETE FROM task_calls WHERE id = :id AND holder = :holder AND answer IS NULL;
+
+-- name: drop_expired_calls
+DELETE FROM task_calls WHERE id IN
+       (SELECT id FROM task_calls WHERE until < :now ORDER BY until, id LIMIT :most)
+RETURNING id;

@@ -13,6 +13,7 @@ from lockgate.errors import Corrupt, StorageFailed, UsageError
 from lockgate.ports import Payload
 from lockgate.store import pointers, shared_state
 from lockgate.store.budgets import SqlBudgets
+from lockgate.store.calls import SqlCalls
 from lockgate.store.keys import SqlKeys
 from lockgate.store.sql import Connection, Driver, Row, Value
 from lockgate.store.usage import SqlUsage
@@ -33,6 +34,7 @@ class SqlUnit:
         self.keys = SqlKeys(connection)
         self.budgets = SqlBudgets(connection)
         self.usage = SqlUsage(connection)
+        self.calls = SqlCalls(connection)
 
     async def append(self, entry: Entry) -> AuditEvent:
         await self.lock_audit()

@@ -1,0 +1,177 @@
+"""Calls of tasks with an idempotency key: made once, on whichever replica, before or after a start.
+
+Who claims a key makes the call and keeps its answer in the database; whoever is asked again reads
+it there. What an answer says is kept no longer than payloads of the audit log are.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from lockgate.app.background import Job, until
+from lockgate.app.gateway_admin import StateBridge
+from lockgate.domain.call import Answer, EngineKind
+from lockgate.domain.digest import Digest, canonical
+from lockgate.errors import Corrupt, LockgateError
+from lockgate.ports import Clock, GatewayState, KeptCall
+
+CLAIM: Final = timedelta(minutes=3)
+"""A claim that nobody prolongs for so long is that of a process that died."""
+PROLONG_S: Final = 45.0
+_EVERY_S: Final = 60.0
+_BATCH: Final = 1000
+_Change: TypeAlias = Callable[[GatewayState, KeptCall], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What identifies a call that is to be made once."""
+
+    id: str
+    owner: str
+    task: str
+    digest: str
+    """Of its input."""
+    holder: str
+    """Unique to this attempt."""
+
+
+class OnceCalls:
+    """Makes calls once. `keep`: how long answers are kept."""
+
+    def __init__(self, bridge: StateBridge, *, clock: Clock, keep: timedelta) -> None:
+        self._bridge = bridge
+        self._clock = clock
+        self._keep = keep
+
+    async def claim(self, claim: Claim) -> KeptCall | None:
+        """Return the call if it was made, or is being made, elsewhere; None: make it.
+
+        Raises:
+            StorageFailed, Unavailable: the database does not answer, so that nobody knows.
+
+        """
+        held = self._held(claim)
+        while True:
+            if await self._bridge.do(lambda state: _claim(state, held, self._clock())):
+                return None
+            found = await self.find(claim.id)
+            if found is not None:
+                return found
+
+    async def make(self, claim: Claim, make: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Make a call that was claimed, and keep its answer. Raises as `make`; then anybody may."""
+        making = asyncio.ensure_future(make())
+        try:
+            while not (await asyncio.wait({making}, timeout=PROLONG_S))[0]:
+                await self._try(_keep, self._held(claim))
+            found = making.result()
+        except (LockgateError, asyncio.CancelledError):
+            if making.cancel():
+                await asyncio.wait({making})
+            await self._try(_give_up, self._held(claim))
+            raise
+        answer = _written(found).decode()
+        kept = replace(self._held(claim), answer=answer, until=self._clock() + self._keep)
+        await self._try(_keep, kept)
+        return found
+
+    async def find(self, name: str) -> KeptCall | None:
+        """Return a call by its id, if its time is not over."""
+        found = await self._bridge.do(lambda state: _find(state, name))
+        return None if found is None or found.until < self._clock() else found
+
+    def _held(self, claim: Claim) -> KeptCall:
+        return KeptCall(
+            id=claim.id,
+            owner=claim.owner,
+            task=claim.task,
+            digest=claim.digest,
+            holder=claim.holder,
+            until=self._clock() + CLAIM,
+        )
+
+    async def _try(self, change: _Change, call: KeptCall) -> None:
+        """Write; where that fails the claim ends by itself, and the call is made all the same."""
+        with suppress(LockgateError):
+            await asyncio.shield(self._bridge.do(lambda state: change(state, call)))
+
+
+def expired_calls_job(clock: Clock, failed: Callable[[LockgateError], None]) -> Job:
+    """Return the job that deletes answers past their time."""
+
+    async def work(state: GatewayState, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            more = False
+            try:
+                async with state.begin() as unit:
+                    more = await unit.calls.drop_expired(clock(), limit=_BATCH) == _BATCH
+            except LockgateError as error:
+                failed(error)
+            await until(stop, 0 if more else _EVERY_S)
+
+    return work
+
+
+def kept_answer(call: KeptCall) -> Answer | None:
+    """Return the answer that is kept; None while the call is being made."""
+    return None if call.answer is None else _answer(call)
+
+
+async def _claim(state: GatewayState, call: KeptCall, now: datetime) -> bool:
+    async with state.begin() as unit:
+        return await unit.calls.claim(call, now)
+
+
+async def _keep(state: GatewayState, call: KeptCall) -> None:
+    async with state.begin() as unit:
+        await unit.calls.keep(call)
+
+
+async def _find(state: GatewayState, name: str) -> KeptCall | None:
+    async with state.begin() as unit:
+        return await unit.calls.find(name)
+
+
+async def _give_up(state: GatewayState, call: KeptCall) -> None:
+    async with state.begin() as unit:
+        await unit.calls.give_up(call)
+
+
+def _written(answer: Answer) -> bytes:
+    """Write an answer without its usage: who gets it again has used nothing."""
+    return canonical(
+        {
+            "call": answer.call,
+            "at": answer.at.isoformat(),
+            "task": answer.task,
+            "output": answer.output,
+            "engine": str(answer.engine),
+            "degraded": list(answer.degraded),
+            "evidence": list(answer.evidence),
+            "confidence": answer.confidence,
+            "release": str(answer.release),
+        }
+    )
+
+
+def _answer(call: KeptCall) -> Answer:
+    try:
+        found: dict[str, Any] = json.loads(call.answer or "")
+        return Answer(
+            call=found["call"],
+            at=datetime.fromisoformat(found["at"]),
+            task=found["task"],
+            output=found["output"],
+            engine=EngineKind(found["engine"]),
+            degraded=tuple(found["degraded"]),
+            evidence=tuple(found["evidence"]),
+            confidence=found["confidence"],
+            release=Digest.parse(found["release"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt(f"the kept answer of the call `{call.id}` is malformed: {error}") from error
