@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """What makes a search quick changes nothing of what it finds."""
 
 import ipaddress
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockgate.guards.compiled import CompiledRule, RuleSet
-from lockgate.guards.folding import Folder
+from lockgate.guards.folding import Folder, foreign
 from lockgate.guards.injection import InjectionGuard, joined
 from lockgate.guards.landmarks import Landmark, landmark
 from lockgate.guards.pattern import parse, widened, write
@@ -93,11 +94,13 @@ def test_entropy_that_is_told_from_the_distinct_bytes_is_the_entropy(
         assert is_varied(value.encode(), least) == (entropy(value) >= least)
 
 
-@given(text=st.text(max_size=60))
+@given(text=st.text(max_size=60) | st.text(st.sampled_from("aZéβΣſ\u0130ß\ud800 "), max_size=60))
 def test_folding_the_other_characters_alone_is_folding_all(text: str) -> None:
     folder = Folder(alike=True)
 
     assert folder.folded(text) == text.translate(Folder(alike=True))
+    assert Folder(alike=False).folded(text) == text.translate(Folder(alike=False))
+    assert foreign(text) == {character for character in text if not character.isascii()}
 
 
 GUARD = InjectionGuard()

@@ -13,9 +13,16 @@ from urllib.parse import unquote
 import re2
 
 from lockgate.guards.compiled import quiet
+from lockgate.guards.stream import encode
 
-_LEET = str.maketrans("0134578@$!|", "oieastbasil")
+_LEET = bytes.maketrans(b"0134578@$!|", b"oieastbasil")
 _WORDS = "ignore disregard forget instruction prompt reveal override bypass system pretend".split()
+_MORE_WORDS = (
+    "previous rules prior above earlier guidelines directive restriction developer assistant "
+    "password secret safety print repeat output message jailbreak unrestricted execute delete"
+).split()
+"""Words that give digits for letters away, where the others are written as usual."""
+_SIGNS_OF = {"o": "0", "i": "1!|", "l": "1|", "e": "3", "a": "4@", "s": "5$", "t": "7", "b": "8"}
 _LEAST_PRINTABLE = 0.9
 _CODES = re.compile(r"(?:\\x|0x|\\u00|&#x|%|[\s,;:])+")
 
@@ -36,7 +43,6 @@ _SIGNS = (
     r"(?:\b[A-Za-z][ .*_|-]{1,3}){5}",
 )
 """What a text holds that holds one of the above, with few states."""
-_LEET_WORD = r"[A-Za-z][0134578@$!|]+[A-Za-z]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Decoder:
 
     def __init__(self) -> None:
         rotated = "|".join(codecs.encode(word, "rot13") for word in _WORDS)
-        vocabulary = "|".join(_leet_word(word) for word in _WORDS)
+        vocabulary = "|".join(_leet_word(word) for word in (*_WORDS, *_MORE_WORDS))
         self._replacing: list[tuple[str, str, Callable[[str], str | None]]] = [
             ("base64", _BASE64, _from_base64),
             ("hex", _HEX, _from_hex),
@@ -78,7 +84,6 @@ class Decoder:
         for sign in _SIGNS:
             self._gate.Add(sign)
         self._gate.Add(f"(?i)\\b(?:{rotated})")
-        self._gate.Add(_LEET_WORD)
         self._gate.Add(f"(?i)(?:{vocabulary})")
         self._gate.Compile()
         self._compiled = [re2.compile(pattern, quiet()) for _, pattern, _ in self._replacing]
@@ -91,11 +96,11 @@ class Decoder:
         for index, (name, _, undo) in enumerate(self._replacing):
             if index in hits and (found := self._replaced(text, index, name, undo)) is not None:
                 yield found
-        rotated, leet, words = range(len(self._replacing), len(self._replacing) + 3)
+        rotated, leet = len(self._replacing), len(self._replacing) + 1
         if rotated in hits:
             yield Decoded("rot13", codecs.encode(text, "rot13"))
-        if leet in hits and words in hits:
-            yield Decoded("leet", text.translate(_LEET))
+        if leet in hits:
+            yield Decoded("leet", encode(text).translate(_LEET).decode())
 
     def _replaced(
         self, text: str, index: int, name: str, undo: Callable[[str], str | None]
@@ -120,8 +125,15 @@ class Decoder:
 
 
 def _leet_word(word: str) -> str:
-    either = {"o": "[o0]", "i": "[i1!|l]", "e": "[e3]", "a": "[a4@]", "s": "[s5$]", "t": "[t7]"}
-    return "".join(either.get(letter, letter) for letter in word)
+    """Return a pattern of a word with a digit or sign for at least one of its letters."""
+    either = [letter + _SIGNS_OF.get(letter, "") for letter in word]
+    return "|".join(
+        "".join(f"[{e}]" if len(e) > 1 else e for e in either[:place])
+        + f"[{_SIGNS_OF[letter]}]"
+        + "".join(f"[{e}]" if len(e) > 1 else e for e in either[place + 1 :])
+        for place, letter in enumerate(word)
+        if letter in _SIGNS_OF
+    )
 
 
 def _from_base64(run: str) -> str | None:

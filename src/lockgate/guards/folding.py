@@ -22,9 +22,25 @@ _LIKE = {
 }  # fmt: skip
 _ALIKE = {like: plain for plain, likes in _LIKE.items() for like in likes}
 _OTHERS = re.compile(r"[^\x00-\x7f]+")
+_ASCII = bytes(range(128))
+_LOWER = bytes(range(256)).lower()
+_FEW = 24
 _TAGS = range(0xE0020, 0xE007F)
 _TAG_BLOCK = range(0xE0000, 0xE0080)
 _SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x1810))
+
+
+def foreign(text: str) -> frozenset[str]:
+    """Return the characters of a text that are not ASCII."""
+    return frozenset(_decoded(_encoded(text).translate(None, _ASCII)))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
 
 
 class Folder(dict[int, str]):
@@ -42,10 +58,22 @@ class Folder(dict[int, str]):
         return folded
 
     def folded(self, text: str) -> str:
-        """Return what `str.translate` would; most characters of most texts are ASCII."""
+        """Return what `str.translate` would: most texts have few other characters than ASCII."""
         if text.isascii():
             return text.lower()
-        return _OTHERS.sub(lambda run: run[0].translate(self), text).lower()
+        others = foreign(text)
+        if len(others) > _FEW:
+            return _OTHERS.sub(lambda run: run[0].translate(self), text).lower()
+        data = _encoded(text).translate(_LOWER)
+        for character in others:
+            folded = self[ord(character)]
+            if folded == character:
+                continue
+            if not folded.isascii():
+                # It might be folded again as one of the others.
+                return _OTHERS.sub(lambda run: run[0].translate(self), text).lower()
+            data = data.replace(_encoded(character), folded.encode())
+        return _decoded(data)
 
     def original(self, text: str, start: int, end: int) -> tuple[int, int]:
         """Return which characters of `text` became those from `start` to `end` of its folding."""

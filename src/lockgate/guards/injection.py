@@ -17,7 +17,7 @@ import re2
 
 from lockgate.guards.compiled import quiet
 from lockgate.guards.decoding import Decoder
-from lockgate.guards.folding import Folder
+from lockgate.guards.folding import Folder, foreign
 from lockgate.guards.pattern import parse, widened, write
 
 INSTRUCTIONS = "instructions"
@@ -83,8 +83,10 @@ class InjectionGuard:
         least = self._model.retrieved if retrieved else self._model.input
         found: list[Suspect] = []
         if not text.isascii():
-            found += _hidden(text)
-            if _LOOKALIKES.search(text):
+            others = "".join(foreign(text))
+            if _UNSEEN.search(others):
+                found += _hidden(text)
+            if _LOOKALIKES.search(others):
                 # Greek or Cyrillic may be just that.
                 found += self._judged(text, self._plain, least)
         found += self._judged(text, self._alike, least)
@@ -111,6 +113,8 @@ class InjectionGuard:
         if base + math.fsum(self._promises[hit] for hit in self._wide.Match(folded) or ()) < least:
             return
         folded = joined(folded)
+        if self._bound(folded, base) < least:
+            return
         for start, end, logit in self._windows(folded, base, least):
             first, last = folder.original(text, start, end)
             yield Suspect(INSTRUCTIONS, first, last, 1 / (1 + math.exp(-logit)))
@@ -187,8 +191,6 @@ def _load_model(names: Sequence[str]) -> _Model:
 
 
 def _hidden(text: str) -> Iterator[Suspect]:
-    if not _UNSEEN.search(text):
-        return
     for match in _TAGS.finditer(text):
         start, end = match.span()
         # A flag such as that of Wales is a black flag and a few tags (UTS 51, annex C).

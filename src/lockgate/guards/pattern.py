@@ -206,26 +206,31 @@ def write(node: Node) -> str:
             assert_never(node)
 
 
-def loosened(node: Node) -> Node:
+def loosened(node: Node, counted: int = _MOST_COUNTED, *, keep_least: bool = False) -> Node:
     """Return a tree that matches all that `node` does, and needs few states.
 
-    Counts above `_MOST_COUNTED` become `+` or `*`. An automaton that runs backwards from the end of
-    a beginning starts in all its states at once: with exact counts that took 800 us a text.
+    Counts above `counted` become `+` or `*`, or `{counted,}` with `keep_least`. An automaton that
+    runs backwards from the end of a beginning starts in all its states at once: with exact counts
+    that took 800 us a text. One of many patterns has a state for each way to be inside of several:
+    with exact counts a text of their pieces took 2.2 ms for 4 KB, without 0.08.
     """
+
+    def inner(node: Node) -> Node:
+        return loosened(node, counted, keep_least=keep_least)
+
     match node:
         case Atom() | Edge():
             return node
         case Sequence():
-            return Sequence(tuple(loosened(part) for part in node.parts))
+            return Sequence(tuple(inner(part) for part in node.parts))
         case Choice():
-            return Choice(tuple(loosened(option) for option in node.options))
+            return Choice(tuple(inner(option) for option in node.options))
         case Flagged():
-            return Flagged(node.flags, loosened(node.node))
+            return Flagged(node.flags, inner(node.node))
         case Repeat():
-            inner = loosened(node.node)
-            if max(node.least, node.most or 0) <= _MOST_COUNTED:
-                return Repeat(inner, node.least, node.most)
-            return Repeat(inner, min(node.least, 1), None)
+            if max(node.least, node.most or 0) <= counted:
+                return Repeat(inner(node.node), node.least, node.most)
+            return Repeat(inner(node.node), min(node.least, counted if keep_least else 1), None)
         case _:
             assert_never(node)
 
