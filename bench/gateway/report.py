@@ -51,6 +51,7 @@ class Run:
             "goals": [
                 {"what": goal.what, "found": goal.found, "wanted": goal.wanted}
                 | {"by_cpu": goal.by_cpu, "verdict": goal.verdict}
+                | {"verdict_by_cpu": goal.verdict_by_cpu}
                 for goal in self.goals
             ],
         }
@@ -109,10 +110,15 @@ def _goals(goals: Sequence[Goal]) -> str:
             f"{'≥' if goal.at_least else '≤'} {goal.wanted:g} {goal.unit}".strip(),
             "" if goal.accepted is None else f"{goal.accepted:g}",
             goal.verdict,
+            goal.verdict_by_cpu,
         )
         for goal in goals
     ]
-    return _table(("goal", "found", "by CPU", "wanted", "at least", ""), rows) if rows else ""
+    return (
+        _table(("goal", "found", "by CPU", "wanted", "at least", "", "by CPU"), rows)
+        if rows
+        else ""
+    )
 
 
 def _short(value: float) -> str:

@@ -66,6 +66,12 @@ def test_a_goal_is_met_acceptable_or_missed(found: float, verdict: str) -> None:
     assert goal.verdict == verdict
 
 
+def test_a_goal_that_only_the_rate_reaches_says_what_the_cpu_does() -> None:
+    goal = Goal(what="x nginx", found=0.3, wanted=0.25, accepted=0.12, at_least=True, by_cpu=0.19)
+
+    assert (goal.verdict, goal.verdict_by_cpu) == ("met", "missed, acceptable")
+
+
 def test_the_slowest_start_is_held_to_the_goal_of_memory_and_the_middle_one_to_that_of_time() -> (
     None
 ):
