@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.rates import Rates
 from gateway.streaming import Streams
 
+DIRECT = "model server, directly"
 BARE, ALL_ON = "lockgate", "lockgate, all on"
 SENT = 51
 """Events that the model server sends in a stream: 50 with text, and the end."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from gateway.goals import Goal, Start
+from gateway.goals import BARE, DIRECT, Goal, Start
 from gateway.proof import Proof
 from gateway.rates import Rates
 from gateway.streaming import Streams
@@ -80,6 +80,13 @@ def _noted(run: Run) -> str:
         f"{_machine()}. {run.rounds} round(s) of {run.seconds} s for each figure; other programs "
         f"took {run.others:.0%} of the gateways' core in the median: {quiet}."
     )
+    headroom = [
+        f"{ratio:.1f} times as fast as {name}"
+        for name in ("nginx", BARE)
+        if (ratio := run.rates.ratio(DIRECT, name, "short", 16, by="per_s")) is not None
+    ]
+    if headroom:
+        text += f" The model server, asked directly, is {' and '.join(headroom)}."
     for name, reason in run.left_out.items():
         text += f"\n\n{name} is left out: {reason}."
     return text
