@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.rates import Rates
 from gateway.streaming import Streams
 
+DIRECT = "model server, directly"
 BARE, ALL_ON = "lockgate", "lockgate, all on"
 SENT = 51
 """Events that the model server sends in a stream: 50 with text, and the end."""
@@ -40,14 +41,22 @@ class Goal:
 
     @property
     def verdict(self) -> str:
-        if self._reaches(self.wanted):
+        return self._verdict(self.found)
+
+    @property
+    def verdict_by_cpu(self) -> str:
+        """What the CPU that was taken says; empty if it is not known."""
+        return "" if self.by_cpu is None else self._verdict(self.by_cpu)
+
+    def _verdict(self, found: float) -> str:
+        if self._reaches(found, self.wanted):
             return "met"
-        if self.accepted is not None and self._reaches(self.accepted):
+        if self.accepted is not None and self._reaches(found, self.accepted):
             return "missed, acceptable"
         return "missed"
 
-    def _reaches(self, bound: float) -> bool:
-        return self.found >= bound if self.at_least else self.found <= bound
+    def _reaches(self, found: float, bound: float) -> bool:
+        return found >= bound if self.at_least else found <= bound
 
 
 def speed_goals(rates: Rates, starts: Mapping[str, list[Start]]) -> Iterator[Goal]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from gateway.goals import Goal, Start
+from gateway.goals import BARE, DIRECT, Goal, Start
 from gateway.proof import Proof
 from gateway.rates import Rates
 from gateway.streaming import Streams
@@ -51,6 +51,7 @@ class Run:
             "goals": [
                 {"what": goal.what, "found": goal.found, "wanted": goal.wanted}
                 | {"by_cpu": goal.by_cpu, "verdict": goal.verdict}
+                | {"verdict_by_cpu": goal.verdict_by_cpu}
                 for goal in self.goals
             ],
         }
@@ -79,6 +80,13 @@ def _noted(run: Run) -> str:
         f"{_machine()}. {run.rounds} round(s) of {run.seconds} s for each figure; other programs "
         f"took {run.others:.0%} of the gateways' core in the median: {quiet}."
     )
+    headroom = [
+        f"{ratio:.1f} times as fast as {name}"
+        for name in ("nginx", BARE)
+        if (ratio := run.rates.ratio(DIRECT, name, "short", 16, by="per_s")) is not None
+    ]
+    if headroom:
+        text += f" The model server, asked directly, is {' and '.join(headroom)}."
     for name, reason in run.left_out.items():
         text += f"\n\n{name} is left out: {reason}."
     return text
@@ -109,10 +117,15 @@ def _goals(goals: Sequence[Goal]) -> str:
             f"{'≥' if goal.at_least else '≤'} {goal.wanted:g} {goal.unit}".strip(),
             "" if goal.accepted is None else f"{goal.accepted:g}",
             goal.verdict,
+            goal.verdict_by_cpu,
         )
         for goal in goals
     ]
-    return _table(("goal", "found", "by CPU", "wanted", "at least", ""), rows) if rows else ""
+    return (
+        _table(("goal", "found", "by CPU", "wanted", "at least", "", "by CPU"), rows)
+        if rows
+        else ""
+    )
 
 
 def _short(value: float) -> str:

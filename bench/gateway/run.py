@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.goals import ALL_ON, Start, speed_goals, stream_goals
+from gateway.goals import ALL_ON, DIRECT, Start, speed_goals, stream_goals
 from gateway.peers import PEERS, NotInstalled, installed
 from gateway.proof import Proof, lockgate
 from gateway.rates import WARM_UP_S, Rate, measured
@@ -98,7 +98,7 @@ def _model(folder: Path, port: int, pace_ms: int) -> Iterator[None]:
 def _targets(run: Run, folder: Path, names: list[str]) -> list[Target]:
     """Return what is to be measured; what cannot be had is noted with its reason."""
     found = [
-        Target("model server, directly", ["sleep", "1000000"], MODEL_PORT),
+        Target(DIRECT, ["sleep", "1000000"], MODEL_PORT),
         nginx(folder, 9410),
         bare(folder, 9420),
         all_on(folder, 9421),

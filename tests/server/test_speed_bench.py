@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.goals import ALL_ON, BARE, Goal, Start, speed_goals, stream_goals
+from gateway.goals import ALL_ON, BARE, DIRECT, Goal, Start, speed_goals, stream_goals
 from gateway.proof import Proof
 from gateway.rates import Rate, Rates
 from gateway.report import BEGIN, END, Run, markdown, put_into
@@ -38,6 +38,13 @@ def test_a_ratio_is_the_median_of_what_it_is_within_each_round() -> None:
     assert rates.ratio(BARE, "nginx", "short", 16, by="per_s") == 0.25
 
 
+def test_how_much_faster_the_model_server_is_is_told() -> None:
+    run = Run(rounds=1, seconds=2)
+    run.rates.rows = [rate(DIRECT, 1, 5000.0), rate("nginx", 1, 2500.0), rate(BARE, 1, 500.0)]
+
+    assert "2.0 times as fast as nginx and 10.0 times as fast as lockgate." in markdown(run)
+
+
 def test_less_cpu_for_a_request_is_a_higher_ratio() -> None:
     rates = Rates()
     rates.rows = [rate("nginx", 1, 1.0, cpu_us=20.0), rate(BARE, 1, 1.0, cpu_us=80.0)]
@@ -64,6 +71,12 @@ def test_a_goal_is_met_acceptable_or_missed(found: float, verdict: str) -> None:
     goal = Goal(what="x nginx", found=found, wanted=0.25, accepted=0.12, at_least=True)
 
     assert goal.verdict == verdict
+
+
+def test_a_goal_that_only_the_rate_reaches_says_what_the_cpu_does() -> None:
+    goal = Goal(what="x nginx", found=0.3, wanted=0.25, accepted=0.12, at_least=True, by_cpu=0.19)
+
+    assert (goal.verdict, goal.verdict_by_cpu) == ("met", "missed, acceptable")
 
 
 def test_the_slowest_start_is_held_to_the_goal_of_memory_and_the_middle_one_to_that_of_time() -> (
