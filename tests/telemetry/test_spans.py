@@ -197,3 +197,12 @@ def test_every_name_that_is_not_ours_is_one_of_the_conventions() -> None:
 def test_a_ratio_is_between_nothing_and_all(ratio: float) -> None:
     with pytest.raises(ValueError, match="a ratio"):
         SamplingRule(ratio=ratio)
+
+
+def test_what_is_drawn_is_recorded_and_the_rest_has_no_trace() -> None:
+    made, ended = tracer(SamplingRule(route="chat", ratio=1.0))
+    drawn = made.draw(route="chat")
+    made.record("POST /v1/chat/completions", drawn).root.end()
+    (root,) = ended
+    assert (root.trace.trace_id, root.parent_id, root.trace.sampled) == (drawn, 0, True)
+    assert made.draw(route="health") == 0

@@ -148,15 +148,21 @@ def _task_of(route: Route) -> str:
 
 def _trace(exchange: Exchange, route: Route, tracer: Tracer) -> None:
     parent = exchange.headers.get(b"traceparent")
-    states = [v for n, v in exchange.scope["headers"] if n == b"tracestate"] if parent else ()
     task = exchange.params.get("task", "") or _task_of(route)
-    exchange.trace = trace = tracer.begin(
-        f"{route.method} {route.path}",
-        route=route.name,
-        task=task,
-        traceparent=parent,
-        tracestate=states,
-    )
+    name = f"{route.method} {route.path}"
+    if parent is None:
+        drawn = tracer.draw(route=route.name, task=task)
+        if not drawn:
+            return
+        exchange.trace = trace = tracer.record(name, drawn)
+    else:
+        exchange.trace = trace = tracer.begin(
+            name,
+            route=route.name,
+            task=task,
+            traceparent=parent,
+            tracestate=[v for n, v in exchange.scope["headers"] if n == b"tracestate"],
+        )
     if trace.sampled:
         trace.root.set(conventions.HTTP_METHOD, route.method)
         trace.root.set(conventions.HTTP_ROUTE, route.path)

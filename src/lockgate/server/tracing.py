@@ -1,6 +1,6 @@
 """The spans of one request. Each function costs next to nothing for what is not recorded."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
@@ -71,7 +71,7 @@ def carried(exchange: Exchange, request: Request, span: Span) -> Request:
     if trace is None or not (trace.sampled or trace.continues):
         return request
     headers = [*request.headers, *trace.headers(span)]  # a list: not kept by the pool
-    return replace(request, headers=headers)
+    return request._replace(headers=headers)
 
 
 def content(span: Span, name: str, data: bytes) -> None:

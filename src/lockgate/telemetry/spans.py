@@ -224,6 +224,20 @@ class Tracer:
             trace.start_root(name)
         return trace
 
+    def draw(self, *, route: str, task: str = "") -> int:
+        """Return the id of a new trace that is to be recorded; 0 for a request that is not.
+
+        For requests that nobody traces: those that are not recorded need no Trace at all.
+        """
+        trace_id = self.new_id(128)
+        return trace_id if self._sampler.decide(trace_id, None, route=route, task=task) else 0
+
+    def record(self, name: str, trace_id: int) -> Trace:
+        """Begin the trace that `draw` chose. End its `root` when the answer is out."""
+        trace = Trace(self, trace_id, None, b"")
+        trace.start_root(name)
+        return trace
+
     def new_id(self, bits: int) -> int:
         """Return a random id, which is not zero."""
         return self._random_bits(bits) or 1

@@ -1,13 +1,11 @@
 """What comes back from an upstream, and what can ask one."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from lockgate.upstream.request import Headers, Request
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A whole answer."""
 
     status: int

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -18,8 +17,7 @@ _OURS = frozenset(
 """Headers that frame the message: only this module writes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is asked of an upstream. The host is the upstream's, and never part of a request."""
 
     method: bytes
