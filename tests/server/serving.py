@@ -177,18 +177,22 @@ def serving(
     *,
     keys: Mapping[str, ServerKey] | None = None,
     limits: EdgeLimits | None = None,
-    settings: ServerSettings | None = None,
+    settings: ServerSettings | Config | None = None,
     controls: Controls | None = None,
     database: Path | None = None,
 ) -> Generator[Served]:
     """Serve until the block ends. `database` is a file of SQLite for the admin API."""
     with (
         _bridge(database) as bridge,
-        _serving(
-            models, keys, limits, settings or ServerSettings(keys=keys or {}), controls, bridge
-        ) as served,
+        _serving(models, keys, limits, _config(settings, keys or {}), controls, bridge) as served,
     ):
         yield served
+
+
+def _config(settings: ServerSettings | Config | None, keys: Mapping[str, ServerKey]) -> Config:
+    if isinstance(settings, Config):
+        return settings
+    return Config(server=settings or ServerSettings(keys=keys))
 
 
 @contextmanager
@@ -213,7 +217,7 @@ def _serving(
     models: Models,
     keys: Mapping[str, ServerKey] | None,
     limits: EdgeLimits | None,
-    settings: ServerSettings,
+    config: Config,
     controls: Controls | None,
     bridge: StateBridge,
 ) -> Generator[Served]:
@@ -230,8 +234,8 @@ def _serving(
 
     async def main() -> None:
         gateway = Gateway(
-            settings=settings,
-            loaded=Loaded(config=Config(), path=None, folder=Path("/")),
+            settings=config.server,
+            loaded=Loaded(config=config, path=None, folder=Path("/")),
             engine=engine,  # type: ignore[arg-type]
             audit=engine,
             controls=controls or Controls(),
@@ -245,8 +249,8 @@ def _serving(
         application = build(gateway, ready=lambda: "").application
         edge.app = application
         found["routes"] = application.table.routes
-        config = SimpleNamespace(loaded_app=application)
-        server = await loop.create_server(lambda: edge(config, state, {}, loop), "127.0.0.1", 0)
+        given = SimpleNamespace(loaded_app=application)
+        server = await loop.create_server(lambda: edge(given, state, {}, loop), "127.0.0.1", 0)
         found["port"] = server.sockets[0].getsockname()[1]
         ready.set()
         await stop.wait()

@@ -44,6 +44,7 @@ from lockgate.server.requests import (
     StreamOptions,
     refuse_addresses,
 )
+from lockgate.server.second_pass import SecondPass
 from lockgate.telemetry import conventions
 from lockgate.telemetry.spans import Span
 from lockgate.upstream.request import Request
@@ -68,6 +69,7 @@ class Completions:
     max_body_bytes: int
     max_output_tokens: int
     caps_answers: bool
+    second_pass: SecondPass | None = None
     schemas: AnswerSchemas = field(default_factory=AnswerSchemas)
 
     async def chat(self, exchange: Exchange) -> None:
@@ -117,6 +119,9 @@ class Completions:
                 sent=len(encoded),
                 output_tokens=self._ceiling(asked),
             )
+            # Only now: whoever is over a limit gets no inference of the second pass either.
+            if await self._review(exchange, asked, note.guarding):
+                encoded = _encode(asked)
             await self._try(exchange, chain, asked, encoded, note)
         except LockgateError as error:
             note.error = error
@@ -126,6 +131,12 @@ class Completions:
             raise
         finally:
             self._close(exchange, note)
+
+    async def _review(self, exchange: Exchange, asked: Asked, guarding: Guarding) -> bool:
+        if self.second_pass is None:
+            return False
+        with tracing.part(exchange, conventions.GUARD_INPUT):
+            return await self.second_pass.review(exchange, asked, guarding)
 
     def _chain(self, exchange: Exchange, name: str) -> list[ServedModel]:
         """Return the model, and those that take its place where it cannot answer."""
