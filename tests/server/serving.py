@@ -51,6 +51,7 @@ class FakeEngine:
     payers: list[Payer] = field(default_factory=list[Payer])
     cancelled: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
+    broken: bool = False
     full: bool = False
     records: bool = True
     waiting: int = 0
@@ -69,6 +70,8 @@ class FakeEngine:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        if self.broken:
+            raise RuntimeError("a mistake of ours")
         if "diff" not in call.input:
             raise InvalidInput("the input has no `diff`")
         risk = "high" if "eval" in str(call.input["diff"]) else "low"
