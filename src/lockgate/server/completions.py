@@ -21,7 +21,14 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
-from lockgate.errors import Denied, InvalidInput, LockgateError, NotFound, Unavailable
+from lockgate.errors import (
+    Denied,
+    InvalidInput,
+    LockgateError,
+    NotFound,
+    RequestRefused,
+    Unavailable,
+)
 from lockgate.server import passing, strict, tracing
 from lockgate.server.answer_checks import AnswerSchemas, check_answer
 from lockgate.server.asking import Asking
@@ -382,7 +389,7 @@ def _outcome(exchange: Exchange, note: Note) -> str:
     error = note.error
     if error is None:
         return "failed" if exchange.code else "degraded" if note.passed_over else "ok"
-    if exchange.release == b"none":
+    if exchange.release == b"none" or isinstance(error, RequestRefused):
         return ""
     if code_of(error) in _REFUSALS:
         return "refused"
