@@ -1,21 +1,23 @@
 """What is counted of calls of tasks, and what is noted while they run."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from lockgate.app.gateway_observed import Observation, ObservedBackends, Observer
+from lockgate.app.gateway_observed import Observation, ObservedBackends, Observer, _ObservedPassages
 from lockgate.app.gateway_task_meter import TaskMeter, task_variant
 from lockgate.domain.artifact import Kind
 from lockgate.domain.call import Answer, DataClass, EngineKind
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Dispatch, Embed, Embedding, Result
 from lockgate.domain.release import Pin, Release
+from lockgate.domain.search import Passage
 from lockgate.domain.task import TaskSpec
 from lockgate.domain.usage import Usage
-from lockgate.errors import InvalidInput, LockgateError, NoAnswer, UpstreamTimeout
+from lockgate.errors import InvalidInput, LockgateError, NoAnswer, Unavailable, UpstreamTimeout
 from lockgate.telemetry.metrics import Metrics
 
 MODEL = Digest.of(b"model")
@@ -165,3 +167,21 @@ def test_a_search_is_noted_without_a_backend_to_count() -> None:
     search = Observation(operation="retrieval", start_ns=1, end_ns=2)
     TaskMeter(metrics).failed(None, Observer(found=[search], release=RELEASE))
     assert not any("upstream_calls" in line for line in lines(metrics))
+
+
+class Shelf:
+    async def find(self, index: str, query: str, *, limit: int) -> Sequence[Passage]:
+        await asyncio.sleep(0)
+        if index == "gone":
+            raise Unavailable("it is not here")
+        return ()
+
+
+def test_each_search_of_an_index_is_noted_by_its_name_whether_it_succeeds_or_not() -> None:
+    observer = Observer()
+    passages = _ObservedPassages(Shelf(), observer)
+    asyncio.run(passages.find("docs", "q", limit=1))
+    with pytest.raises(Unavailable):
+        asyncio.run(passages.find("gone", "q", limit=1))
+    noted = [(note.model, note.backend, note.code) for note in observer.found]
+    assert noted == [("docs", "", ""), ("gone", "", "unavailable")]

@@ -51,6 +51,7 @@ class FakeEngine:
     payers: list[Payer] = field(default_factory=list[Payer])
     cancelled: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
+    broken: bool = False
     full: bool = False
     records: bool = True
     waiting: int = 0
@@ -69,6 +70,8 @@ class FakeEngine:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        if self.broken:
+            raise RuntimeError("a mistake of ours")
         if "diff" not in call.input:
             raise InvalidInput("the input has no `diff`")
         risk = "high" if "eval" in str(call.input["diff"]) else "low"
@@ -177,18 +180,22 @@ def serving(
     *,
     keys: Mapping[str, ServerKey] | None = None,
     limits: EdgeLimits | None = None,
-    settings: ServerSettings | None = None,
+    settings: ServerSettings | Config | None = None,
     controls: Controls | None = None,
     database: Path | None = None,
 ) -> Generator[Served]:
     """Serve until the block ends. `database` is a file of SQLite for the admin API."""
     with (
         _bridge(database) as bridge,
-        _serving(
-            models, keys, limits, settings or ServerSettings(keys=keys or {}), controls, bridge
-        ) as served,
+        _serving(models, keys, limits, _config(settings, keys or {}), controls, bridge) as served,
     ):
         yield served
+
+
+def _config(settings: ServerSettings | Config | None, keys: Mapping[str, ServerKey]) -> Config:
+    if isinstance(settings, Config):
+        return settings
+    return Config(server=settings or ServerSettings(keys=keys))
 
 
 @contextmanager
@@ -213,7 +220,7 @@ def _serving(
     models: Models,
     keys: Mapping[str, ServerKey] | None,
     limits: EdgeLimits | None,
-    settings: ServerSettings,
+    config: Config,
     controls: Controls | None,
     bridge: StateBridge,
 ) -> Generator[Served]:
@@ -230,8 +237,8 @@ def _serving(
 
     async def main() -> None:
         gateway = Gateway(
-            settings=settings,
-            loaded=Loaded(config=Config(), path=None, folder=Path("/")),
+            settings=config.server,
+            loaded=Loaded(config=config, path=None, folder=Path("/")),
             engine=engine,  # type: ignore[arg-type]
             audit=engine,
             controls=controls or Controls(),
@@ -245,8 +252,8 @@ def _serving(
         application = build(gateway, ready=lambda: "").application
         edge.app = application
         found["routes"] = application.table.routes
-        config = SimpleNamespace(loaded_app=application)
-        server = await loop.create_server(lambda: edge(config, state, {}, loop), "127.0.0.1", 0)
+        given = SimpleNamespace(loaded_app=application)
+        server = await loop.create_server(lambda: edge(given, state, {}, loop), "127.0.0.1", 0)
         found["port"] = server.sockets[0].getsockname()[1]
         ready.set()
         await stop.wait()

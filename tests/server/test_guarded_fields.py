@@ -28,7 +28,10 @@ CALL = {
     "type": "function",
     "function": {"name": TOKEN, "arguments": json.dumps({"cmd": f'echo "{TOKEN}"', "n": CARD})},
 }
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"const": TOKEN}}}
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"strict": False, "name": "s", "schema": {"const": TOKEN}},
+}
 
 
 def user(content: Any, **more: Any) -> dict[str, Any]:

@@ -213,3 +213,18 @@ def test_a_task_is_counted_by_what_it_found(mock: MockModel) -> None:
         assert settled(served, "lockgate_task_results_total", **found) == 2
         assert value(served, "lockgate_task_results_total", result="low") == 1
         assert value(served, "lockgate_task_seconds_count", task="review") == 3
+
+
+def test_a_mistake_of_ours_is_a_500_that_the_log_has_by_its_request(
+    mock: MockModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(to(mock)) as served:
+        served.engine.broken = True
+        response, body = served.ask("POST", "/review", b"x", {"Content-Type": "text/plain"})
+        assert (response.status, body["error"]["code"]) == (500, "internal")
+        assert "mistake" not in str(body), "what went wrong may quote the input"
+        counted = {"route": "short:review", "code": "500"}
+        assert settled(served, "lockgate_requests_total", **counted) == 1
+    (record,) = [r for r in caplog.records if r.name == "lockgate.server"]
+    assert record.__dict__["request"] == response.headers["x-request-id"]
+    assert record.exc_info is not None

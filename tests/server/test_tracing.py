@@ -182,7 +182,7 @@ def test_the_inferences_and_searches_of_a_task_are_below_its_request(mock: MockM
         serving(to(mock), settings=traced(url)) as served,
     ):
         served.engine.notes_of_models += [
-            Observation(operation="retrieval", start_ns=5, end_ns=6),
+            Observation(operation="retrieval", model="docs", start_ns=5, end_ns=6),
             Observation(
                 operation="chat",
                 backend="llama_cpp",
@@ -202,4 +202,4 @@ def test_the_inferences_and_searches_of_a_task_are_below_its_request(mock: MockM
     assert inference.parent_span_id == root.span_id
     assert (inference.start_time_unix_nano, inference.end_time_unix_nano) == (7, 9)
     assert inference.status.code == 2
-    assert found["retrieval input"].end_time_unix_nano == 6
+    assert found["retrieval docs"].end_time_unix_nano == 6

@@ -17,8 +17,8 @@ from lockgate.app.gateway_controls import Switch
 from lockgate.app.gateway_observed import (
     ObservedBackends,
     ObservedPlans,
-    ObservedRetriever,
     Observer,
+    observed_retrieving,
 )
 from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.app.progress import Quiet
@@ -124,9 +124,6 @@ def _observed(answering: Answering, observer: Observer) -> Answering:
     return replace(
         answering,
         plans=ObservedPlans(answering.plans, observer),
-        retrieving=replace(
-            answering.retrieving,
-            retriever=ObservedRetriever(answering.retrieving.retriever, observer),
-        ),
+        retrieving=observed_retrieving(answering.retrieving, observer),
         inferring=replace(inferring, backends=ObservedBackends(inferring.backends, observer)),
     )

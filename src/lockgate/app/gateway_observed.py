@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lockgate.domain.call import DataClass
+from lockgate.domain.call import Call, DataClass
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Classify, Dispatch, Embed, Generate, Result
 from lockgate.domain.release import Release
+from lockgate.domain.search import Passage
 from lockgate.domain.usage import Usage
 from lockgate.engine.answer import Plan
+from lockgate.engine.record import Entry
+from lockgate.engine.retrieve import Retrieving
 from lockgate.errors import LockgateError, Unavailable
-from lockgate.ports import Backend, Document, Retriever
+from lockgate.ports import Backend, Document, Models, Passages, Retriever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,7 @@ class Observation:
     """As OpenTelemetry names it: `chat`, `embeddings`, `classify` or `retrieval`."""
     backend: str = ""
     model: str = ""
+    """Or the index that was searched."""
     digest: Digest | None = None
     """Of the model's manifest."""
     start_ns: int
@@ -124,8 +128,60 @@ class _Observed:
         return result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedRetrieving(Retrieving):
+    """Searches, and notes each: those of indexes, and those of a task's own input."""
+
+    observer: Observer
+
+    def passages(self, call: Call, release: Release, models: Models, entry: Entry) -> Passages:
+        """As `Retrieving.passages`."""
+        found = Retrieving.passages(self, call, release, models, entry)
+        return _ObservedPassages(found, self.observer)
+
+
+def observed_retrieving(retrieving: Retrieving, observer: Observer) -> ObservedRetrieving:
+    """Return the same searches, noted."""
+    return ObservedRetrieving(
+        indexes=retrieving.indexes,
+        retriever=_ObservedRetriever(retrieving.retriever, observer),
+        guard=retrieving.guard,
+        observer=observer,
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class ObservedRetriever:
+class _ObservedPassages:
+    """Implements `ports.Passages` around another one."""
+
+    passages: Passages
+    observer: Observer
+
+    async def find(self, index: str, query: str, *, limit: int) -> Sequence[Passage]:
+        """As `ports.Passages.find`."""
+        began, code = time.time_ns(), "cancelled"
+        try:
+            found = await self.passages.find(index, query, limit=limit)
+            code = ""
+        except LockgateError as error:
+            code = error.code
+            raise
+        finally:
+            self.observer.found.append(
+                Observation(
+                    operation="retrieval",
+                    model=index,
+                    start_ns=began,
+                    end_ns=time.time_ns(),
+                    failure=code,
+                    code=code,
+                )
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _ObservedRetriever:
     """Implements `ports.Retriever` around another one."""
 
     retriever: Retriever
@@ -136,7 +192,7 @@ class ObservedRetriever:
         began = time.time_ns()
         found = self.retriever.search(documents, query, limit=limit)
         self.observer.found.append(
-            Observation(operation="retrieval", start_ns=began, end_ns=time.time_ns())
+            Observation(operation="retrieval", model="words", start_ns=began, end_ns=time.time_ns())
         )
         return found
 

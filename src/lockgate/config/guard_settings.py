@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Annotated, assert_never
 
+from lockgate.config.constraint import Range
 from lockgate.config.table import Table as _Table
 from lockgate.config.values import Name
 from lockgate.domain.call import DataClass
@@ -46,6 +47,12 @@ class GuardSettings(_Table):
     """Rules that are handled otherwise than their kind, by id. A kind that is off stays off."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts that links of an answer may lead to; `*.HOST` for those below one."""
+    second_pass: Name | None = None
+    """A model inside the process that judges what users and tools wrote, after the rules and only
+    where `injection` is not off. The gateway's requests to models only; it costs an inference for
+    each 1,000 characters."""
+    second_pass_s: Annotated[float, Range(ge=0.1, le=600)] = 30.0
+    """Seconds for one of its judgements; then `on_failure` says what happens."""
     canaries: tuple[str, ...] = ()
     """Tokens that are planted in system prompts: 12 to 64 letters and digits each."""
 

@@ -215,11 +215,17 @@ class Pipeline:
     def _reviewed(self, scanned: Scanned, *, retrieved: bool) -> Scanned:
         """Let the second pass add to what was found. It sees no secret, and takes nothing back."""
         assert self._second_pass is not None
-        side = self._sides[scanned.data_class][0]
         try:
             given = list(self._second_pass.suspects(scanned.text, retrieved=retrieved))
         except LockgateError:
+            return self.reviewed(scanned, None)
+        return self.reviewed(scanned, given)
+
+    def reviewed(self, scanned: Scanned, given: Iterable[Suspect] | None) -> Scanned:
+        """Add what a second pass found in a scanned text; None: it could not judge it."""
+        if given is None:
             return self._unjudged(scanned, NO_SECOND_PASS)
+        side = self._sides[scanned.data_class][0]
         inside = [
             replace(suspect, rule=SECOND_PASS)
             for suspect in given

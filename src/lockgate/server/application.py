@@ -6,6 +6,7 @@ match the route -> who is calling -> may they -> the route's handler
 import asyncio
 import ipaddress
 import logging
+import sys
 import time
 from collections.abc import Sequence
 
@@ -91,6 +92,9 @@ class Application:
                 self._limited(name, error, failed.code)
             await exchange.fail(failed)
         finally:
+            fault = sys.exception()
+            if fault is not None and not isinstance(fault, asyncio.CancelledError):
+                await _own_fault(exchange, name, fault)
             exchange.ended()
             self._running -= 1
             if not self._running:
@@ -140,6 +144,13 @@ class Application:
                 f"`{caller.principal.name}` does not hold the role `{route.role}`",
                 hint=f"`{route.method} {route.path}` is for it",
             )
+
+
+async def _own_fault(exchange: Exchange, route: str, fault: BaseException) -> None:
+    """Log a mistake of ours by the request's id, and answer it; it is raised on all the same."""
+    told = {"request": exchange.id, "route": route, "code": LockgateError.code}
+    _LOG.error("a mistake in the gateway", extra=told, exc_info=fault)
+    await exchange.fail(failure(LockgateError("something went wrong here: the log says what")))
 
 
 def _task_of(route: Route) -> str:

@@ -15,6 +15,7 @@ from lockgate.server.listing import Listing
 from lockgate.server.openapi import document
 from lockgate.server.route import Route
 from lockgate.server.routes import inference_routes, operation_routes, paths, task_routes
+from lockgate.server.second_pass import second_pass_of
 from lockgate.server.tasks import Tasks
 from lockgate.server.tracing import Tracing
 
@@ -41,6 +42,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         models=gateway.models, meter=meter, ready=ready, document=lambda: document(routes)
     )
     completions = Completions(
+        second_pass=second_pass_of(gateway.loaded.config.guards, gateway.models),
         models=gateway.models,
         fallbacks=settings.fallbacks,
         embedded=Embedded(),

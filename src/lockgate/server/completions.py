@@ -21,7 +21,14 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels
 from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
-from lockgate.errors import Denied, InvalidInput, LockgateError, NotFound, Unavailable
+from lockgate.errors import (
+    Denied,
+    InvalidInput,
+    LockgateError,
+    NotFound,
+    RequestRefused,
+    Unavailable,
+)
 from lockgate.server import passing, strict, tracing
 from lockgate.server.answer_checks import AnswerSchemas, check_answer
 from lockgate.server.asking import Asking
@@ -44,6 +51,7 @@ from lockgate.server.requests import (
     StreamOptions,
     refuse_addresses,
 )
+from lockgate.server.second_pass import SecondPass
 from lockgate.telemetry import conventions
 from lockgate.telemetry.spans import Span
 from lockgate.upstream.request import Request
@@ -68,6 +76,7 @@ class Completions:
     max_body_bytes: int
     max_output_tokens: int
     caps_answers: bool
+    second_pass: SecondPass | None = None
     schemas: AnswerSchemas = field(default_factory=AnswerSchemas)
 
     async def chat(self, exchange: Exchange) -> None:
@@ -117,6 +126,9 @@ class Completions:
                 sent=len(encoded),
                 output_tokens=self._ceiling(asked),
             )
+            # Only now: whoever is over a limit gets no inference of the second pass either.
+            if await self._review(exchange, asked, note.guarding):
+                encoded = _encode(asked)
             await self._try(exchange, chain, asked, encoded, note)
         except LockgateError as error:
             note.error = error
@@ -126,6 +138,12 @@ class Completions:
             raise
         finally:
             self._close(exchange, note)
+
+    async def _review(self, exchange: Exchange, asked: Asked, guarding: Guarding) -> bool:
+        if self.second_pass is None:
+            return False
+        with tracing.part(exchange, conventions.GUARD_INPUT):
+            return await self.second_pass.review(exchange, asked, guarding)
 
     def _chain(self, exchange: Exchange, name: str) -> list[ServedModel]:
         """Return the model, and those that take its place where it cannot answer."""
@@ -371,7 +389,7 @@ def _outcome(exchange: Exchange, note: Note) -> str:
     error = note.error
     if error is None:
         return "failed" if exchange.code else "degraded" if note.passed_over else "ok"
-    if exchange.release == b"none":
+    if exchange.release == b"none" or isinstance(error, RequestRefused):
         return ""
     if code_of(error) in _REFUSALS:
         return "refused"

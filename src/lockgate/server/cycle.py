@@ -34,10 +34,14 @@ _DISCONNECT = {"type": "http.disconnect"}
 _NO_BODY = frozenset({204, 304})
 
 
+_CODES = {408: "slow-request", 500: "internal", 503: "overloaded"}
+
+
 def refusal(status: int, reason: str) -> bytes:
     """Return the body of an answer to what is no proper request."""
     kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004
-    error = {"message": reason, "type": kind, "param": None, "code": "bad-http"}
+    code = _CODES.get(status, "bad-http")
+    error = {"message": reason, "type": kind, "param": None, "code": code}
     return json.dumps({"error": error}).encode("ascii")
 
 

@@ -114,7 +114,7 @@ _WHY = {"guard-blocked": "guard", "upstream-busy": "status", "upstream-refused":
 
 def why_of(error: LockgateError) -> str:
     """Return the kind of failure that metrics count; empty if no model failed."""
-    if isinstance(error, TurnedOff):
+    if isinstance(error, TurnedOff | RequestRefused):
         return ""
     if isinstance(error, Unavailable):
         return error.why

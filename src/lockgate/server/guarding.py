@@ -14,6 +14,7 @@ from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category, GuardFinding
 from lockgate.guards.arguments import Judged, clean_arguments
+from lockgate.guards.injection import Suspect
 from lockgate.guards.pipeline import PART_CHARS, Scanned
 from lockgate.guards.vault import Vault
 from lockgate.server.answer_guarding import AnswerGuard, blocked
@@ -111,6 +112,32 @@ class Guarding:
                 return bool(done.value)
             finally:
                 self._meter.guarded(took + time.perf_counter() - began)
+
+    @property
+    def judges_orders(self) -> bool:
+        """Whether orders to a model are looked for in inputs."""
+        guards = self._guards
+        if guards is None:
+            return False
+        action = guards.pipeline.input_action(self._data_class, Category.INJECTION)
+        return action is not Action.OFF
+
+    def reviewed(self, text: str, given: Sequence[Suspect] | None) -> str:
+        """Return a clean text with what a second pass found; None: it could not judge it.
+
+        Raises:
+            HttpFailure: that blocks the request.
+
+        """
+        assert self._guards is not None, "asked before"
+        assert self._vault is not None, "there are guards"
+        before = Scanned(text=text, data_class=self._data_class, vault=self._vault)
+        found = self._guards.pipeline.reviewed(before, given)
+        for finding in found.findings:
+            self._found(finding)
+        if found.blocked is not None:
+            raise blocked("request", found.blocked, status=400)
+        return found.text
 
     def whole(self, body: bytes) -> bytes:
         """Return an answer as it may go out: the same bytes if nothing was found.

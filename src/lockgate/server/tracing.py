@@ -97,13 +97,15 @@ def observed(trace: Trace | None, notes: list[Observation]) -> None:
         name = (
             conventions.inference_name(note.operation, note.model)
             if note.backend
-            else conventions.retrieval_name("input")
+            else conventions.retrieval_name(note.model or "words")
         )
         span = trace.span(name, SpanKind.CLIENT if note.backend else SpanKind.INTERNAL)
         if span is NO_SPAN:
             return
         span.set(conventions.OPERATION, note.operation)
-        if note.backend:
+        if not note.backend:
+            span.set(conventions.DATA_SOURCE, note.model)
+        else:
             span.set(conventions.PROVIDER, note.backend)
             span.set(conventions.REQUEST_MODEL, note.model)
             span.set(conventions.RELEASE, str(note.digest))
