@@ -2,7 +2,9 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from lockgate.telemetry.logs import Floodgate, JsonLines, TextLines
+import pytest
+
+from lockgate.telemetry.logs import Floodgate, JsonLines, TextLines, log_to_stderr
 
 
 def record(message: str, *arguments: object, **fields: object) -> logging.LogRecord:
@@ -68,3 +70,19 @@ def test_many_kinds_take_bounded_memory() -> None:
     for number in range(5000):
         gate.filter(record(f"kind {number}"))
     assert len(gate._seen) <= 1001
+
+
+def test_the_log_goes_to_stderr_for_a_while_and_all_is_as_it_was_afterwards(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root, chatty = logging.getLogger(), logging.getLogger("httpx2")
+    before = root.handlers[:], root.level, chatty.level
+
+    with log_to_stderr("json"):
+        logging.getLogger("lockgate.test").info("here")
+        chatty.info("HTTP Request")
+
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == [
+        "here"
+    ]
+    assert (root.handlers, root.level, chatty.level) == before

@@ -35,7 +35,7 @@ def serve(session: Session, listen: str | None) -> None:
     SIGHUP reads the configuration again; a configuration with a problem changes nothing.
     """
     from lockgate.config.load import load
-    from lockgate.telemetry.logs import open_log
+    from lockgate.telemetry.logs import log_to_stderr
 
     try:
         import uvloop
@@ -50,7 +50,6 @@ def serve(session: Session, listen: str | None) -> None:
     settings = session.loaded.config.server
     if listen is not None:
         settings = replace(settings, listen=checked_address(listen))
-    open_log(settings.log_format)
 
     def renewed(previous: "Gateway | None") -> "AbstractAsyncContextManager[Gateway]":
         path = session.config_file or session.environment.config_file or session.loaded.path
@@ -61,7 +60,8 @@ def serve(session: Session, listen: str | None) -> None:
         if not session.quiet:
             _say(gateway, address)
 
-    uvloop.run(Server(settings).serve(renewed, started))
+    with log_to_stderr(settings.log_format):
+        uvloop.run(Server(settings).serve(renewed, started))
 
 
 def _say(gateway: "Gateway", listen: str) -> None:

@@ -3,7 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,6 +13,7 @@ FIELDS: Final = ("request", "route", "code", "hint")
 _MOST: Final = 20
 _EVERY_S: Final = 10.0
 _KINDS: Final = 1000
+_NOISY: Final = ("uvicorn", "aiohttp", "urllib3", "httpx2")
 # Upstreams and models have a say in some messages, and a terminal obeys escape sequences.
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
@@ -75,16 +77,25 @@ class Floodgate(logging.Filter):
         return count < self._most
 
 
-def open_log(form: str) -> None:
-    """Write the program's log to stderr from now on, as `text` or as `json`."""
+@contextmanager
+def log_to_stderr(form: str) -> Generator[None]:
+    """Write the program's log to stderr, as `text` or as `json`; afterwards all is as it was."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     handler.addFilter(Floodgate())
     root = logging.getLogger()
+    levels = {logging.getLogger(name): logging.WARNING for name in _NOISY} | {root: logging.INFO}
+    before = {logger: logger.level for logger in levels}
+    handlers = root.handlers[:]
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    for noisy in ("uvicorn", "aiohttp", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for logger, level in levels.items():
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 def _time(record: logging.LogRecord) -> str:
