@@ -67,6 +67,7 @@ bench: ## Time the program beside its peers, and test the classifier (needs ../s
 	$(BIN)/python bench/guards.py
 	$(BIN)/python bench/guards_peers.py
 	$(BIN)/python bench/books_speed.py
+	$(BIN)/python bench/gateway_cost.py
 	$(BIN)/python bench/money_simulation.py
 
 bench-gateway: ## Time the gateway beside its peers (ARGS=--quick; needs two cores, gcc, wrk, nginx, npm)
