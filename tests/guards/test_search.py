@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from lockgate.guards.compiled import CompiledRule, RuleSet
 from lockgate.guards.folding import Folder, foreign
-from lockgate.guards.injection import InjectionGuard, joined
+from lockgate.guards.injection import InjectionGuard
 from lockgate.guards.landmarks import Landmark, landmark
-from lockgate.guards.pattern import parse, widened, write
+from lockgate.guards.pattern import parse
 from lockgate.guards.policy import validators
 from lockgate.guards.rules import CATALOGUES, entropy, expand, is_varied, load_rules
 from lockgate.guards.search import NOWHERE, search_of
@@ -110,17 +110,6 @@ WORDS = st.lists(
     ),
     max_size=14,
 )
-
-
-@given(words=WORDS)
-def test_what_a_feature_finds_in_joined_lines_its_wide_form_finds_in_the_lines(
-    words: Sequence[str],
-) -> None:
-    text = " ".join(words).lower()
-    for pattern in ("ignore all", r"(?m)^[\s#]*system:", r"ignore[^.!?\n]*prompt", "[a ]the"):
-        wide = write(widened(parse(pattern), " ", r"\n"))
-        if re2.search(pattern, joined(text)):
-            assert re2.search(wide, text)
 
 
 @given(words=WORDS)

@@ -18,7 +18,7 @@ import re2
 from lockgate.guards.compiled import quiet
 from lockgate.guards.decoding import Decoder
 from lockgate.guards.folding import Folder, foreign
-from lockgate.guards.pattern import parse, widened, write
+from lockgate.guards.stream import encode
 
 INSTRUCTIONS = "instructions"
 HIDDEN_TEXT = "hidden-text"
@@ -38,6 +38,9 @@ _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]+")
 _LOOKALIKES = re.compile("[\u0370-\u058f]")
 _ENCODED = "encoded"
 """Feature of a text in which an encoding was undone: a reason for suspicion by itself."""
+_SETS = 2
+"""Half of the features have far fewer states than all: their gaps may be open in any combination.
+In new text a state that was not there before costs more than to read it twice."""
 _CLOSE = 1
 _GROUP = 6
 """Sentences that are judged at once before each is."""
@@ -51,6 +54,14 @@ class Suspect:
     start: int
     end: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """Features with a positive weight."""
+
+    features: "re2.Set"
+    weights: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +83,8 @@ class InjectionGuard:
         for pattern in features.values():
             self._set.Add(pattern)
         self._set.Compile()
-        self._wide, self._promises = _wide_set(features, _load_model(tuple(features)).weights)
         self._model = _load_model(tuple(features))
+        self._promises = _promises(features, self._model.weights)
         self._alike = Folder(alike=True)
         self._plain = Folder(alike=False)
         self._decoder = Decoder()
@@ -107,12 +118,9 @@ class InjectionGuard:
     def _judged(
         self, text: str, folder: Folder, least: float, *, encoded: bool = False
     ) -> Iterator[Suspect]:
-        folded = folder.folded(text)
+        folded = joined(folder.folded(text))
         model = self._model
         base = model.bias + (model.encoded if encoded else 0)
-        if base + math.fsum(self._promises[hit] for hit in self._wide.Match(folded) or ()) < least:
-            return
-        folded = joined(folded)
         if self._bound(folded, base) < least:
             return
         for start, end, logit in self._windows(folded, base, least):
@@ -143,28 +151,28 @@ class InjectionGuard:
 
     def _bound(self, text: str, base: float) -> float:
         """Return a score that no window of the text can exceed."""
-        hits = self._set.Match(text) or ()
-        return base + math.fsum(max(0.0, self._model.weights[hit]) for hit in hits)
+        data = encode(text)
+        for promise in self._promises:
+            hits = promise.features.Match(data)
+            if hits:
+                base += math.fsum(promise.weights[hit] for hit in hits)
+        return base
 
     def _logit(self, window: str, base: float) -> float:
         return base + math.fsum(self._model.weights[hit] for hit in self._set.Match(window) or ())
 
 
-def _wide_set(
-    features: Mapping[str, str], weights: Sequence[float]
-) -> tuple["re2.Set", tuple[float, ...]]:
-    """Return the features that speak for an order, and their weights, for lines as they stand.
-
-    Whatever a feature finds where wrapped lines are joined, its wide form finds where they are not:
-    most texts need not be joined at all.
-    """
-    wide = re2.Set.SearchSet(quiet(captures=False))
-    promises = tuple(weight for weight in weights if weight > 0)
-    for pattern, weight in zip(features.values(), weights, strict=True):
-        if weight > 0:
-            wide.Add(write(widened(parse(pattern), " ", r"\n")))
-    wide.Compile()
-    return wide, promises
+def _promises(features: Mapping[str, str], weights: Sequence[float]) -> list[_Promise]:
+    """Return the features that speak for an order, in sets of few states."""
+    given = [(p, w) for p, w in zip(features.values(), weights, strict=True) if w > 0]
+    made = []
+    for first in range(_SETS):
+        found = re2.Set.SearchSet(quiet(captures=False))
+        for pattern, _ in given[first::_SETS]:
+            found.Add(pattern)
+        found.Compile()
+        made.append(_Promise(found, tuple(weight for _, weight in given[first::_SETS])))
+    return made
 
 
 def load_features() -> dict[str, str]:

@@ -9,8 +9,6 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-import re2
-
 
 @dataclass(frozen=True, slots=True)
 class Atom:
@@ -231,29 +229,6 @@ def loosened(node: Node, counted: int = _MOST_COUNTED, *, keep_least: bool = Fal
             if max(node.least, node.most or 0) <= counted:
                 return Repeat(inner(node.node), node.least, node.most)
             return Repeat(inner(node.node), min(node.least, counted if keep_least else 1), None)
-        case _:
-            assert_never(node)
-
-
-def widened(node: Node, character: str, other: str) -> Node:
-    """Return a tree that takes `other` as well wherever `node` takes `character`.
-
-    Both are written as RE2 would have them in a class, and neither is part of a word.
-    """
-    match node:
-        case Atom():
-            takes = re2.fullmatch(node.text, character) is not None
-            return Choice((node, Atom(other))) if takes else node
-        case Edge():
-            return node
-        case Sequence():
-            return Sequence(tuple(widened(part, character, other) for part in node.parts))
-        case Choice():
-            return Choice(tuple(widened(option, character, other) for option in node.options))
-        case Flagged():
-            return Flagged(node.flags, widened(node.node, character, other))
-        case Repeat():
-            return Repeat(widened(node.node, character, other), node.least, node.most)
         case _:
             assert_never(node)
 
