@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from lockgate.app.books import Books
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
@@ -84,6 +85,11 @@ class Gateway:
         for model in self.models.values():
             info.labels(*model_variant(model.name, model.release.decode("ascii"))).set(1)
 
+    @property
+    def counted(self) -> Previous:
+        """What the gateway that takes its place goes on with."""
+        return Previous(loaded=self.loaded, controls=self.controls)
+
     def engine_of(self, task: str) -> EngineKind:
         """Return what answers a task unless the caller says otherwise."""
         return self.loaded.config.task(task).engine or self.tasks[task].spec.engine
@@ -106,16 +112,12 @@ async def open_gateway(
     settings = loaded.config.server
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
-        renewal = Renewal(
-            loaded,
-            Previous(loaded=previous.loaded, controls=previous.controls) if previous else None,
-        )
+        renewal = Renewal(loaded, None if previous is None else previous.counted)
         switch = renewal.switch()
         room = EngineRoom(loaded, environment, switch)
         stack.push_async_callback(room.stop)
         engine = await room.start()
-        backends = engine.answering.inferring.backends
-        models: dict[str, ServedModel] = _embedded(loaded, environment, backends)
+        models = _embedded(loaded, environment, engine.answering.inferring.backends)
         slow_s = await _elsewhere(loaded, environment, stack, models)
         shared, limits = renewal.shared(), renewal.limits()
         kept = stack.enter_context(
@@ -123,46 +125,39 @@ async def open_gateway(
                 loaded,
                 environment,
                 failed=_failed,
-                more=[
-                    switch.follow(_failed),
-                    shared.serve,
-                    expired_calls_job(_now, _failed),
-                ],
+                more=[switch.follow(_failed), shared.serve, expired_calls_job(_now, _failed)],
             )
         )
         has_prices = loaded.config.books.prices is not None
         billing = kept.billing if has_prices or settings.record_calls else None
-        if billing is not None:
-            room.bill(billing)
+        room.bill(billing)
         stack.push_async_callback(room.stop)  # before the books close: it writes in them
         sharing = renewal.sharing(limits, shared, failed=_failed)
         if sharing is not None:
             stack.callback(asyncio.create_task(sharing.run()).cancel)
-        audit: AuditSink = NoAudit()
-        if settings.record_calls:
-            audit = grouped = GroupedAudit(kept.books)
-            stack.callback(grouped.close)
+        audit = _audit(kept.books, stack) if settings.record_calls else NoAudit()
         admin = stack.enter_context(
             open_bridge(lambda: open_store(loaded, environment), failed=_failed)
         )
         tasks = {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
+        controls = Controls(
+            limits=limits,
+            sharing=sharing,
+            switch=switch,
+            billing=billing,
+            breakers=renewal.breakers(slow_s),
+            queues=renewal.queues({model.backend_name for model in models.values()}),
+            urgencies=Urgencies(settings.urgency),
+            retries=renewal.retries(),
+            cache=renewal.cache(),
+            guards=guards(loaded.config.guards),
+        )
         yield Gateway(
             settings=settings,
             loaded=loaded,
             engine=room,
             audit=audit,
-            controls=Controls(
-                limits=limits,
-                sharing=sharing,
-                switch=switch,
-                billing=billing,
-                breakers=renewal.breakers(slow_s),
-                queues=renewal.queues({model.backend_name for model in models.values()}),
-                urgencies=Urgencies(settings.urgency),
-                retries=renewal.retries(),
-                cache=renewal.cache(),
-                guards=guards(loaded.config.guards),
-            ),
+            controls=controls,
             models=models,
             tasks=tasks,
             authenticator=LocalCaller() if keyless else Keyring(settings.keys, kept.authenticator),
@@ -175,6 +170,13 @@ async def open_gateway(
             settle=renewal.settle,
             once=_once(loaded, admin),
         )
+
+
+def _audit(books: Books, stack: AsyncExitStack) -> AuditSink:
+    """Return what notes calls in groups, and ends before the books do."""
+    grouped = GroupedAudit(books)
+    stack.callback(grouped.close)
+    return grouped
 
 
 async def _elsewhere(

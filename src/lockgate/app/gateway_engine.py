@@ -64,8 +64,10 @@ class EngineRoom:
         self._opened = await asyncio.wrap_future(self._ready)
         return self._opened.engine
 
-    def bill(self, billing: Billing) -> None:
-        """Charge the calls from now on. Called on the loop that borrows the money."""
+    def bill(self, billing: Billing | None) -> None:
+        """Charge the calls from now on; None: they are free. On the loop that borrows the money."""
+        if billing is None:
+            return
 
         def is_local(backend: str) -> bool:
             return not isinstance(self._loaded.config.backend(backend), OpenAIBackend)

@@ -9,6 +9,7 @@ from lockgate.server.admin import admin_of
 from lockgate.server.admin_routes import admin_routes
 from lockgate.server.application import Application
 from lockgate.server.bodies import Room
+from lockgate.server.closing import Closing
 from lockgate.server.completions import Completions
 from lockgate.server.embedded import Embedded
 from lockgate.server.listing import Listing
@@ -46,7 +47,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         models=gateway.models,
         fallbacks=settings.fallbacks,
         embedded=Embedded(),
-        audit=gateway.audit,
+        closing=Closing(models=gateway.models, audit=gateway.audit, meter=meter),
         controls=gateway.controls,
         meter=meter,
         max_output_tokens=settings.max_output_tokens,

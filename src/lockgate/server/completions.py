@@ -7,7 +7,6 @@ What was held is given back, and the call is noted, however it ends.
 """
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,7 +17,6 @@ from msgspec import UNSET
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel, ServedModels, UpstreamModel
-from lockgate.app.gateway_stages import AuditSink
 from lockgate.domain.call import DataClass
 from lockgate.domain.policy import authorise_egress
 from lockgate.errors import (
@@ -26,15 +24,15 @@ from lockgate.errors import (
     InvalidInput,
     LockgateError,
     NotFound,
-    RequestRefused,
     Unavailable,
 )
 from lockgate.server import passing, strict, tracing
 from lockgate.server.answer_checks import AnswerSchemas, check_answer
 from lockgate.server.asking import Asking
+from lockgate.server.closing import Closing
 from lockgate.server.embedded import Embedded, Here
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import code_of, why_of
+from lockgate.server.failures import why_of
 from lockgate.server.guarding import LONG_BYTES, Guarding
 from lockgate.server.holding import hold, still_on, with_prices
 from lockgate.server.keeping import Kept
@@ -59,7 +57,6 @@ from lockgate.upstream.request import Request
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
 _OK = 200
-_REFUSALS = frozenset({"guard-blocked", "denied", "turned-off"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ class Completions:
     models: ServedModels
     fallbacks: Mapping[str, Sequence[str]]
     embedded: Embedded
-    audit: AuditSink
+    closing: Closing
     controls: Controls
     meter: GatewayMeter
     default_class: DataClass
@@ -99,7 +96,7 @@ class Completions:
     async def _answer(
         self, exchange: Exchange, endpoint: str, asked: Asked, encoded: bytes
     ) -> None:
-        self.audit.refuse_if_full()
+        self.closing.audit.refuse_if_full()
         note = Note(asked.model, endpoint, exchange.data_class(self.default_class))
         note.guarding = Guarding(self.controls, self.meter, note.data_class)
         try:
@@ -137,7 +134,7 @@ class Completions:
             note.left = True
             raise
         finally:
-            self._close(exchange, note)
+            self.closing.close(exchange, note)
 
     async def _review(self, exchange: Exchange, asked: Asked, guarding: Guarding) -> bool:
         if self.second_pass is None:
@@ -328,72 +325,11 @@ class Completions:
             return cost_of(sent, 0, 0)
         return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
 
-    def _close(self, exchange: Exchange, note: Note) -> None:
-        """Give back what was held, and note the call."""
-        if note.guarding is not None:
-            tracing.found(exchange, note.guarding.findings)
-        if note.held is not None:
-            note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
-        usage = note.usage or Usage()
-        nanos = note.held.nanos if note.held is not None else 0
-        outcome = _outcome(exchange, note)
-        if outcome:
-            self.meter.inferred(
-                note.model if note.asked is None else note.asked.name,
-                exchange.release.decode("ascii"),
-                outcome,
-                (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
-                nanos,
-            )
-        if nanos:
-            self.meter.spent(exchange.caller.team, nanos)
-        if note.passed_over and exchange.status == _OK:
-            self.meter.fell_back(note.model)
-        if not self.audit.records:
-            return
-        self.audit.note(
-            exchange.id,
-            exchange.caller.principal.name,
-            # What is no model's name is the client's text, and not for the log.
-            f"model:{note.model if note.model in self.models else 'unknown'}",
-            {
-                "endpoint": note.endpoint,
-                "upstream": note.upstream or None,
-                "destination": note.destination or None,
-                "passed_over": note.passed_over,
-                "data_class": str(note.data_class),
-                "release": exchange.release.decode("ascii"),
-                "cache": exchange.cache.decode("ascii"),
-                "status": exchange.status,
-                "usage": {
-                    "input_tokens": usage.prompt_tokens,
-                    "output_tokens": usage.completion_tokens,
-                },
-                "findings": dict(note.guarding.findings) if note.guarding is not None else {},
-                "cost_nanos": nanos,
-                "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
-            },
-        )
-
 
 def _count(span: Span, usage: Usage | None) -> None:
     if usage is not None:
         span.set(conventions.INPUT_TOKENS, usage.prompt_tokens)
         span.set(conventions.OUTPUT_TOKENS, usage.completion_tokens)
-
-
-def _outcome(exchange: Exchange, note: Note) -> str:
-    """Return how it ended for the model; empty if it says nothing of the model."""
-    if note.left:
-        return "cancelled"
-    error = note.error
-    if error is None:
-        return "failed" if exchange.code else "degraded" if note.passed_over else "ok"
-    if exchange.release == b"none" or isinstance(error, RequestRefused):
-        return ""
-    if code_of(error) in _REFUSALS:
-        return "refused"
-    return "failed" if note.asked is not None or isinstance(error, Unavailable) else ""
 
 
 def _limit(asked: ChatRequest | CompletionRequest) -> int:

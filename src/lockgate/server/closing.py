@@ -1,0 +1,87 @@
+"""The end of a call of a model: what was held is given back, and the call is counted and noted."""
+
+import time
+from dataclasses import dataclass
+
+from lockgate.app.gateway_meter import GatewayMeter
+from lockgate.app.gateway_models import ServedModels
+from lockgate.app.gateway_stages import AuditSink
+from lockgate.errors import RequestRefused, Unavailable
+from lockgate.server import tracing
+from lockgate.server.exchange import Exchange
+from lockgate.server.failures import code_of
+from lockgate.server.note import Note
+from lockgate.server.replies import Usage
+
+_OK = 200
+_REFUSALS = frozenset({"guard-blocked", "denied", "turned-off"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """Closes calls, however they end."""
+
+    models: ServedModels
+    audit: AuditSink
+    meter: GatewayMeter
+
+    def close(self, exchange: Exchange, note: Note) -> None:
+        """Give back what was held, and note the call."""
+        if note.guarding is not None:
+            tracing.found(exchange, note.guarding.findings)
+        if note.held is not None:
+            note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
+        usage = note.usage or Usage()
+        nanos = note.held.nanos if note.held is not None else 0
+        outcome = _outcome(exchange, note)
+        if outcome:
+            self.meter.inferred(
+                note.model if note.asked is None else note.asked.name,
+                exchange.release.decode("ascii"),
+                outcome,
+                (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
+                nanos,
+            )
+        if nanos:
+            self.meter.spent(exchange.caller.team, nanos)
+        if note.passed_over and exchange.status == _OK:
+            self.meter.fell_back(note.model)
+        if not self.audit.records:
+            return
+        self.audit.note(
+            exchange.id,
+            exchange.caller.principal.name,
+            # What is no model's name is the client's text, and not for the log.
+            f"model:{note.model if note.model in self.models else 'unknown'}",
+            {
+                "endpoint": note.endpoint,
+                "upstream": note.upstream or None,
+                "destination": note.destination or None,
+                "passed_over": note.passed_over,
+                "data_class": str(note.data_class),
+                "release": exchange.release.decode("ascii"),
+                "cache": exchange.cache.decode("ascii"),
+                "status": exchange.status,
+                "usage": {
+                    "input_tokens": usage.prompt_tokens,
+                    "output_tokens": usage.completion_tokens,
+                },
+                "findings": dict(note.guarding.findings) if note.guarding is not None else {},
+                "cost_nanos": nanos,
+                "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
+            },
+        )
+
+
+def _outcome(exchange: Exchange, note: Note) -> str:
+    """Return how it ended for the model; empty if it says nothing of the model."""
+    if note.left:
+        return "cancelled"
+    error = note.error
+    if error is None:
+        return "failed" if exchange.code else "degraded" if note.passed_over else "ok"
+    if exchange.release == b"none" or isinstance(error, RequestRefused):
+        return ""
+    if code_of(error) in _REFUSALS:
+        return "refused"
+    return "failed" if note.asked is not None or isinstance(error, Unavailable) else ""
