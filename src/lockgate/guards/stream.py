@@ -25,7 +25,7 @@ MAX_MATCH = 8192
 """Bytes. A longer match is taken in full up to the decision, and then up to the next delimiter."""
 
 MOST_MATCHES = 4096
-BYTES_PER_MATCH = 128
+BYTES_PER_MATCH = 160
 TOO_MANY = "too-many"
 
 _PATIENCE = 16
