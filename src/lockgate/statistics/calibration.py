@@ -8,14 +8,17 @@ estimation", AISTATS (the error of a finite sample is too large, and why).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from lockgate.domain.digest import Json
 from lockgate.errors import InvalidInput
+from lockgate.statistics.bootstrap import Places
 from lockgate.statistics.gate import Direction, Evidence, Gate, GateResult, judge, too_few
 from lockgate.statistics.intervals import Interval, wilson
+from lockgate.statistics.quality import Measure, judge_measure
 from lockgate.statistics.samples import Array, Numbers, checked_confidence, numbers
 from lockgate.statistics.special import normal_quantile
 
@@ -166,6 +169,57 @@ def require_calibrated(
             numbers={"noise": table.noise, "bins": len(table.bins)},
         ),
     )
+
+
+def compare_calibration(
+    gate: Gate,
+    candidate: tuple[Numbers, Sequence[bool]],
+    baseline: tuple[Numbers, Sequence[bool]],
+    *,
+    seed: int,
+    bins: int = BINS,
+) -> GateResult:
+    """Judge the difference of two runs' calibration errors on the same cases, each (said, right).
+
+    Noise makes both errors larger, and by about as much: in their difference it mostly cancels.
+
+    Raises:
+        InvalidInput: a confidence is NaN or outside 0 to 1, or the lengths differ.
+
+    """
+    if not (len(candidate[0]) or len(baseline[0])):
+        return too_few(gate, 0, needed=gate.min_samples)
+    (said, right), (before, was_right) = _forecasts(*candidate), _forecasts(*baseline)
+    if said.size != before.size:
+        raise InvalidInput(f"`{said.size}` confidences, and `{before.size}` of the baseline")
+
+    def difference(places: Places) -> float:
+        new = _error(said[places], right[places], bins)
+        return new - _error(before[places], was_right[places], bins)
+
+    def swapped(at: npt.NDArray[np.bool_]) -> float:
+        new = _error(np.where(at, before, said), np.where(at, was_right, right), bins)
+        return new - _error(np.where(at, said, before), np.where(at, right, was_right), bins)
+
+    paired = Measure(
+        of=difference,
+        cases=said.size,
+        seed=seed,
+        # A case whose confidence and answer change leaves one bin and comes into another.
+        changed=lambda share: 2 * share,
+        swapped=swapped,
+    )
+    result = judge_measure(gate, paired, reference=0.0)
+    sides = {"candidate": _error(said, right, bins), "baseline": _error(before, was_right, bins)}
+    return replace(result, numbers=sides)
+
+
+def _error(said: Array, right: Array, bins: int) -> float:
+    """Return the expected calibration error alone: as `reliability`, and much faster."""
+    edges = np.linspace(0, 1, bins + 1)
+    at = np.clip(np.searchsorted(edges, said, side="left") - 1, 0, bins - 1)
+    gaps = np.bincount(at, weights=right - said, minlength=bins)
+    return float(np.abs(gaps).sum() / said.size)
 
 
 def _forecasts(probabilities: Numbers, came: Sequence[bool]) -> tuple[Array, Array]:
