@@ -299,6 +299,13 @@ def test_a_file_that_is_no_baseline_is_refused(tmp_path: Path, content: str) -> 
         ({"performance": [{"metric": "cost", "statistic": "total", "at_most": 1}]}, "a total"),
         ({"fidelity": [{"metric": "f1", "at_least": 1}]}, "`truth` is missing"),
         ({"calibration": [{"at_most": 0.1, "confidences": "f(x)"}]}, "is code"),
+        ({"judges": [{}]}, "the least kappa"),
+        ({"judges": [{"type": "contains", "at_least": 0.5}]}, "which no model judges"),
+        ({"judges": [{"at_least": 2}]}, "not from 0 to 1"),
+        ({"features": [{"at_most": 0}]}, "`forbid` is missing"),
+        ({"features": [{"forbid": [1]}]}, "not a list of texts"),
+        ({"drift": [{"at_most": 0.1}]}, "`of` is missing"),
+        ({"drift": [{"of": "f(x)"}]}, "is code"),
     ],
 )
 def test_a_mistake_in_a_gate_is_told_with_its_line(

@@ -70,6 +70,8 @@ class EvalOptions:
     """Run the suite's `python` assertions: its author is trusted."""
     changed_since: str | None = None
     """A commit: only what has changed since then runs."""
+    features: bool = False
+    """Keep what classifiers are given: set where a gate asks for it."""
     max_seconds: float | None = None
     """Start no case after so many seconds: the verdict is that of a sample."""
 
@@ -129,7 +131,8 @@ async def evaluate_found(
     if chosen.select is not None:
         cases = _selected(cases, chosen.select)
     plan = _plan(cases, suite, options)
-    async with answering(loaded, environment, tasks, options) as answers:
+    noted = replace(options, features=wanted(suite.gate.rules).features)
+    async with answering(loaded, environment, tasks, noted) as answers:
         runner = _runner(answers, found, tasks, plan, options, chosen)
         progress.start(f"evaluating {found.shown}", estimate(suite))
         try:
@@ -139,7 +142,7 @@ async def evaluate_found(
         finally:
             progress.finish()
     summary.untouched = changes.untouched if changes else 0
-    summary.rulings = _rulings(plan, summary, results)
+    summary.rulings = _rulings(plan, summary, results, partial(_weights, loaded, environment))
     if summary.labelled:
         from lockgate.app.evals_judging import agreements
 
@@ -300,7 +303,15 @@ def _observing(suite: Suite) -> Callable[[Case, Response], JsonObject] | None:
     return partial(observe, noted) if noted.anything else None
 
 
-def _rulings(plan: _Plan, summary: Summary, results: Path) -> tuple[Ruling, ...]:
+def _weights(loaded: Loaded, environment: Environment, model: str, digest: str) -> Path:
+    from lockgate.app.models import model_store
+
+    return model_store(loaded, environment).files(model, Digest.parse(digest))["weights"]
+
+
+def _rulings(
+    plan: _Plan, summary: Summary, results: Path, weights: Callable[[str, str], Path]
+) -> tuple[Ruling, ...]:
     if plan.watch is not None:
         return plan.watch.rulings()
     gate, sampled = summary.gate, summary.skipped > 0
@@ -312,7 +323,8 @@ def _rulings(plan: _Plan, summary: Summary, results: Path) -> tuple[Ruling, ...]
     from lockgate.app.evals_gates import rule_on
 
     part = sampled or summary.untouched > 0
-    return rule_on(gate, gather(read_results(results)), plan.baseline, sampled=part)
+    run = gather(read_results(results))
+    return rule_on(gate, run, plan.baseline, sampled=part, weights=weights)
 
 
 def _of_the_sample(gate: Gate, rate: float) -> Rule:

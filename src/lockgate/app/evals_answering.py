@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lockgate.app.classified import Rows, watched
 from lockgate.app.evals_judging import judge_of
 from lockgate.app.progress import Quiet
 from lockgate.config.environment import Environment
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _EMBEDDER = "minilm"
 _PAGE = 4096
+_ROWS = 50
+"""Of one case that are kept for the gates on features."""
 
 
 class Wanted(Protocol):
@@ -41,6 +44,8 @@ class Wanted(Protocol):
     def judge(self) -> str: ...
     @property
     def record(self) -> Path | None: ...
+    @property
+    def features(self) -> bool: ...
     @property
     def playback(self) -> Path | None: ...
 
@@ -81,7 +86,7 @@ async def answering(
             yield Answering(respond=_echo, embed=embed, judge=judge)
             return
         async with _engine(loaded, environment, cassettes) as engine:
-            answers = _Answers(loaded, engine, tasks, options.engine)
+            answers = _Answers(loaded, engine, tasks, options.engine, features=options.features)
             with _measuring(answers.respond, options) as respond:
                 yield Answering(respond=respond, embed=embed, judge=judge)
     finally:
@@ -156,6 +161,8 @@ class _Answers:
     engine: "Engine"
     tasks: Mapping[str, Task]
     kind: str | None
+    features: bool = False
+    """Keep what classifiers are given."""
 
     async def respond(self, case: Case) -> Response:
         task = self.tasks.get(case.provider.id)
@@ -167,8 +174,12 @@ class _Answers:
         if case.acting is not None:
             someone = Principal(name=case.acting.name, scopes=frozenset(case.acting.scopes))
             call = replace(call, principal=someone)
+        rows: Rows = {}
+        ask = self.engine.answering
+        if self.features:
+            ask = watched(ask, rows)
         started = time.monotonic_ns()
-        answer = await self.engine.answering.answer(call, Quiet())
+        answer = await ask.answer(call, Quiet())
         taken = (time.monotonic_ns() - started) / 1e6
         form = case.provider.config.get("format")
         output: Json = (
@@ -182,8 +193,17 @@ class _Answers:
             cost=answer.usage.cost_micros / 1e6,
             confidence=answer.confidence,
             measures=_measures(answer.usage, taken),
+            features=tuple(_features(rows)),
             degraded=answer.degraded,
         )
+
+
+def _features(rows: Rows) -> Iterator[JsonObject]:
+    left = _ROWS
+    for (model, digest), each in sorted(rows.items(), key=lambda item: item[0][0]):
+        for row in each[:left]:
+            yield {"model": model, "digest": str(digest), "tokens": list(row.tokens)}
+        left = max(0, left - len(each))
 
 
 def _measures(usage: Usage, taken_ms: float) -> dict[str, float]:

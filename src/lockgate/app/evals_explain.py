@@ -5,22 +5,27 @@ far its value is from its mean over the rows. Tokens are hashed, so a forbidden 
 bucket with another one carries that one's weight, and is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lockgate.app.classified import MOST_ROWS
+from lockgate.app.evals_part import Part
 from lockgate.backends.linear import hashed, load
 from lockgate.domain.inference import Row
 from lockgate.errors import InvalidInput
+from lockgate.evals.gate.rule import Rule
 from lockgate.evals.gate.ruling import Ruling
 from lockgate.statistics.explain import Attribution, linear_shapley, require_unweighed
-from lockgate.statistics.gate import Direction, Gate
+from lockgate.statistics.gate import Direction, Gate, GateResult, undecided
 
 if TYPE_CHECKING:
     from lockgate.backends.linear import Head
 
+Weights = Callable[[str, str], Path]
+"""From a model and its digest to the file of its weights."""
 METRIC = "explain/forbidden-features"
 
 
@@ -49,6 +54,32 @@ def attributions(head: "Head", rows: Sequence[Row]) -> tuple[tuple[Attribution, 
     return tuple(
         linear_shapley(names, weights[best], table[at], means) for at, best in enumerate(won)
     )
+
+
+def judge_features(rule: Rule, gate: Gate, part: Part, seed: int, weights: Weights) -> GateResult:
+    """Judge the share of weight that a rule's forbidden features carry, over all classifiers.
+
+    Raises:
+        NotFound: a classifier's weights are not here.
+
+    """
+    assert rule.limit is not None
+    rows: dict[tuple[str, str], list[Row]] = {}
+    for seen in part.seen:
+        for entry in seen.features:
+            kept = rows.setdefault((str(entry["model"]), str(entry["digest"])), [])
+            tokens = entry["tokens"]
+            if isinstance(tokens, Sequence) and len(kept) < MOST_ROWS:
+                kept.append(Row(tokens=tuple(str(token) for token in tokens)))
+    if not rows:
+        reason = f"`{gate.metric}`: no linear classifier was asked, so nothing shows what it weighs"
+        return undecided(gate, 0, reason=reason)
+    cases = [
+        attributed
+        for (model, digest), each in sorted(rows.items())
+        for attributed in attributions(load(weights(model, digest)), each)
+    ]
+    return require_unweighed(gate, cases, rule.forbidden, limit=rule.limit, seed=seed)
 
 
 def rule_on_features(

@@ -6,36 +6,46 @@ Imported only for a suite that has rules: it brings numpy.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from lockgate.app.evals_explain import Weights, judge_features
+from lockgate.app.evals_fidelity import (
+    judge_agreement,
+    judge_calibration,
+    judge_drift,
+    judge_fidelity,
+    reliability_table,
+)
+from lockgate.app.evals_part import Part, both_values, every_value
 from lockgate.domain.digest import Json
 from lockgate.domain.verdict import Outcome
-from lockgate.errors import InvalidInput, UsageError
+from lockgate.errors import InvalidInput, NotFound, UsageError
 from lockgate.evals.gate.evidence import Evidence, Seen
 from lockgate.evals.gate.rule import MEASURES, PASS_RATE, QUANTILES, SCORE, Kind, Rule
 from lockgate.evals.gate.rule import Gate as Asked
-from lockgate.evals.gate.ruling import Ruling
-from lockgate.evals.javascript import text_of
-from lockgate.statistics import calibration, fidelity, performance, quality
-from lockgate.statistics.classification import confusion
+from lockgate.evals.gate.ruling import RELIABILITY, Ruling
+from lockgate.statistics import performance, quality
 from lockgate.statistics.gate import Direction, Gate, GateResult, undecided
 
 _SCORES = (0.0, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The cases that one verdict is about, and the same ones of the baseline."""
-
-    column: str
-    slice: str
-    seen: Sequence[Seen]
-    before: Sequence[Seen] | None
+def no_weights(model: str, digest: str) -> Path:
+    """Find no model: for rules that explain none."""
+    raise NotFound(f"the weights of `{model}` ({digest}) are not here")
 
 
 def rule_on(
-    asked: Asked, run: Evidence, baseline: Evidence | None, *, sampled: bool = False
+    asked: Asked,
+    run: Evidence,
+    baseline: Evidence | None,
+    *,
+    sampled: bool = False,
+    weights: Weights = no_weights,
 ) -> tuple[Ruling, ...]:
     """Return a verdict for each rule, column and slice; all of them are one family.
+
+    `weights` finds the files of the classifiers that rules of features explain.
 
     Raises:
         UsageError: the baseline is of another dataset, or of other providers.
@@ -44,11 +54,23 @@ def rule_on(
     if baseline is not None:
         require_same(run, baseline, sampled=sampled)
     pairs = _columns(run, baseline)
-    work = [(rule, part) for rule in asked.rules for part in _parts(rule, pairs)]
+    work = [
+        (rule, part)
+        for written in asked.rules
+        for rule in _each_judge(written, run)
+        for part in _parts(rule, pairs)
+    ]
     return tuple(
-        _ruled(rule, part, seed=asked.seed, family=max(1, len(work)), sampled=sampled)
+        _ruled(_Asked(rule, part, asked.seed, weights), family=len(work), sampled=sampled)
         for rule, part in work
     )
+
+
+def _each_judge(rule: Rule, run: Evidence) -> Sequence[Rule]:
+    """Return a rule for each type of judge, where one names none: their labels are not mixed."""
+    if rule.kind is not Kind.JUDGES or rule.judge or not run.judges:
+        return (rule,)
+    return [replace(rule, judge=judge) for judge in sorted(run.judges)]
 
 
 def gate_of(rule: Rule, *, family: int) -> Gate:
@@ -146,16 +168,32 @@ def _parts(
             )
 
 
-def _ruled(rule: Rule, part: Part, *, seed: int, family: int, sampled: bool) -> Ruling:
-    gate = gate_of(rule, family=family)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One verdict's work."""
+
+    rule: Rule
+    part: Part
+    seed: int
+    weights: Weights
+
+
+def _ruled(asked: _Asked, *, family: int, sampled: bool) -> Ruling:
+    rule, part = asked.rule, asked.part
+    gate = gate_of(rule, family=max(1, family))
     try:
-        result = _judged(rule, gate, part, seed)
+        result = _judged(asked, gate)
     except InvalidInput as error:
         result = undecided(gate, len(part.seen), reason=error.advice)
-    return ruling_of(rule, part, result, sampled=sampled)
+    ruling = ruling_of(rule, part, result, sampled=sampled)
+    if rule.kind is Kind.CALIBRATION and result.value is not None:
+        table = reliability_table(rule, part)
+        ruling = replace(ruling, details={**ruling.details, RELIABILITY: list(table)})
+    return ruling
 
 
-def _judged(rule: Rule, gate: Gate, part: Part, seed: int) -> GateResult:
+def _judged(asked: _Asked, gate: Gate) -> GateResult:  # noqa: PLR0911  a table
+    rule, part, seed = asked.rule, asked.part, asked.seed
     if rule.against_baseline and part.before is None:
         raise InvalidInput(f"`{rule.name}` needs a baseline", hint="give one: --baseline FILE")
     match rule.kind:
@@ -164,9 +202,15 @@ def _judged(rule: Rule, gate: Gate, part: Part, seed: int) -> GateResult:
         case Kind.PERFORMANCE:
             return _performance(rule, gate, part, seed)
         case Kind.CALIBRATION:
-            return _calibration(rule, gate, part)
+            return judge_calibration(rule, gate, part, seed)
         case Kind.FIDELITY:
-            return _fidelity(rule, gate, part)
+            return judge_fidelity(rule, gate, part, seed)
+        case Kind.JUDGES:
+            return judge_agreement(rule, gate, part)
+        case Kind.DRIFT:
+            return judge_drift(rule, gate, part)
+        case Kind.FEATURES:
+            return judge_features(rule, gate, part, seed, asked.weights)
 
 
 def _quality(rule: Rule, gate: Gate, part: Part, seed: int) -> GateResult:
@@ -174,11 +218,11 @@ def _quality(rule: Rule, gate: Gate, part: Part, seed: int) -> GateResult:
     if rule.limit is None:
         assert part.before is not None
         old = [score(rule, seen) for seen in part.before]
-        new_scores, old_scores = _both(rule, ours, old)
+        new_scores, old_scores = both_values(rule, ours, old)
         if rule.statistic == "rate":
             return quality.compare_rates(gate, new_scores, old_scores)
         return quality.compare_means(gate, new_scores, old_scores, seed=seed, span=_SCORES)
-    values = _all(rule, ours)
+    values = every_value(rule, ours)
     if rule.statistic == "rate":
         passed = sum(value == 1 for value in values)
         if any(value not in _SCORES for value in values):
@@ -203,75 +247,15 @@ def _performance(rule: Rule, gate: Gate, part: Part, seed: int) -> GateResult:
     name = MEASURES[rule.metric][0]
     ours = [seen.measure(name) for seen in part.seen]
     if rule.limit is not None:
-        values = _all(rule, ours)
+        values = every_value(rule, ours)
         return performance.require_quantile(
             gate, values, q=QUANTILES[rule.statistic], limit=rule.limit
         )
     assert part.before is not None
-    new, old = _both(rule, ours, [seen.measure(name) for seen in part.before])
+    new, old = both_values(rule, ours, [seen.measure(name) for seen in part.before])
     if rule.statistic == "total":
         return performance.compare_totals(gate, new, old, seed=seed)
     return performance.compare_quantiles(gate, new, old, q=QUANTILES[rule.statistic], seed=seed)
-
-
-def _calibration(rule: Rule, gate: Gate, part: Part) -> GateResult:
-    assert rule.limit is not None
-    said = _all(rule, [seen.confidence(rule.confidences) for seen in part.seen])
-    right = [seen.passed for seen in part.seen]
-    return calibration.require_calibrated(gate, said, right, limit=rule.limit, bins=rule.bins)
-
-
-def _fidelity(rule: Rule, gate: Gate, part: Part) -> GateResult:
-    assert rule.limit is not None
-    unlabelled = sum(seen.truth(rule.truth) is None for seen in part.seen)
-    if unlabelled:
-        raise InvalidInput(
-            f"`{rule.name}`: {unlabelled} of {len(part.seen)} case(s) have no `{rule.truth}`",
-            hint="give every case its true label in `metadata` or `vars`",
-        )
-    truth = [str(seen.truth(rule.truth)) for seen in part.seen]
-    if rule.metric == "auc":
-        said = _all(rule, [seen.confidence(rule.confidences) for seen in part.seen])
-        is_label = [label == rule.label for label in truth]
-        return fidelity.require_auc(gate, is_label, said, limit=rule.limit)
-    called = [_label(seen.at(rule.predicted)) for seen in part.seen]
-    table = confusion(truth, called)
-    match rule.metric:
-        case "precision":
-            return fidelity.require_precision(gate, table, rule.label, limit=rule.limit)
-        case "recall":
-            return fidelity.require_recall(gate, table, rule.label, limit=rule.limit)
-        case _:
-            return fidelity.require_f1(gate, table, rule.label, limit=rule.limit)
-
-
-def _label(value: Json) -> str | None:
-    return None if value is None else text_of(value)
-
-
-def _all(rule: Rule, values: Sequence[float | None]) -> list[float]:
-    """Return the values, if every case has one: those that lack are not missing at random.
-
-    Raises:
-        InvalidInput: some have none.
-
-    """
-    missing = sum(value is None for value in values)
-    if missing:
-        raise InvalidInput(f"`{rule.name}`: {missing} of {len(values)} case(s) have no value")
-    return [value for value in values if value is not None]
-
-
-def _both(
-    rule: Rule, new: Sequence[float | None], old: Sequence[float | None]
-) -> tuple[list[float], list[float]]:
-    missing = sum(value is None for value in old)
-    if missing:
-        raise InvalidInput(
-            f"`{rule.name}`: {missing} of {len(old)} case(s) have no value in the baseline",
-            hint="evaluate the baseline with the same `x-gate`",
-        )
-    return _all(rule, new), _all(rule, old)
 
 
 def _finite(value: Mapping[str, Json]) -> dict[str, Json]:

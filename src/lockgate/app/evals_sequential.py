@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lockgate.app.evals_gates import Part, gate_of, require_same, ruling_of, score
+from lockgate.app.evals_gates import gate_of, require_same, ruling_of, score
+from lockgate.app.evals_part import Part
 from lockgate.domain.verdict import Outcome
 from lockgate.errors import InvalidInput, UsageError
 from lockgate.evals.expand import Case

@@ -1,11 +1,12 @@
 """What the linear classifiers of a task look at, over the cases of a suite."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lockgate.app.calls import new_call
+from lockgate.app.classified import Rows, watched
 from lockgate.app.engine import open_engine
 from lockgate.app.evals_answering import input_of
 from lockgate.app.evals_explain import attributions, rule_on_features
@@ -15,16 +16,12 @@ from lockgate.app.progress import Quiet
 from lockgate.backends.linear import load
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
-from lockgate.domain.call import DataClass
-from lockgate.domain.digest import Digest
-from lockgate.domain.inference import Classify, Dispatch, Result, Row
+from lockgate.domain.inference import Row
 from lockgate.errors import InvalidInput, LockgateError
 from lockgate.evals.expand import Case, Expansion
 from lockgate.evals.gate.ruling import Ruling
-from lockgate.ports import Backend, Task
+from lockgate.ports import Task
 
-MOST_ROWS = 500
-"""A table of rows by features is made of them."""
 _WEIGHTS = "weights"
 
 
@@ -38,41 +35,6 @@ class Explanation:
     """Features by their share of all weight, the heaviest first."""
     ruling: Ruling | None
     """On what is forbidden; None where nothing is."""
-
-
-class _Watching:
-    """Passes inferences on, and keeps the rows that classifiers are given. A `ports.Backend`."""
-
-    def __init__(self, backend: Backend, seen: dict[tuple[str, Digest | None], list[Row]]) -> None:
-        self._backend = backend
-        self._seen = seen
-
-    @property
-    def data_classes(self) -> frozenset[DataClass]:
-        return self._backend.data_classes
-
-    async def infer(self, dispatch: Dispatch) -> Result:
-        if isinstance(dispatch.request, Classify):
-            kept = self._seen.setdefault((dispatch.model, dispatch.digest), [])
-            kept += dispatch.request.rows[: MOST_ROWS - len(kept)]
-        return await self._backend.infer(dispatch)
-
-
-class _Watched(Mapping[str, Backend]):
-    def __init__(
-        self, backends: Mapping[str, Backend], seen: dict[tuple[str, Digest | None], list[Row]]
-    ) -> None:
-        self._backends = backends
-        self._seen = seen
-
-    def __getitem__(self, name: str) -> Backend:
-        return _Watching(self._backends[name], self._seen)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._backends)
-
-    def __len__(self) -> int:
-        return len(self._backends)
 
 
 async def explain(
@@ -92,11 +54,9 @@ async def explain(
 
     """
     found = find_suite(loaded, suite)
-    seen: dict[tuple[str, Digest | None], list[Row]] = {}
+    seen: Rows = {}
     async with open_engine(loaded, environment) as engine:
-        answering = engine.answering
-        watched = _Watched(answering.inferring.backends, seen)
-        answering = replace(answering, inferring=replace(answering.inferring, backends=watched))
+        answering = watched(engine.answering, seen)
         for case in Expansion(found.suite, found.files):
             if not isinstance(case, Case):
                 continue

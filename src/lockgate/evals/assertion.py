@@ -63,6 +63,8 @@ class Response:
     """The provider's own, from 0 to 1."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What was measured beside latency and cost: `tokens_per_s`, `memory_mib`."""
+    features: Sequence[JsonObject] = ()
+    """What classifiers were given for it: `model`, `digest` and `tokens` of each row."""
     degraded: tuple[str, ...] = ()
     """Why the answer is less than was asked for, such as rules in place of a model."""
 

@@ -81,7 +81,7 @@ class Expansion:
             release,
             [[p.id, p.config, p.transform] for p in suite.providers],
             [sorted(names) for names in (noted.slices, noted.measures, noted.truths, noted.paths)],
-            noted.confidence,
+            [noted.confidence, noted.features],
         )
         self._default_assertions = _assertions_key(suite.default.assertions)
 

@@ -7,7 +7,14 @@ from lockgate.domain.digest import Json, JsonObject
 from lockgate.errors import InvalidInput
 from lockgate.evals.assertion import Response
 from lockgate.evals.expand import Case
-from lockgate.evals.gate.evidence import CONFIDENCE, MEASURES, PATHS, SLICES, TRUTHS
+from lockgate.evals.gate.evidence import (
+    CONFIDENCE,
+    FEATURES,
+    MEASURES,
+    PATHS,
+    SLICES,
+    TRUTHS,
+)
 from lockgate.evals.gate.rule import Wanted
 from lockgate.evals.javascript import text_of
 from lockgate.evals.transform import transformed
@@ -33,6 +40,8 @@ def observe(wanted: Wanted, case: Case, response: Response) -> JsonObject:
         }
     if wanted.confidence and response.confidence is not None:
         found[CONFIDENCE] = response.confidence
+    if wanted.features and response.features:
+        found[FEATURES] = list(response.features)
     return found
 
 

@@ -42,6 +42,7 @@ _ASKED: Mapping[str, str] = {
     "again": "deterministic permission semantic-coverage",
 }
 """Types that wait for a judge or a program, by their module in `asking`."""
+_JUDGES = frozenset({"rubric", "retrieved", "choice"})
 _ALIASES: Mapping[str, str] = {
     "is-valid-openai-function-call": "is-valid-function-call",
     "model-graded-closedqa": "llm-rubric",
@@ -72,6 +73,11 @@ def names() -> frozenset[str]:
 def is_asked(name: str) -> bool:
     """Say whether a type waits for somebody: its grade comes from `asked_grade`."""
     return _ALIASES.get(name, name) in _asked()
+
+
+def is_judged(name: str) -> bool:
+    """Say whether a model judges a type, so that people's labels say how well."""
+    return _asked().get(_ALIASES.get(name, name), "") in _JUDGES
 
 
 def unsupported(name: str) -> str | None:

@@ -5,16 +5,17 @@ scores what they score on average. A case whose provider or judge was down shows
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.errors import InvalidConfig
+from lockgate.evals.assertions.registry import is_judged
 from lockgate.evals.results import Fault, Outcome, Result, read_results
 
 SLICES, MEASURES, TRUTHS, PATHS = "slices", "measures", "truths", "paths"
-CONFIDENCE = "confidence"
+CONFIDENCE, FEATURES = "confidence", "features"
 """Members of `Result.observed`."""
 _MAX_BYTES = 512 << 20
 
@@ -29,10 +30,18 @@ class Seen:
     named: dict[str, list[float]] = field(default_factory=dict)
     """Sums of scores by metric, and how often each was given."""
     measures: dict[str, list[float]] = field(default_factory=dict)
+    labels: list[tuple[str, bool, bool]] = field(default_factory=list)
+    """Type of judge, and whether a person and the judge said pass; of the first answer."""
     observed: JsonObject = field(default_factory=dict)
 
     def add(self, result: Result) -> None:
         """Count one answer to the case."""
+        if not self.times:
+            self.labels = [
+                (judge_of(part), part["label"] == "pass", part["passed"] is True)
+                for part in result.assertions
+                if "label" in part
+            ]
         self.times += 1
         self.passed = self.passed and result.outcome is Outcome.PASSED
         self.score += result.score
@@ -73,6 +82,13 @@ class Seen:
                 return None
         return None if isinstance(found, bool) or not isinstance(found, int | float) else found
 
+    @property
+    def features(self) -> Sequence[JsonObject]:
+        """What classifiers were given: `model`, `digest` and `tokens` of each row."""
+        rows = self.observed.get(FEATURES)
+        listed = rows if isinstance(rows, Sequence) and not isinstance(rows, str) else ()
+        return [row for row in listed if isinstance(row, Mapping)]
+
     def _of(self, group: str, name: str) -> Json:
         held = self.observed.get(group)
         return held.get(name) if isinstance(held, Mapping) else None
@@ -84,6 +100,8 @@ class Evidence:
 
     columns: dict[tuple[str, str], dict[bytes, Seen]] = field(default_factory=dict)
     cases: set[bytes] = field(default_factory=set)
+    judges: set[str] = field(default_factory=set)
+    """Types of judges that were asked."""
 
     def add(self, result: Result) -> None:
         """Count a result."""
@@ -91,6 +109,7 @@ class Evidence:
         self.cases.add(case)
         if result.fault in {Fault.PROVIDER, Fault.JUDGE}:
             return
+        self.judges |= {kind for p in result.assertions if is_judged(kind := judge_of(p))}
         column = self.columns.setdefault((result.provider, result.prompt), {})
         column.setdefault(case, Seen()).add(result)
 
@@ -103,6 +122,11 @@ class Evidence:
 def dataset_digest(cases: Iterable[bytes]) -> Digest:
     """Return the digest of a set of cases, in whatever order they ran."""
     return Digest.of(b"".join(sorted(cases)))
+
+
+def judge_of(part: JsonObject) -> str:
+    """Return the type of an assertion, inverse or not: the same judge answers both."""
+    return str(part["type"]).removeprefix("not-")
 
 
 def gather(results: Iterable[Result]) -> Evidence:

@@ -4,13 +4,17 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from lockgate.domain.digest import Json
-from lockgate.evals.fields import Problems, items, mapping, number, text, whole
+from lockgate.evals.assertions import registry
+from lockgate.evals.fields import Problems, items, mapping, number, text, texts, whole
 from lockgate.evals.gate.rule import (
     CONFIDENCE,
     FIDELITY,
+    FORBIDDEN,
+    KAPPA,
     MEASURES,
     MIN_CASES,
     PASS_RATE,
+    PSI,
     QUANTILES,
     SCORE,
     Gate,
@@ -26,9 +30,16 @@ _SHARED = frozenset({"metric", "margin", "confidence", "min_cases", "slice"})
 _MEMBERS: Mapping[Kind, frozenset[str]] = {
     Kind.QUALITY: _SHARED | {"statistic", "at_least", "baseline"},
     Kind.PERFORMANCE: _SHARED | {"statistic", "at_least", "at_most", "baseline"},
-    Kind.CALIBRATION: _SHARED | {"at_most", "confidences", "bins"},
-    Kind.FIDELITY: _SHARED | {"label", "truth", "predicted", "confidences", "at_least"},
+    Kind.CALIBRATION: _SHARED | {"at_most", "confidences", "bins", "baseline"},
+    Kind.FIDELITY: _SHARED | {"label", "truth", "predicted", "confidences", "at_least", "baseline"},
+    Kind.JUDGES: (_SHARED - {"metric"}) | {"type", "at_least"},
+    Kind.FEATURES: (_SHARED - {"metric", "slice"}) | {"forbid", "at_most"},
+    Kind.DRIFT: (_SHARED - {"metric"}) | {"of", "at_most"},
 }
+_LIMITS: Mapping[Kind, float] = {Kind.FEATURES: 0.0, Kind.DRIFT: 0.1}
+"""Of what is not said: no weight, and the index up to which nothing counts as moved."""
+_MARGINS: Mapping[Kind, float] = {Kind.FEATURES: 0.01, Kind.DRIFT: 0.15}
+"""The mean of shares that are 0 is never surely 0; and an index above 0.25 has surely moved."""
 _STATISTICS: Mapping[Kind, frozenset[str]] = {
     Kind.QUALITY: frozenset({"rate", "mean"}),
     Kind.PERFORMANCE: frozenset({*QUANTILES, "total"}),
@@ -68,21 +79,21 @@ def _rule(
     metric = text(entry, "metric", problems) or _metric(kind)
     limit, baseline = _reference(entry, kind, metric, problems)
     confidence = _confidence(entry, problems) or _confidence(outer, problems) or CONFIDENCE
-    margin = number(entry if "margin" in entry else outer, "margin", problems) or 0.0
+    said = entry if "margin" in entry or kind in _MARGINS else outer
+    margin = number(said, "margin", problems)
+    if margin is None:
+        margin = _MARGINS.get(kind, 0.0)
     if margin < 0:
         problems.add(entry, f"`margin` is {margin}, not 0 or more")
     before = len(problems.found)
     _check_metric(entry, kind, metric, problems)
-    for name in ("predicted", "confidences"):
+    for name in ("predicted", "confidences", "of"):
         code = text(entry, name, problems)
         if code and (problem := transform_problem(code)):
             problems.add(entry, f"`{name}`: {problem}")
-    if kind is Kind.FIDELITY and not text(entry, "truth", problems):
-        problems.add(entry, "`truth` is missing: the metadata or variable with the true label")
-    if kind is Kind.FIDELITY and not text(entry, "label", problems):
-        problems.add(entry, "`label` is missing: the class that is looked for")
+    _check_needed(entry, kind, problems)
     if limit is None and not baseline:
-        problems.add(entry, "neither a limit (`at_least`, `at_most`) nor `baseline: true`")
+        problems.add(entry, _no_reference(kind))
     if len(problems.found) > before:
         return
     yield Rule(
@@ -99,12 +110,46 @@ def _rule(
         predicted=text(entry, "predicted", problems) or "output",
         confidences=text(entry, "confidences", problems),
         bins=whole(entry, "bins", problems, most=1000) or 10,
+        judge=text(entry, "type", problems),
+        forbidden=texts(entry, "forbid", problems) or (),
+        of=text(entry, "of", problems),
         line=problems.line(entry),
     )
 
 
 def _metric(kind: Kind) -> str:
-    return {Kind.QUALITY: PASS_RATE, Kind.CALIBRATION: "ece"}.get(kind, "")
+    return {
+        Kind.QUALITY: PASS_RATE,
+        Kind.CALIBRATION: "ece",
+        Kind.JUDGES: KAPPA,
+        Kind.FEATURES: FORBIDDEN,
+        Kind.DRIFT: PSI,
+    }.get(kind, "")
+
+
+def _no_reference(kind: Kind) -> str:
+    if kind is Kind.JUDGES:
+        return "`at_least` is missing: the least kappa of the judge and people"
+    return "neither a limit (`at_least`, `at_most`) nor `baseline: true`"
+
+
+def _check_needed(entry: Mapping[str, Json], kind: Kind, problems: Problems) -> None:
+    """Note members without which an entry asks nothing."""
+    needed = {
+        Kind.FIDELITY: {
+            "truth": "the metadata or variable with the true label",
+            "label": "the class that is looked for",
+        },
+        Kind.DRIFT: {"of": "where in the output the value is, such as `output.label`"},
+    }.get(kind, {})
+    for name, meaning in needed.items():
+        if not text(entry, name, problems):
+            problems.add(entry, f"`{name}` is missing: {meaning}")
+    if kind is Kind.FEATURES and not texts(entry, "forbid", problems):
+        problems.add(entry, "`forbid` is missing: features, or prefixes such as `author=*`")
+    judge = text(entry, "type", problems)
+    if judge and not registry.is_judged(judge):
+        problems.add(entry, f"`type` is `{judge}`, which no model judges")
 
 
 def _statistic(kind: Kind, metric: str, *, baseline: bool) -> str:
@@ -139,19 +184,21 @@ def _reference(
     entry: Mapping[str, Json], kind: Kind, metric: str, problems: Problems
 ) -> tuple[float | None, bool]:
     """Return the limit, and whether the baseline is the reference."""
-    lower = kind is Kind.CALIBRATION or (
+    lower = kind in {Kind.CALIBRATION, Kind.FEATURES, Kind.DRIFT} or (
         kind is Kind.PERFORMANCE and not MEASURES.get(metric, ("", False))[1]
     )
     right, wrong = ("at_most", "at_least") if lower else ("at_least", "at_most")
     if wrong in entry and wrong in _MEMBERS[kind]:
         problems.add(entry, f"`{metric}` takes `{right}`, not `{wrong}`")
     limit = number(entry, right, problems)
+    if limit is None:
+        limit = _LIMITS.get(kind)
     baseline = entry.get("baseline")
     if not (baseline is None or isinstance(baseline, bool)):
         problems.add(entry, "`baseline` is neither true nor false")
     if limit is not None and baseline is True:
         problems.add(entry, f"both `{right}` and `baseline`: write two entries")
-    if limit is not None and kind is not Kind.PERFORMANCE and not 0 <= limit <= 1:
+    if limit is not None and kind not in {Kind.PERFORMANCE, Kind.DRIFT} and not 0 <= limit <= 1:
         problems.add(entry, f"`{right}` is {limit}, not from 0 to 1")
     if limit is not None and limit < 0:
         problems.add(entry, f"`{right}` is {limit}, not 0 or more")

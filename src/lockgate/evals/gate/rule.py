@@ -14,6 +14,9 @@ class Kind(StrEnum):
     PERFORMANCE = "performance"
     CALIBRATION = "calibration"
     FIDELITY = "fidelity"
+    JUDGES = "judges"
+    FEATURES = "features"
+    DRIFT = "drift"
 
 
 PASS_RATE, SCORE = "pass-rate", "score"
@@ -26,8 +29,10 @@ MEASURES: Mapping[str, tuple[str, bool]] = {
 }
 """Metrics of performance: their name in `observed`, and whether more is better."""
 FIDELITY = frozenset({"precision", "recall", "f1", "auc"})
+KAPPA, FORBIDDEN, PSI = "kappa", "forbidden", "psi"
 MIN_CASES = 30
 CONFIDENCE = 0.95
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,12 @@ class Rule:
     confidences: str = ""
     """Of calibration and AUC: where in the output the confidence is; nothing: the answer's own."""
     bins: int = 10
+    judge: str = ""
+    """Of judges: the type of assertion whose agreement with people is asked; nothing: each."""
+    forbidden: tuple[str, ...] = ()
+    """Of features: names, or prefixes that end in `*`."""
+    of: str = ""
+    """Of drift: where in the output the value is that must not move."""
     line: int = 0
 
     @property
@@ -62,20 +73,21 @@ class Rule:
         parts = [self.metric]
         if self.kind is Kind.PERFORMANCE:
             parts.append(self.statistic)
-        if self.label:
-            parts.append(self.label)
+        forbidden = ", ".join(self.forbidden)[:_SHOWN]
+        parts += [part for part in (self.label, self.judge, self.of, forbidden) if part]
         name = f"{self.kind}/{'-'.join(parts)}"
         return f"{name} by baseline" if self.against_baseline else name
 
     @property
     def against_baseline(self) -> bool:
-        return self.limit is None
+        """Whether it is judged case by case, or by the distance from the baseline's answers."""
+        return self.limit is None or self.kind is Kind.DRIFT
 
     @property
     def lower_is_better(self) -> bool:
         if self.kind is Kind.PERFORMANCE:
             return not MEASURES[self.metric][1]
-        return self.kind is Kind.CALIBRATION
+        return self.kind in {Kind.CALIBRATION, Kind.FEATURES, Kind.DRIFT}
 
     @property
     def document(self) -> dict[str, Json]:
@@ -123,10 +135,13 @@ class Wanted:
     truths: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
     confidence: bool = False
+    features: bool = False
+    """What classifiers are given."""
 
     @property
     def anything(self) -> bool:
-        return bool(self.slices or self.measures or self.truths or self.paths or self.confidence)
+        asked = (self.slices, self.measures, self.truths, self.paths, self.confidence)
+        return any(asked) or self.features
 
 
 def wanted(rules: tuple[Rule, ...]) -> Wanted:
@@ -139,6 +154,8 @@ def wanted(rules: tuple[Rule, ...]) -> Wanted:
         paths=frozenset(
             {r.predicted for r in rules if r.truth and r.metric != "auc"}
             | {r.confidences for r in scored if r.confidences}
+            | {r.of for r in rules if r.of}
         ),
         confidence=any(not r.confidences for r in scored),
+        features=any(r.kind is Kind.FEATURES for r in rules),
     )

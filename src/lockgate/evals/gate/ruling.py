@@ -1,10 +1,13 @@
 """What a gate said of a run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lockgate.domain.digest import Json, JsonObject
 from lockgate.domain.verdict import Outcome
+
+RELIABILITY = "reliability"
+"""Member of a ruling's details: the rows of a reliability table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +63,39 @@ class Ruling:
 def worst_of(rulings: Iterable[Ruling]) -> Outcome:
     """Return the worst outcome; a pass where nothing was asked."""
     return max((ruling.outcome for ruling in rulings), default=Outcome.PASS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliable:
+    """A row of a reliability table: cases of like confidence."""
+
+    lower: float
+    upper: float
+    cases: int
+    confidence: float
+    """Mean of what was said."""
+    accuracy: float
+    """Share of what was right."""
+
+
+def reliability_of(ruling: Ruling) -> Sequence[Reliable]:
+    """Return the reliability table of a gate of calibration; nothing for others."""
+    rows = ruling.details.get(RELIABILITY)
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        return ()
+    return [
+        Reliable(
+            lower=_number(row["lower"]),
+            upper=_number(row["upper"]),
+            cases=int(_number(row["cases"])),
+            confidence=_number(row["confidence"]),
+            accuracy=_number(row["accuracy"]),
+        )
+        for row in rows
+        if isinstance(row, Mapping)
+    ]
+
+
+def _number(value: Json) -> float:
+    assert isinstance(value, int | float)
+    return value

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from lockgate.domain.verdict import Outcome as Ruled
-from lockgate.evals.gate.ruling import Ruling
+from lockgate.evals.gate.ruling import Reliable, Ruling, reliability_of
 from lockgate.evals.results import Outcome
 
 BLUE = "#3566b8"
@@ -36,7 +36,36 @@ def gates(rulings: Sequence[Ruling]) -> str:
                 escape(ruling.reason),
             )
         )
-    return table(("gate", "verdict", "", "cases", "why"), rows)
+    shown = table(("gate", "verdict", "", "cases", "why"), rows)
+    return shown + "".join(_reliability(ruling) for ruling in rulings if reliability_of(ruling))
+
+
+def _reliability(ruling: Ruling) -> str:
+    """Return what was said beside what came, a row a bin: on the diagonal both are equal."""
+    rows = [
+        (
+            f"{row.lower:.2f} to {row.upper:.2f}",
+            str(row.cases),
+            f"{row.confidence:.3f}",
+            f"{row.accuracy:.3f}",
+            _said_and_right(row),
+        )
+        for row in reliability_of(ruling)
+    ]
+    head = ("confidence", "cases", "said", "right", "")
+    return f"<h3>Reliability: {escape(ruling.title)}</h3>\n{table(head, rows)}"
+
+
+def _said_and_right(row: Reliable) -> str:
+    width = _SPAN - 2 * _EDGE
+    low, high = sorted((row.confidence, row.accuracy))
+    parts = [
+        rectangle(_EDGE, 11, width, 1, _GREY),
+        rectangle(round(_EDGE + low * width), 9, max(1, round((high - low) * width)), 5, BLUE),
+        rectangle(round(_EDGE + row.accuracy * width) - 1, 4, 3, 15, COLOURS[Outcome.PASSED]),
+    ]
+    said = f"said {row.confidence:.3f}, right {row.accuracy:.3f}"
+    return picture(said, (_SPAN, 22), parts)
 
 
 def _interval(ruling: Ruling, colour: str) -> str:
@@ -82,4 +111,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table; cells are HTML."""
     top = "".join(f"<th>{cell}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>\n"
+    whole = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{whole}</div>\n'

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from html import escape
 
+from lockgate.domain.digest import JsonObject
 from lockgate.evals.javascript import stringify
 from lockgate.evals.report.charts import BLUE, COLOURS, gates, label, picture, rectangle, table
 from lockgate.evals.report.compare import compare
@@ -11,7 +12,7 @@ from lockgate.evals.report.document import Report
 from lockgate.evals.results import Outcome, Result
 
 MAX_ROWS = 2_000
-_MAX_OUTPUT = 4_000
+_MAX_OUTPUT, _MAX_PROMPT = 4_000, 80
 _BINS = 10
 _WIDTH, _HEIGHT, _BAR = 640, 160, 18
 _LEFT, _LONGEST = 200, 380
@@ -21,8 +22,10 @@ body{color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%}
 td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;padding:.5rem;margin:.3rem 0}
 .passed{color:#2e7d32}.failed{color:#c62828}.error{color:#8d6e00}
-svg text{font:12px system-ui,sans-serif;fill:currentColor}
-@media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}pre{background:#242424}}
+svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:currentColor}
+td{overflow-wrap:break-word}.wide{overflow-x:auto}.wide svg{max-width:none}small{opacity:.75}
+@media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}pre{background:#242424}
+td,th{border-color:#3a3a3a}.passed{color:#81c784}.failed{color:#ef9a9a}.error{color:#e0c060}}
 """
 # Nothing may be loaded, whatever an output that slipped through would ask for.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -33,7 +36,10 @@ def html(report: Report) -> Iterator[str]:
     summary = report.summary
     scores: Counter[int] = Counter()
     kinds: dict[str, Counter[bool]] = {}
+    prompts: set[str] = set()
     for result in report.results():
+        if len(prompts) < 2:  # noqa: PLR2004  whether there are several
+            prompts.add(result.prompt)
         scores[min(_BINS - 1, max(0, int(result.score * _BINS)))] += 1
         for assertion in result.assertions:
             kinds.setdefault(str(assertion["type"]), Counter())[bool(assertion["passed"])] += 1
@@ -57,13 +63,29 @@ def html(report: Report) -> Iterator[str]:
     if metrics := summary.metrics():
         rows = [(escape(name), f"{value:.4f}") for name, value in metrics.items()]
         yield "<h2>Metrics</h2>\n" + table(("metric", "value"), rows)
-    yield "<h2>Cases</h2>\n<table><thead><tr><th>case</th><th>provider</th><th>score</th>"
+    if summary.calibration:
+        yield "<h2>Judges</h2>\n" + _judges(summary.calibration)
+    yield '<h2>Cases</h2>\n<div class="wide"><table><thead><tr><th>case</th><th>provider</th>'
+    yield "<th>score</th>"
     yield "<th>outcome</th></tr></thead><tbody>\n"
-    yield from _rows(report)
-    yield "</tbody></table></body></html>\n"
+    yield from _rows(report, with_prompt=len(prompts) > 1)
+    yield "</tbody></table></div></body></html>\n"
 
 
-def _rows(report: Report) -> Iterator[str]:
+def _judges(calibration: Mapping[str, JsonObject]) -> str:
+    """Return how far each judge agrees with people, where they labelled cases."""
+    rows = []
+    for name, stated in sorted(calibration.items()):
+        kappa, ends = stated["kappa"], stated["interval"]
+        shown = f"{kappa:.2f}" if isinstance(kappa, float) else str(stated["problem"])
+        if isinstance(ends, list):
+            shown += f" ({ends[0]:.2f} to {ends[1]:.2f})"
+        counted = f"{stated['agreed']} of {stated['labelled']}"
+        rows.append((escape(name), counted, escape(shown)))
+    return table(("judge", "agrees with people", "κ (95 %)"), rows)
+
+
+def _rows(report: Report, *, with_prompt: bool) -> Iterator[str]:
     left = MAX_ROWS
     for wanted in (False, True):
         for result in report.results():
@@ -74,10 +96,10 @@ def _rows(report: Report) -> Iterator[str]:
                 yield f'<tr><td colspan="4">and more: {total} case(s) in all</td></tr>\n'
                 return
             left -= 1
-            yield _row(result)
+            yield _row(result, with_prompt=with_prompt)
 
 
-def _row(result: Result) -> str:
+def _row(result: Result, *, with_prompt: bool) -> str:
     place = f"{result.path}:{result.line}"
     output = result.output if isinstance(result.output, str) else stringify(result.output, 2)
     listed = "".join(
@@ -89,8 +111,10 @@ def _row(result: Result) -> str:
         f"<details><summary>{escape(result.name)}</summary><p>{escape(result.reason)}</p>"
         f"<ul>{listed}</ul><pre>{escape(output[:_MAX_OUTPUT])}</pre></details>"
     )
+    prompt = f"<br><small>{escape(result.prompt[:_MAX_PROMPT])}</small>" if with_prompt else ""
+    provider = escape(result.provider) + prompt
     return (
-        f"<tr><td>{detail}<small>{escape(place)}</small></td><td>{escape(result.provider)}</td>"
+        f"<tr><td>{detail}<small>{escape(place)}</small></td><td>{provider}</td>"
         f"<td>{result.score:.2f}</td><td class={result.outcome}>{result.outcome}</td></tr>\n"
     )
 
@@ -123,9 +147,13 @@ def _histogram(scores: Mapping[int, int]) -> str:
         top = _HEIGHT - 20 - height
         middle = at * step + step // 2
         parts.append(rectangle(at * step + 4, top, step - 8, height, BLUE))
-        parts.append(label(middle, _HEIGHT - 5, f"{at / _BINS:.1f}", "middle"))
+        parts.append(label(middle, _HEIGHT - 5, _bin(at), "middle"))
         parts.append(label(middle, top - 3, str(count or ""), "middle"))
     return picture("Scores", (_WIDTH, _HEIGHT), parts)
+
+
+def _bin(at: int) -> str:
+    return f"{at / _BINS:.1f}" if at < _BINS - 1 else f"{at / _BINS:.1f} to 1"
 
 
 def _bars(kinds: Mapping[str, Mapping[bool, int]]) -> str:

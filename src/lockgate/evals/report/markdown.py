@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from lockgate.domain.verdict import Outcome as Ruled
+from lockgate.evals.gate.ruling import Ruling, reliability_of
 from lockgate.evals.report.compare import Change, compare
 from lockgate.evals.report.document import Report
 from lockgate.evals.results import Outcome, Result
@@ -60,6 +61,20 @@ def _verdicts(report: Report) -> Iterator[str]:
     for ruling in rulings:
         if ruling.outcome is not Ruled.PASS:
             yield f"\n- {_cell(ruling.title)}: {_cell(ruling.reason, _MAX_REASON)}\n"
+    for ruling in rulings:
+        yield from _reliability(ruling)
+
+
+def _reliability(ruling: Ruling) -> Iterator[str]:
+    rows = reliability_of(ruling)
+    if not rows:
+        return
+    yield f"\n<details><summary>Reliability: {_cell(ruling.title)}</summary>\n\n"
+    yield "| confidence | cases | said | right |\n|---|---:|---:|---:|\n"
+    for row in rows:
+        yield f"| {row.lower:.2f} to {row.upper:.2f} | {row.cases} "
+        yield f"| {row.confidence:.3f} | {row.accuracy:.3f} |\n"
+    yield "\n</details>\n"
 
 
 def _number(value: float | None) -> str:
