@@ -60,6 +60,26 @@ def test_answers_that_fell_back_wait_and_those_as_asked_for_do_not(
     assert counts(capsys)["doubtful"] == 3  # a second look adds nothing
 
 
+def test_an_input_that_another_release_answers_otherwise_waits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert execute(["task", "new", "triage"]) == 0
+    Path("in.txt").write_text("no space left on device")
+    assert execute(["run", "triage", "in.txt", "--engine", "rules"]) == 0
+    assert execute(["run", "triage", "in.txt", "--engine", "rules"]) == 0
+    capsys.readouterr()
+    assert counts(capsys)["doubtful"] == 0
+    Path("tasks/triage/rules.json.j2").write_text('{"category": "other", "words": ""}')
+    assert execute(["run", "triage", "in.txt", "--engine", "rules"]) == 0
+    capsys.readouterr()
+
+    assert counts(capsys)["doubtful"] == 1
+    execute(["label", "triage", "--export", "todo.jsonl"])
+    (row,) = [json.loads(line) for line in Path("todo.jsonl").read_text().splitlines()]
+    assert row["reasons"][0].startswith("another release answered otherwise in the call `")
+    assert row["output"]["category"] == "other"
+
+
 @pytest.mark.usefixtures("doubtful")
 def test_what_is_said_at_the_terminal_becomes_cases(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

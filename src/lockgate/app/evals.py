@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from lockgate import __version__
 from lockgate.app.evals_answering import Answering, answering
 from lockgate.app.evals_detectors import detectors
 from lockgate.app.evals_evaluated import RELEASE
+from lockgate.app.evals_models import models_of
 from lockgate.app.evals_suites import ECHO, TASK_PREFIX, Found, find_suite, tasks_of
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
@@ -72,6 +73,8 @@ class EvalOptions:
     """A commit: only what has changed since then runs."""
     features: bool = False
     """Keep what classifiers are given: set where a gate asks for it."""
+    models: Mapping[str, Digest] = field(default_factory=dict)
+    """Models that are asked without a task: set from the suite's providers."""
     max_seconds: float | None = None
     """Start no case after so many seconds: the verdict is that of a sample."""
 
@@ -120,7 +123,9 @@ async def evaluate_found(
     _require_release(options.release, releases)
     results = options.results or _kept(environment, found, options.changed_since)
     summary = Summary(gate=suite.gate, derived=suite.metrics)
-    named = "\n".join([*(f"{n} {d}" for n, d in releases.items()), f"engine {options.engine}"])
+    models = _models(loaded, environment, suite)
+    answer = {**releases, **models}
+    named = "\n".join([*(f"{n} {d}" for n, d in answer.items()), f"engine {options.engine}"])
     changes = None
     if options.changed_since is not None:
         from lockgate.app.evals_changes import changes_since
@@ -131,7 +136,7 @@ async def evaluate_found(
     if chosen.select is not None:
         cases = _selected(cases, chosen.select)
     plan = _plan(cases, suite, options)
-    noted = replace(options, features=wanted(suite.gate.rules).features)
+    noted = replace(options, features=wanted(suite.gate.rules).features, models=models)
     async with answering(loaded, environment, tasks, noted) as answers:
         runner = _runner(answers, found, tasks, plan, options, chosen)
         progress.start(f"evaluating {found.shown}", estimate(suite))
@@ -157,7 +162,7 @@ async def evaluate_found(
         base=_reader(base) if base else None,
         notices=(*suite.notices, *(changes.told() if changes else ())),
         gate_file=_shown(options.policy) if options.policy else "",
-        digests=partial(_digests, found, releases),
+        digests=partial(_digests, found, releases, models),
     )
 
 
@@ -360,13 +365,22 @@ def _releases(
     }
 
 
-def _digests(found: Found, releases: Mapping[str, Digest]) -> Mapping[str, str]:
+def _models(loaded: Loaded, environment: Environment, suite: Suite) -> Mapping[str, Digest]:
+    from lockgate.app.models import model_store
+
+    return models_of(suite, partial(model_store, loaded, environment))
+
+
+def _digests(
+    found: Found, releases: Mapping[str, Digest], models: Mapping[str, Digest]
+) -> Mapping[str, str]:
     from lockgate.app.evaluating import harness_digest
 
     return {
         "suite": str(found.digest),
         "harness": str(harness_digest()),
         **{f"{RELEASE}{name}": str(digest) for name, digest in releases.items()},
+        **{name: str(digest) for name, digest in models.items()},
     }
 
 

@@ -3,7 +3,12 @@
 import time
 from array import array
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from lockgate.app.classified import Rows, watched
 from lockgate.app.evals_judging import judge_of
+from lockgate.app.evals_models import Models
 from lockgate.app.progress import Quiet
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.call import Principal
-from lockgate.domain.digest import Json, JsonObject
+from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.domain.usage import Usage
 from lockgate.errors import InvalidInput
 from lockgate.evals.asking.services import Embed, Judge
@@ -46,6 +52,8 @@ class Wanted(Protocol):
     def record(self) -> Path | None: ...
     @property
     def features(self) -> bool: ...
+    @property
+    def models(self) -> Mapping[str, Digest]: ...
     @property
     def playback(self) -> Path | None: ...
 
@@ -79,19 +87,32 @@ async def answering(
     async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
         return await _embedded(loaded, environment, opened(), texts)
 
-    judge = judge_of(options.judge, partial(model_store, loaded, environment), opened)
+    store = partial(model_store, loaded, environment)
+    judge = judge_of(options.judge, store, opened)
+    models = Models(digests=options.models, store=store, backends=opened)
 
     try:
         if not tasks:
-            yield Answering(respond=_echo, embed=embed, judge=judge)
+            plain = _beside(models, _echo)
+            with _measuring(plain, options) if options.models else nullcontext(plain) as respond:
+                yield Answering(respond=respond, embed=embed, judge=judge)
             return
         async with _engine(loaded, environment, cassettes) as engine:
             answers = _Answers(loaded, engine, tasks, options.engine, features=options.features)
-            with _measuring(answers.respond, options) as respond:
+            with _measuring(_beside(models, answers.respond), options) as respond:
                 yield Answering(respond=respond, embed=embed, judge=judge)
     finally:
         for used in backends:
             used.close()
+
+
+def _beside(models: Models, others: Respond) -> Respond:
+    """Let models answer their cases, and the others theirs."""
+
+    async def respond(case: Case) -> Response:
+        return await (models.respond if case.provider.id in models.digests else others)(case)
+
+    return respond
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
+from lockgate.app.evals_models import models_of
 from lockgate.app.evals_suites import Found, find_suite, tasks_of
 from lockgate.app.tasks import find_task
 from lockgate.config.environment import Environment
@@ -145,6 +147,11 @@ def _providers(
             changed[name] = ["the task is new"]
         elif listed := _differences(before, now):
             changed[name] = listed
+    stores = (partial(model_store, each, environment) for each in (loaded, old))
+    now_models, old_models = (models_of(found.suite, store) for store in stores)
+    for name, digest in now_models.items():
+        if old_models[name] != digest:
+            changed[name] = [f"the model, {_short(str(old_models[name]))} became `{digest}`"]
     return changed
 
 

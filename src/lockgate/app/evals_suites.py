@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lockgate.app.evals_models import MODEL_PREFIX, is_model
 from lockgate.app.tasks import find_task, task_folders
 from lockgate.config.load import Loaded
 from lockgate.domain.digest import Digest, Json, JsonObject
@@ -115,13 +116,13 @@ def tasks_of(loaded: Loaded, suite: Suite) -> Mapping[str, Task]:
     """Return the tasks that the suite's providers name.
 
     Raises:
-        UsageError: a provider is neither a task nor `echo`; all of them are listed.
+        UsageError: a provider is no task, no model and not `echo`; all of them are listed.
 
     """
     found: dict[str, Task] = {}
     unknown: list[str] = []
     for provider in suite.providers:
-        if provider.id == ECHO:
+        if provider.id == ECHO or is_model(provider):
             continue
         name = provider.id.removeprefix(TASK_PREFIX)
         task = find_task(loaded, name) if name != provider.id else None
@@ -132,6 +133,6 @@ def tasks_of(loaded: Loaded, suite: Suite) -> Mapping[str, Task]:
     if unknown:
         raise UsageError(
             f"there is no provider {', '.join(unknown)} here",
-            hint=f"run it on one of ours: --provider {TASK_PREFIX}NAME, or --provider {ECHO}",
+            hint=f"run it on ours: --provider {TASK_PREFIX}NAME, {MODEL_PREFIX}NAME or {ECHO}",
         )
     return found

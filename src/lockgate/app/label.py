@@ -10,7 +10,15 @@ from lockgate.app.state import open_store
 from lockgate.app.tasks import find_task
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
-from lockgate.datasets.labels import Item, Judgement, Label, confidence_of, doubts, ordered
+from lockgate.datasets.labels import (
+    Answers,
+    Item,
+    Judgement,
+    Label,
+    confidence_of,
+    doubts,
+    ordered,
+)
 from lockgate.datasets.rows import read_table
 from lockgate.domain.digest import Digest, Json, JsonObject
 from lockgate.errors import InvalidInput, NotFound, StorageFailed
@@ -95,16 +103,20 @@ async def collect(
     known = {item.call for item in items}
     new: list[Item] = []
     gone = 0
+    answers = Answers()
     async with open_store(loaded, environment) as store, store.begin() as unit:
         last = 0
         while events := await unit.events(after=last, limit=_PAGE):
             last = events[-1].seq
             for event in events:
                 entry = event.entry
-                if entry.action != "call" or entry.subject != task.spec.name or entry.id in known:
+                if entry.action != "call" or entry.subject != task.spec.name:
+                    continue
+                other = answers.differing(entry.id, entry.detail)
+                if entry.id in known:
                     continue
                 output = await _content(unit, entry.detail, "output")
-                reasons = doubts(entry.detail, output, below=below)
+                reasons = [*doubts(entry.detail, output, below=below), *other]
                 if not reasons or len(items) + len(new) >= MAX_ITEMS:
                     continue
                 given = await _content(unit, entry.detail, "input")

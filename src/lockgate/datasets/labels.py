@@ -1,7 +1,7 @@
 """Doubtful answers, what people say of them, and the cases that come of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
@@ -23,6 +23,10 @@ class Judgement(StrEnum):
     """It should have been another, which is given."""
     REJECT = "reject"
     """It is wrong, or the input is; no case comes of it."""
+
+
+MAX_INPUTS: Final = 100_000
+"""Inputs whose last answer is kept for comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,30 @@ def doubts(detail: JsonObject, output: JsonObject | None, *, below: float) -> li
     if sure is not None and sure < below:
         found.append(f"the confidence is {sure:.2f}, below {below:.2f}")
     return list(dict.fromkeys(found))
+
+
+@dataclass(slots=True)
+class Answers:
+    """The last answer to each input, so that another release's or engine's other answer shows."""
+
+    _last: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
+
+    def differing(self, call: str, detail: JsonObject) -> list[str]:
+        """Return why an answered call is doubtful beside the one before it to the same input."""
+        given, said = detail.get("input"), detail.get("output")
+        if detail.get("outcome") != _ANSWERED or not (
+            isinstance(given, str) and isinstance(said, str)
+        ):
+            return []
+        now = (call, str(detail.get("release")), str(detail.get("engine")), said)
+        before = self._last.pop(given, None)
+        if len(self._last) >= MAX_INPUTS:
+            del self._last[next(iter(self._last))]
+        self._last[given] = now
+        if before is None or before[3] == said or before[1:3] == now[1:3]:
+            return []
+        who = "another release" if before[1] != now[1] else f"the {before[2]}"
+        return [f"{who} answered otherwise in the call `{before[0]}`"]
 
 
 def confidence_of(output: JsonObject | None) -> float | None:

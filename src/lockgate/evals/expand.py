@@ -62,6 +62,25 @@ class Case:
     acting: Acting | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Merged:
+    """A test with what it inherits from the suite."""
+
+    test: TestCase
+    combinations: Sequence[Mapping[str, Json]]
+    repeat: int
+    assertions: tuple[Assertion, ...]
+    asked: bytes
+    """Digest of the assertions."""
+    threshold: float | None
+    columns: Sequence[tuple[Provider, str, Prompt]]
+    transform: str
+    around: tuple[str, str]
+    """What stands before and behind the prompt."""
+    compared: bool
+    metadata: JsonObject
+
+
 class Expansion:
     """Makes the cases of a suite one by one, so that a million need no memory."""
 
@@ -104,74 +123,81 @@ class Expansion:
                 yield from self._cases(source)
 
     def _cases(self, test: TestCase) -> Iterator[Case | Broken]:
-        suite = self._suite
-        default = suite.default
-        options = {**default.options, **test.options} if test.options else default.options
-        variables = {**default.variables, **test.variables}
         try:
-            combinations = (
-                [variables] if options.get("disableVarExpansion") else self._combinations(variables)
-            )
-            repeat = _repeat(
-                test.options.get("repeat", default.options.get("repeat")), suite.repeat
-            )
+            merged = self._merged(test)
         except InvalidConfig as error:
             yield Broken(test.place, error.message)
             return
+        for number in range(merged.repeat):
+            for values in merged.combinations:
+                # A row is whole before its first case is asked: others may be asked with it.
+                yield from self._row(merged, values, number)
+
+    def _merged(self, test: TestCase) -> _Merged:
+        """Return a test with what it inherits."""
+        default = self._suite.default
+        options = {**default.options, **test.options} if test.options else default.options
+        variables = {**default.variables, **test.variables}
         inherited = () if options.get("disableDefaultAsserts") is True else default.assertions
         assertions = (*inherited, *test.assertions)
-        asked = (self._default_assertions if inherited else b"") + _assertions_key(test.assertions)
-        threshold = default.threshold if test.threshold is None else test.threshold
-        providers = test.providers if test.providers is not None else default.providers
-        prompts = test.prompts if test.prompts is not None else default.prompts
-        transform = options.get("transform") or options.get("postprocess") or ""
-        prefix, suffix = str(options.get("prefix") or ""), str(options.get("suffix") or "")
-        compared = any(each.type == COMPARING for each in assertions)
-        metadata = {**default.metadata, **test.metadata} if default.metadata else test.metadata
-        for number in range(repeat):
-            for values in combinations:
-                sent_variables, problem = self._resolved(values)
-                question = _key(sent_variables, asked, threshold, transform, test.description)
-                case = question.hex()[: 2 * _ID_BYTES]
-                row: list[Case] = []
-                for provider, column, prompt in self._columns:
-                    if not _named(providers, provider) or not _allows(prompts, prompt):
-                        continue
-                    sent = ""
-                    if not problem:
-                        sent, problem = _sent(f"{prefix}{prompt.raw}{suffix}", sent_variables)
-                    id_ = self._id(provider.name, column, number, values, test.description)
-                    made = Case(
-                        id=id_,
-                        input=_key(
-                            self._fixed,
-                            provider.id,
-                            sent,
-                            asked,
-                            threshold,
-                            transform,
-                            sent_variables,
-                            test.provider_output,
-                        ).hex()[: 2 * _ID_BYTES],
-                        name=test.description or _title(values) or prompt.label,
-                        place=test.place,
-                        provider=provider,
-                        prompt=prompt,
-                        sent=sent,
-                        variables=sent_variables,
-                        assertions=assertions,
-                        threshold=threshold,
-                        transform=str(transform),
-                        provider_output=test.provider_output,
-                        problem=problem,
-                        asked=case,
-                        metadata=metadata,
-                        peers=row if compared else (),
-                        column=len(row),
-                    )
-                    row.append(made)
-                # A row is whole before its first case is asked: the others may be asked with it.
-                yield from row
+        return _Merged(
+            test=test,
+            combinations=[variables]
+            if options.get("disableVarExpansion")
+            else self._combinations(variables),
+            repeat=_repeat(
+                test.options.get("repeat", default.options.get("repeat")), self._suite.repeat
+            ),
+            assertions=assertions,
+            asked=(self._default_assertions if inherited else b"")
+            + _assertions_key(test.assertions),
+            threshold=default.threshold if test.threshold is None else test.threshold,
+            columns=[
+                column
+                for column in self._columns
+                if _named(_first(test.providers, default.providers), column[0])
+                and _allows(_first(test.prompts, default.prompts), column[2])
+            ],
+            transform=str(options.get("transform") or options.get("postprocess") or ""),
+            around=(str(options.get("prefix") or ""), str(options.get("suffix") or "")),
+            compared=any(each.type == COMPARING for each in assertions),
+            metadata={**default.metadata, **test.metadata} if default.metadata else test.metadata,
+        )
+
+    def _row(self, merged: _Merged, values: Mapping[str, Json], number: int) -> list[Case]:
+        """Return the cases of one combination of variables: one a provider and prompt."""
+        test, asked = merged.test, merged.asked
+        variables, problem = self._resolved(values)
+        kept = (asked, merged.threshold, merged.transform)
+        case = _key(variables, *kept, test.description).hex()[: 2 * _ID_BYTES]
+        prefix, suffix = merged.around
+        row: list[Case] = []
+        for provider, column, prompt in merged.columns:
+            sent = ""
+            if not problem:
+                sent, problem = _sent(f"{prefix}{prompt.raw}{suffix}", variables)
+            inputs = (self._fixed, provider.id, sent, *kept, variables, test.provider_output)
+            made = Case(
+                id=self._id(provider.name, column, number, values, test.description),
+                input=_key(*inputs).hex()[: 2 * _ID_BYTES],
+                name=test.description or _title(values) or prompt.label,
+                place=test.place,
+                provider=provider,
+                prompt=prompt,
+                sent=sent,
+                variables=variables,
+                assertions=merged.assertions,
+                threshold=merged.threshold,
+                transform=merged.transform,
+                provider_output=test.provider_output,
+                problem=problem,
+                asked=case,
+                metadata=merged.metadata,
+                peers=row if merged.compared else (),
+                column=len(row),
+            )
+            row.append(made)
+        return row
 
     def _id(
         self, provider: str, column: str, number: int, values: Mapping[str, Json], description: str
@@ -213,6 +239,12 @@ class Expansion:
             else:
                 combinations = [{**each, name: item} for each in combinations for item in values]
         return combinations
+
+
+def _first(
+    own: tuple[str, ...] | None, inherited: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    return inherited if own is None else own
 
 
 def _relative(path: object, folder: object) -> str:

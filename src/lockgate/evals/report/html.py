@@ -22,8 +22,10 @@ body{color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%}
 td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;padding:.5rem;margin:.3rem 0}
 .passed{color:#2e7d32}.failed{color:#c62828}.error{color:#8d6e00}
-svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:currentColor}
-td{overflow-wrap:break-word}.wide{overflow-x:auto}.wide svg{max-width:none}small{opacity:.75}
+:root{color-scheme:light dark}svg{max-width:100%;height:auto}
+svg text{font:12px system-ui,sans-serif;fill:currentColor}
+td{overflow-wrap:break-word}.wide{overflow-x:auto}.wide svg{max-width:none}
+td:nth-child(5){min-width:12rem}small{opacity:.75}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}pre{background:#242424}
 td,th{border-color:#3a3a3a}.passed{color:#81c784}.failed{color:#ef9a9a}.error{color:#e0c060}}
 """
