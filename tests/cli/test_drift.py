@@ -11,6 +11,7 @@ import jsonschema_rs
 import numpy as np
 import pytest
 
+from lockgate.app.drift_rows import text_at
 from lockgate.cli.main import execute
 from lockgate.domain.audit import Entry
 from lockgate.domain.digest import Digest, Json, canonical
@@ -293,3 +294,24 @@ def test_what_makes_no_sense_is_refused(
         Path(name).write_text(content)
     assert execute([*arguments]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_text_to_embed_is_a_member_of_a_call_or_the_texts_of_a_list() -> None:
+    value: dict[str, Json] = {"input": {"text": "a", "lines": ["b", 3, "c"], "size": 4}}
+
+    found = [text_at(path, value) for path in ("input.text", "input.lines", "input.size", "no.x")]
+
+    assert found == ["a", "b\nc", "", ""]
+    assert text_at("", value) == ""
+    assert len(text_at("x", {"x": "y" * 9_999})) == 4_000
+
+
+def test_without_the_model_nothing_is_embedded_and_the_next_step_is_told(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCKGATE_DATA_DIR", str(workplace / "data"))
+    lines("a.jsonl", 40, 1)
+
+    arguments = ["--reference", "a.jsonl", "--current", "a.jsonl", "--embed", "input.text"]
+    assert execute(["drift", "triage", *arguments]) == 4
+    assert "lockgate model pull minilm" in capsys.readouterr().err

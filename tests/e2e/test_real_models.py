@@ -111,3 +111,44 @@ def test_a_recorded_run_is_played_back_with_no_models(
     played = lockgate("run", "review", *MODEL, "--playback", "tape", stdin=DIFF)
 
     assert played == recorded
+
+
+def test_what_is_asked_about_drifts_though_its_words_have_the_same_length(
+    lockgate: Program,
+) -> None:
+    subjects = {
+        "may": ("the disk is full again", "a connection was refused"),
+        "june": ("a connection was refused", "the disk is full again"),
+        "july": ("a poem about a calm sea", "the bread must bake for long"),
+    }
+    for month, texts in subjects.items():
+        rows = [{"input": {"text": f"{texts[at % 2]}, {at:03d}"}} for at in range(240)]
+        Path(f"{month}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    def verdict(month: str) -> str:
+        arguments = ["--reference", "may.jsonl", "--current", f"{month}.jsonl", "--json"]
+        arguments += ["--embed", "input.text"]
+        done = subprocess.run(
+            [sys.executable, "-m", "lockgate", "drift", "triage", *arguments],
+            capture_output=True,
+            check=False,
+        )
+        found = {one["feature"]: one for one in json.loads(done.stdout)["features"]}
+        outcome: str = found["embedding"]["verdict"]["outcome"]
+        return outcome
+
+    assert (verdict("june"), verdict("july")) == ("pass", "fail")
+
+
+def test_a_model_answers_a_suite_with_no_task_and_is_played_back(lockgate: Program) -> None:
+    Path("promptfooconfig.yaml").write_text(
+        "prompts: ['Name the capital of {{country}}. One word.']\n"
+        "providers: [{id: 'lockgate:model:smollm2', config: {max_tokens: 20}}]\n"
+        "tests: [{vars: {country: France}, assert: [{type: icontains, value: Paris},\n"
+        "  {type: perplexity, threshold: 20}, {type: finish-reason, value: stop}]}]\n"
+    )
+
+    lockgate("eval", "--results", "a.jsonl", "--record", "kept", "-o", "a.json")
+    lockgate("eval", "--results", "b.jsonl", "--playback", "kept", "-o", "b.json")
+
+    assert Path("a.json").read_bytes() == Path("b.json").read_bytes()

@@ -2,13 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lockgate import __version__
+from lockgate.app.drift_embedding import embedded
 from lockgate.app.drift_features import (
     Kind,
     Row,
@@ -49,6 +51,8 @@ class DriftOptions:
     once: bool = False
     """A single look, nothing kept."""
     reset: bool = False
+    embed: str = ""
+    """The member whose text is embedded and compared, such as `input.text`."""
     days: float = 1.0
     """How many days are "now" when there is no state yet, or for a single look."""
     limit: float = 0.1
@@ -93,7 +97,8 @@ async def look(
             hint="give each task a file of its own",
         )
     if options.current is not None:
-        found, warnings, window = _of_files(options, state, now)
+        read = partial(_read_file, loaded, environment, options.embed)
+        found, warnings, window = await _of_files(options, state, now, read)
     else:
         if find_task(loaded, options.task) is None:
             raise NotFound(
@@ -101,7 +106,10 @@ async def look(
                 hint="list the tasks with `lockgate task list`",
             )
         async with open_store(loaded, environment) as store:
-            window = await read_calls(store, options.task, after=state.last if state else 0)
+            after = state.last if state else 0
+            window = await read_calls(store, options.task, after=after, embed=options.embed)
+        if options.embed:
+            window = await embedded(loaded, environment, window)
         found, warnings = _of_calls(options, state, window, now), []
     report = _report(options, found, now=now, window=window, warnings=warnings)
     if path is not None and found.state.features:
@@ -119,18 +127,26 @@ def _state_file(environment: Environment, options: DriftOptions) -> Path | None:
     return environment.state_dir / "drift" / f"{options.task}.json"
 
 
-def _of_files(
-    options: DriftOptions, state: DriftState | None, now: datetime
+async def _read_file(loaded: Loaded, environment: Environment, embed: str, path: Path) -> Window:
+    window = read_lines(path, embed=embed)
+    return await embedded(loaded, environment, window) if embed else window
+
+
+async def _of_files(
+    options: DriftOptions,
+    state: DriftState | None,
+    now: datetime,
+    read: Callable[[Path], Awaitable[Window]],
 ) -> tuple[_Look, list[str], Window]:
     assert options.current is not None, "the caller has looked"
-    current = read_lines(options.current)
+    current = await read(options.current)
     broken = list(current.broken)
     if state is None:
         if options.reference is None:
             raise UsageError(
                 f"`{options.state}` has no reference yet", hint="give one with `--reference FILE`"
             )
-        before = read_lines(options.reference)
+        before = await read(options.reference)
         broken += before.broken
         state = DriftState.begun(options.task, before.rows, now=now)
     if current.digest in state.files:

@@ -16,6 +16,8 @@ from lockgate.ports import State, Unit
 MAX_ROWS: Final = 20_000
 _PAGE: Final = 500
 _MAX_LINE: Final = 16 << 20
+_MAX_TEXT: Final = 4_000
+"""The model reads no more of a text."""
 _PAYLOADS: Final = ("input", "output")
 
 
@@ -24,6 +26,8 @@ class Window:
     """Calls of a time, oldest first."""
 
     rows: list[Row] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """What of each row is to be embedded; empty where nothing is."""
     at: list[datetime] = field(default_factory=list)
     """When each was; empty where that is not known."""
     last: int = 0
@@ -35,8 +39,11 @@ class Window:
     """Of the file."""
 
 
-async def read_calls(store: State, task: str, *, after: int) -> Window:
-    """Return the newest calls of a task after an event, at most `MAX_ROWS`."""
+async def read_calls(store: State, task: str, *, after: int, embed: str = "") -> Window:
+    """Return the newest calls of a task after an event, at most `MAX_ROWS`.
+
+    `embed` is the member whose text is to be embedded, such as `input.text`.
+    """
     window = Window()
     last, release = after, None
     async with store.begin() as unit:
@@ -44,16 +51,24 @@ async def read_calls(store: State, task: str, *, after: int) -> Window:
             for event in events:
                 if event.entry.action != "call" or event.entry.subject != task:
                     continue
-                window.rows.append(await _row(unit, event))
+                value = await _value(unit, event)
+                window.rows.append(row_of(value))
+                window.texts.append(text_at(embed, value))
                 window.at.append(event.entry.at)
                 found = event.entry.detail.get("release")
                 release = found if isinstance(found, str) else release
             last = events[-1].seq
     over = max(0, len(window.rows) - MAX_ROWS)
-    return Window(rows=window.rows[over:], at=window.at[over:], last=last, release=release)
+    return Window(
+        rows=window.rows[over:],
+        texts=window.texts[over:],
+        at=window.at[over:],
+        last=last,
+        release=release,
+    )
 
 
-async def _row(unit: Unit, event: AuditEvent) -> Row:
+async def _value(unit: Unit, event: AuditEvent) -> dict[str, Json]:
     detail = event.entry.detail
     usage = detail.get("usage")
     spent = usage if isinstance(usage, Mapping) else {}
@@ -76,10 +91,19 @@ async def _row(unit: Unit, event: AuditEvent) -> Row:
         value[name] = stored.get("input") if name == "input" else stored
         if name == "input":
             value["redactions"] = stored.get("redactions")
-    return row_of(value)
+    return value
 
 
-def read_lines(path: Path) -> Window:
+def text_at(path: str, value: Mapping[str, Json]) -> str:
+    """Return the text of a member, nested ones by their path; of a list its texts, a line each."""
+    found: Json = value if path else None
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    listed = found if isinstance(found, list) else [found]
+    return "\n".join(item for item in listed if isinstance(item, str))[:_MAX_TEXT]
+
+
+def read_lines(path: Path, *, embed: str = "") -> Window:
     """Return the rows of a JSON Lines file; lines that are none are named, the others count.
 
     Raises:
@@ -88,6 +112,7 @@ def read_lines(path: Path) -> Window:
 
     """
     rows: list[Row] = []
+    texts: list[str] = []
     broken: list[str] = []
     content = Digest.of(b"")
     try:
@@ -107,6 +132,12 @@ def read_lines(path: Path) -> Window:
                     broken.append(f"`{path}`, line {number} is not an object")
                     continue
                 rows.append(row_of(value))
+                texts.append(text_at(embed, value))
     except OSError as error:
         raise NotFound(f"`{path}` cannot be read: {error.strerror}") from error
-    return Window(rows=rows[-MAX_ROWS:], broken=tuple(broken), digest=str(content))
+    return Window(
+        rows=rows[-MAX_ROWS:],
+        texts=texts[-MAX_ROWS:],
+        broken=tuple(broken),
+        digest=str(content),
+    )

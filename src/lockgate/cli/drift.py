@@ -18,6 +18,7 @@ EPILOG = """\b
 Examples:
   lockgate drift review
   lockgate drift review -o drift.sarif -o drift.md --max-age 2
+  lockgate drift triage --embed input.text
   lockgate drift triage --reference may.jsonl --current june.jsonl
 
 \b
@@ -42,6 +43,12 @@ Exit status: 0 no drift, 100 drift or stale data, 101 inconclusive: too few call
 )
 @click.option("--once", is_flag=True, help="A single look: read and keep no evidence.")
 @click.option("--reset", is_flag=True, help="Take a new reference.")
+@click.option(
+    "--embed",
+    default="",
+    metavar="MEMBER",
+    help="Embed this text of each call, such as `input.text`, and compare the vectors, too.",
+)
 @click.option(
     "--days",
     type=click.FloatRange(0, min_open=True),
