@@ -357,3 +357,17 @@ def test_an_evaluation_with_echo_loads_no_heavy_library(workplace: Path) -> None
     modules = {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
 
     assert modules.isdisjoint({"numpy", "httpx2", "jinja2", "onnxruntime", "jsonschema_rs", "re2"})
+
+
+def test_a_case_that_several_prompts_failed_names_the_prompt(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "promptfooconfig.yaml").write_text(
+        "prompts: ['one {{x}}', 'two {{x}}']\nproviders: [echo]\n"
+        "tests: [{vars: {x: a}, assert: [{type: contains, value: z}]}]\n"
+    )
+
+    assert execute(["eval"]) == 100
+    out = capsys.readouterr().out
+    assert "[echo one {{x}}]" in out
+    assert "[echo two {{x}}]" in out

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lockgate.signing.keys import Signer
 
 _SHOWN = 20
+_COLUMN = 60
 EPILOG = """\b
 Examples:
   lockgate eval
@@ -232,8 +233,12 @@ def _show(report: "Report") -> None:
 
     summary = report.summary
     wrong = (r for r in report.results() if r.outcome is not Outcome.PASSED)
-    for result in islice(wrong, _SHOWN):
-        data(f"{result.outcome.upper():<6} {result.path}:{result.line} {result.name}")
+    shown_ones = list(islice(wrong, _SHOWN))
+    several = len({(result.provider, result.prompt) for result in shown_ones}) > 1
+    for result in shown_ones:
+        prompt = " ".join(result.prompt.split())[:_COLUMN]
+        column = f" [{result.provider} {prompt}]" if several else ""
+        data(f"{result.outcome.upper():<6} {result.path}:{result.line} {result.name}{column}")
         data(f"       {result.reason}")
     more = summary.failed + summary.errors - _SHOWN
     if more > 0:
@@ -242,7 +247,8 @@ def _show(report: "Report") -> None:
         data(f"{ruling.verdict.upper():<12} {ruling.title}")
         data(f"             {ruling.reason}")
     for name, stated in summary.calibration.items():
-        shown = stated["kappa"] if stated["kappa"] is not None else stated["problem"]
+        kappa = stated["kappa"]
+        shown = f"{kappa:.2f}" if isinstance(kappa, float) else stated["problem"]
         data(f"judge {name}: agrees with {stated['agreed']} of {stated['labelled']}, kappa {shown}")
     for name, value in summary.metrics().items():
         data(f"{name}: {value:.4f}")
