@@ -26,7 +26,8 @@ body{color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%}
 td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;padding:.5rem;margin:.3rem 0}
 svg text{font:12px system-ui,sans-serif;fill:currentColor}small{opacity:.75}
-code{overflow-wrap:anywhere}table{display:block;overflow-x:auto}
+svg{max-width:100%;height:auto}code{overflow-wrap:anywhere}
+table{display:block;overflow-x:auto}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}pre{background:#242424}}
 """
 # Nothing may be loaded, whatever an attack that slipped through would ask for.
