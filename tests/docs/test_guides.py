@@ -23,6 +23,7 @@ GIT = {
     "GIT_COMMITTER_EMAIL": "ana@example.org",
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 COMMITS = """
 git init -q -b main
 git commit -q --allow-empty -m 'feat: begin' && git tag v1.0.0
@@ -37,7 +38,7 @@ def shell(script: str, folder: Path, extra: Mapping[str, str] | None = None) -> 
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("LOCKGATE_")},
         **GIT,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": PATH,
         "LOCKGATE_STATE_DIR": str(folder.parent / "state"),
         "LOCKGATE_DATA_DIR": str(folder.parent / "data"),
         "NO_COLOR": "1",
@@ -52,6 +53,7 @@ def shell(script: str, folder: Path, extra: Mapping[str, str] | None = None) -> 
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        timeout=300,  # some commands wait until something answers
     )
     return done.stdout
 
@@ -81,6 +83,7 @@ GUIDES = sorted((DOCS / "guides").glob("*.md"))
 def test_a_guide_shows_what_the_program_prints(
     guide: Path, tmp_path: Path, real_models: Path
 ) -> None:
+    assert shutil.which("lockgate", path=PATH), "the program is not installed"
     folder = tmp_path / "demo"
     folder.mkdir()
     if "lockgate release" in guide.read_text("utf-8"):
