@@ -129,6 +129,7 @@ ttl_s = 0.3
 [server.tracing]
 otlp_url = "http://127.0.0.1:{port}/v1/traces"
 ratio = 0.1
+most_per_s = 10000
 [books]
 prices = "prices.toml"
 [guards.internal]

@@ -21,6 +21,7 @@ import pytest
 
 from lockgate.cli.main import execute
 from programs import require
+from telemetry.test_otlp import Receiver
 from upstream.mock_model import MockModel, mock_model
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,24 @@ def test_elsewhere_than_on_loopback_it_wants_keys(
         assert "there are no keys" in capsys.readouterr().err
     assert execute(["serve", "--listen", "here"]) == 2
     assert "no address to listen on" in capsys.readouterr().err
+
+
+def test_a_collector_gets_the_token_that_a_variable_holds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver = Receiver()
+    with receiver.serving() as url:
+        (folder / "lockgate.toml").write_text(
+            f'[server.tracing]\notlp_url = "{url}"\nheaders_env = "COLLECTOR"\nratio = 1.0\n'
+        )
+        assert execute(["serve", "--listen", "127.0.0.1:0"]) == 2
+        assert "`COLLECTOR` is not set" in capsys.readouterr().err
+
+        monkeypatch.setenv("COLLECTOR", "authorization=Bearer%20t0ken")
+        with serving(folder) as process:
+            process.ask("/v1/models")
+
+    assert set(receiver.tokens) == {"Bearer t0ken"}
 
 
 def test_an_address_that_is_taken_is_reported(

@@ -24,6 +24,7 @@ class Receiver:
     def __init__(self, status: int = 200) -> None:
         self.status = status
         self.requests: list[ExportTraceServiceRequest] = []
+        self.tokens: list[str | None] = []
         self.came = threading.Event()
 
     @contextmanager
@@ -34,6 +35,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 assert self.headers["content-type"] == "application/x-protobuf"
+                receiver.tokens.append(self.headers["authorization"])
                 receiver.requests.append(ExportTraceServiceRequest.FromString(body))
                 self.send_response(receiver.status)
                 self.send_header("location", "http://127.0.0.1:1/")

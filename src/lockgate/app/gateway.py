@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from lockgate.app.books import Books
@@ -33,6 +33,7 @@ from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
+from lockgate.telemetry.collector_headers import read_headers
 from lockgate.telemetry.metrics import Metrics
 from lockgate.upstream.address import Pinned, pin
 from lockgate.upstream.limits import Limits
@@ -71,6 +72,8 @@ class Gateway:
     once: OnceCalls | None = None
     """Where calls of tasks with an idempotency key are known to all replicas."""
 
+    trace_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """What goes to the collector of traces with each export."""
     behind_bytes: Callable[[], int] = lambda: 0
     """What waits for the database."""
     set_aside: Callable[[], int] = lambda: 0
@@ -104,12 +107,14 @@ async def open_gateway(
     One that takes the place of a `previous` one goes on with what that has counted and kept.
 
     Raises:
-        InvalidConfig: two models have one name, or an upstream's address is not one.
+        InvalidConfig: two models have one name, an upstream's address is not one, or a variable
+            that the configuration names is not set.
         Denied: an upstream is in a network that the configuration does not name.
         UpstreamFailed: an upstream's name does not resolve.
 
     """
     settings = loaded.config.server
+    trace_headers = _trace_headers(settings, environment)
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
         renewal = Renewal(loaded, None if previous is None else previous.counted)
@@ -169,7 +174,21 @@ async def open_gateway(
             set_aside=lambda: kept.books.set_aside,
             settle=renewal.settle,
             once=_once(loaded, admin),
+            trace_headers=trace_headers,
         )
+
+
+def _trace_headers(settings: ServerSettings, environment: Environment) -> dict[str, str]:
+    variable = settings.tracing.headers_env
+    if variable is None:
+        return {}
+    text = environment.secret(variable)
+    if text is None:
+        raise InvalidConfig(
+            f"the environment variable `{variable}` is not set",
+            hint="`server.tracing.headers_env` in lockgate.toml names it",
+        )
+    return read_headers(text, variable)
 
 
 def _audit(books: Books, stack: AsyncExitStack) -> AuditSink:

@@ -1,7 +1,7 @@
 """What a gateway counts, and the spans of its requests. Series are looked up once and kept."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lockgate import __version__
@@ -218,9 +218,9 @@ class GatewayMeter:
 
 
 def tracer_of(
-    settings: TracingSettings, *, dropped: Callable[[int], None]
+    settings: TracingSettings, headers: Mapping[str, str], *, dropped: Callable[[int], None]
 ) -> tuple[Tracer, Callable[[], None]]:
-    """Return what records spans, and what closes it.
+    """Return what records spans, and what closes it. `headers` are sent to the collector.
 
     Where nothing takes spans it records none, and carries what callers trace on to upstreams.
     """
@@ -231,7 +231,8 @@ def tracer_of(
     from lockgate.telemetry.otlp import OtlpExporter
 
     resource = {"service.name": "lockgate", "service.version": __version__}
-    queue = SpanQueue(OtlpExporter(settings.otlp_url, resource=resource), on_drop=dropped)
+    exporter = OtlpExporter(settings.otlp_url, resource=resource, headers=headers)
+    queue = SpanQueue(exporter, on_drop=dropped)
     rules = [
         *(SamplingRule(route=r.route, task=r.task, ratio=r.ratio) for r in settings.rules),
         SamplingRule(ratio=settings.ratio),

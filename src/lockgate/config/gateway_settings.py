@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from lockgate.config.constraint import Matches, NotEmpty, Passes, Range
 from lockgate.config.table import Table as _Table
-from lockgate.config.values import Name, Sha256, no_credentials
+from lockgate.config.values import EnvironmentVariable, Name, Sha256, no_credentials
 from lockgate.domain.identity import Role
 
 
@@ -73,6 +73,8 @@ class TracingSettings(_Table):
 
     otlp_url: Annotated[str, Matches(r"https?://[^\s]+"), Passes(no_credentials)] | None = None
     """Where they go, such as `http://127.0.0.1:4318/v1/traces`; needs the extra `otlp`."""
+    headers_env: EnvironmentVariable | None = None
+    """The variable with the headers to send, written as for `OTEL_EXPORTER_OTLP_HEADERS`."""
     ratio: Annotated[float, Range(ge=0, le=1)] = 0.1
     """Share of the requests that is recorded, unless their caller has decided or a rule fits."""
     rules: tuple[SamplingSettings, ...] = ()

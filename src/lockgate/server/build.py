@@ -37,7 +37,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     default_class = gateway.loaded.config.data.default_class
     meter = GatewayMeter(gateway.controls)
     meter.watch(gateway.read)
-    tracer, close_tracer = tracer_of(settings.tracing, dropped=meter.dropped)
+    tracer, close_tracer = tracer_of(settings.tracing, gateway.trace_headers, dropped=meter.dropped)
     routes: list[Route] = []
     listing = Listing(
         models=gateway.models, meter=meter, ready=ready, document=lambda: document(routes)
