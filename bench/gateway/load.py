@@ -64,21 +64,32 @@ class Client:
         )
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                reader, writer = await self._open()
-                writer.write(head.encode() + (body or b""))
-                found = await reader.readuntil(b"\r\n\r\n")
-                length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", found)
-                data = await reader.readexactly(int(length[1]) if length else 0)
+                found, data = await self._exchange(head.encode() + (body or b""))
         except (OSError, asyncio.IncompleteReadError):
             return 0, b"", b""
-        self._idle.append((reader, writer))
         return int(found[_STATUS]), found, data
+
+    async def _exchange(self, request: bytes) -> tuple[bytes, bytes]:
+        reader, writer = await self._open()
+        whole = False
+        try:
+            writer.write(request)
+            found = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", found)
+            data = await reader.readexactly(int(length[1]) if length else 0)
+            whole = True
+        finally:
+            if not whole:
+                writer.close()
+        self._idle.append((reader, writer))
+        return found, data
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
             reader, writer = self._idle.pop()
             if not reader.at_eof():
                 return reader, writer
+            writer.close()
         return await asyncio.open_connection("127.0.0.1", self._port)
 
     def close(self) -> None:
