@@ -137,10 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not body:
             return
+        part = data if fault.cut is None else data[: fault.cut]
+        self.site.sent += len(part)  # before it is there: whoever has it may ask at once
         try:
-            part = data if fault.cut is None else data[: fault.cut]
             self.wfile.write(part)
-            self.site.sent += len(part)
             if fault.cut is not None:
                 if fault.reached is not None:
                     fault.reached.set()
