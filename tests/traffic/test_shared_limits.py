@@ -258,3 +258,38 @@ def test_a_replica_keeps_its_part_of_the_pot_when_the_database_goes_away() -> No
         assert 80 <= sum(passed) <= 94
 
     asyncio.run(work())
+
+
+def test_a_report_that_the_store_has_is_not_made_again_when_the_exchange_is_broken_off() -> None:
+    clock = Clock()
+    limits = RateLimits(lambda _: Limits(requests=Limit(amount=3, burst=3)), clock=clock)
+
+    class Slow(MemoryState):
+        committed = asyncio.Event()
+        answers = asyncio.Event()
+
+        async def change(self, name: str, change: Callable[[str | None], str]) -> None:
+            await super().change(name, change)
+            self.committed.set()
+            await self.answers.wait()
+
+    async def work() -> None:
+        state = Slow()
+        shared = SharedLimits(limits, state, replica="a", clock=clock, wall_clock=clock)
+        state.answers.set()
+        await shared.exchange()
+        state.answers.clear()
+        state.committed.clear()
+        assert all(limits.take(["k"], tokens=0).allowed for _ in range(2))
+        exchanging = asyncio.ensure_future(shared.exchange())
+        await state.committed.wait()
+        exchanging.cancel()
+        state.answers.set()
+        with pytest.raises(asyncio.CancelledError):
+            await exchanging
+        await shared.exchange()
+
+        assert limits.take(["k"], tokens=0).allowed
+        assert not limits.take(["k"], tokens=0).allowed
+
+    asyncio.run(work())

@@ -50,7 +50,19 @@ class SharedLimits:
         self._leaving: list[str] = []
 
     async def exchange(self) -> LockgateError | None:
-        """Report what was spent and take over what is granted; return why it failed if it did."""
+        """Report what was spent and take over what is granted; return why it failed if it did.
+
+        Cancelled, it ends first: the store may have the report already, and what is not taken
+        over would be reported again.
+        """
+        working = asyncio.ensure_future(self._exchange())
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await working
+            raise
+
+    async def _exchange(self) -> LockgateError | None:
         reports, spoken_for = self._reports()
         outcomes: list[Outcome] = []
 
