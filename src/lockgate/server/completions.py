@@ -232,7 +232,7 @@ class Completions:
             note.sent = len(encoded)
             here = Here(exchange, model, note.guarding, kept)
             try:
-                note.usage = await self.embedded.answer(here, asked, encoded)
+                note.usage = await self.embedded.answer(here, asked)
             except InvalidInput:
                 note.asked = None  # refused before the model saw it
                 raise
@@ -260,7 +260,7 @@ class Completions:
         if kept is not None and body is reply.body:
             # What the guards have changed is not kept: neither what was there, nor what a
             # placeholder stands for in this one call.
-            kept.keep(request.body, body)
+            kept.keep(body)
         await exchange.respond(body)
         return body
 

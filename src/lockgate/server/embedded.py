@@ -66,7 +66,7 @@ class Embedded:
             return None
         return kept.answer(encoded)
 
-    async def answer(self, here: Here, asked: Asked, encoded: bytes) -> Usage | None:
+    async def answer(self, here: Here, asked: Asked) -> Usage | None:
         """Answer one request, and return what it took; None for a stream that was broken off.
 
         Raises:
@@ -94,7 +94,7 @@ class Embedded:
         made = _encode(shape.whole(result))
         body = guarding.whole(made)
         if here.kept is not None and body is made:  # as with upstreams: nothing that was changed
-            here.kept.keep(encoded, body)
+            here.kept.keep(body)
         await exchange.respond(body)
         return _usage(result)
 

@@ -1,7 +1,6 @@
 """The kept answers and vectors of one model that one team may get."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import ServedModel
@@ -13,29 +12,44 @@ from lockgate.upstream.cache import ExactCache, address
 _VECTOR = b"vector"
 
 
-@dataclass(frozen=True, slots=True)
 class Kept:
     """Of one request. Another team, release or endpoint has other addresses."""
 
-    cache: ExactCache
-    meter: GatewayMeter
-    exchange: Exchange
-    model: ServedModel
-    endpoint: str
+    __slots__ = ("_missed", "cache", "endpoint", "exchange", "meter", "model")
+
+    def __init__(
+        self,
+        cache: ExactCache,
+        meter: GatewayMeter,
+        exchange: Exchange,
+        model: ServedModel,
+        endpoint: str,
+    ) -> None:
+        self.cache = cache
+        self.meter = meter
+        self.exchange = exchange
+        self.model = model
+        self.endpoint = endpoint
+        self._missed = b""
+        """Where the answer would have been."""
 
     def answer(self, request: bytes) -> bytes | None:
         """Return the whole answer to an equal request."""
         exchange = self.exchange
         with tracing.part(exchange, conventions.CACHE_LOOKUP):
-            found = self.cache.get(self._place(request))
+            place = self._place(request)
+            found = self.cache.get(place)
+            if found is None:
+                self._missed = place
         exchange.cache = b"miss" if found is None else b"hit"
         self.meter.looked_up("miss" if found is None else "hit")
         return found
 
-    def keep(self, request: bytes, body: bytes) -> None:
-        """Keep a whole answer that passed every check."""
+    def keep(self, body: bytes) -> None:
+        """Keep a whole answer, which passed every check, to the request that `answer` missed."""
+        assert self._missed, "there was a look first"
         with tracing.part(self.exchange, conventions.CACHE_STORE):
-            self.cache.put(self._place(request), body)
+            self.cache.put(self._missed, body)
 
     def vectors(self, texts: Sequence[str]) -> list[bytes | None]:
         """Return the vectors of texts, None for those that are to be made."""
