@@ -16,6 +16,9 @@ from lockgate.errors import Corrupt, LockgateError, StorageFailed, Unavailable
 from lockgate.ports import Clock, GatewayState
 
 FLUSH_S: Final = 0.05
+_FEW_BYTES: Final = 128 << 10
+"""What came during a commit, and is left to the next turn: under load each commit is followed by
+some more records, and a commit for each few of them takes longer than the records."""
 _AHEAD_S: Final = 0.1
 _LIMITS_S: Final = 0.5
 _RENEW_S: Final = 20.0
@@ -105,6 +108,8 @@ class Keeper:
         self._budgets.maintain()
         while await journal.flush():
             self._taken = self._spool.end - journal.behind
+            if journal.behind < _FEW_BYTES:
+                break
         if self._is_due("limits", _LIMITS_S):
             await self._limits(state)
         if self._is_due("ahead", _AHEAD_S):
