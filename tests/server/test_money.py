@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from conftest import Opener
+from ledgers import ledger, now, ready_books, set_budgets
 from lockgate.app.billing import Billing
-from lockgate.app.books import open_books
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.books.prices import read_prices
@@ -23,48 +20,22 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Completion, Dispatch
 from lockgate.domain.usage import Usage
-from lockgate.errors import LockgateError, Unavailable
+from lockgate.errors import Unavailable
 from lockgate.store.sqlite import open_sqlite
-from server.serving import Models, Served, none, serving, upstream
+from price_files import price_file
+from server.serving import Models, Served, none, serving, to
 from upstream.mock_model import MockModel, mock_model
 
-PRICES = """
-[[price]]
-model = "m"
-valid_from = 2020-01-01
-input = "1000"
-output = "1000"
-
-[[price]]
-model = "spare"
-valid_from = 2020-01-01
-input = "3000"
-output = "3000"
-
-[[price]]
-model = "here"
-valid_from = 2020-01-01
-second = "0.5"
-"""
+PRICES = price_file(m=("1000", "1000"), spare=("3000", "3000"), here="0.5")
 FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "x" * 30}}]}
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 class Books:
     """A gateway with prices, and what its ledger has at the end."""
 
     def __init__(self, folder: Path, models: Models = none, **settings: Any) -> None:
-        self._file = folder / "books.db"
+        self._opener: Opener = lambda: open_sqlite(folder / "books.db")
         self._folder = folder
         self._models = models
         self._settings = ServerSettings(**settings)
@@ -72,49 +43,13 @@ class Books:
 
     @contextmanager
     def serving(self, *budgets: Budget, prices: str = PRICES) -> Generator[Served]:
-        asyncio.run(self._prepare(budgets))
-        with open_books(
-            lambda: open_sqlite(self._file), self._folder / "spool", clock=now, failed=refused
-        ) as books:
-            _wait(lambda: books.is_ready)
+        asyncio.run(set_budgets(self._opener, *budgets))
+        with ready_books(self._opener, self._folder / "spool") as books:
             billing = Billing(books.budgets, read_prices(prices.encode()), clock=now)
             controls = Controls(billing=billing)
             with serving(self._models, settings=self._settings, controls=controls) as served:
                 yield served
-        self.events = asyncio.run(self._read())
-
-    async def _prepare(self, budgets: Sequence[Budget]) -> None:
-        async with open_sqlite(self._file) as store, store.begin() as unit:
-            for budget in budgets:
-                await unit.budgets.put(budget)
-
-    async def _read(self) -> list[UsageEvent]:
-        async with open_sqlite(self._file) as store, store.begin() as unit:
-            found = await unit.usage.events(since=datetime(2020, 1, 1, tzinfo=UTC), limit=99)
-        return sorted(found, key=lambda event: event.at)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not ready():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def to(mock: MockModel, **more: MockModel) -> Models:
-    async def models() -> dict[str, ServedModel]:
-        found: dict[str, ServedModel] = {"m": upstream("m", mock.port)}
-        for name, other in more.items():
-            found[name] = replace(
-                upstream(name, other.port), upstream=f"at-{name}", release=f"of-{name}".encode()
-            )
-        return found
-
-    return models
+        self.events = asyncio.run(ledger(self._opener))
 
 
 def chat(served: Served, model: str = "m", **more: Any) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,21 +22,15 @@ from lockgate.domain.digest import Digest
 from lockgate.domain.guard import Action
 from lockgate.domain.inference import Completion, Dispatch, Result
 from lockgate.domain.usage import Usage
-from server.serving import Models, Served, serving, upstream
-from server.test_controls import CHAT, guarding
+from server.serving import CHAT, Models, Served, serving, upstream
+from server.test_controls import guarding
 from telemetry.test_otlp import Receiver
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLED = f"00-{TRACE}-00f067aa0ba902b7-01"
 UNSAMPLED = f"00-{TRACE}-00f067aa0ba902b7-00"
 MODEL = Digest.of(b"model")
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 class Parrot:
