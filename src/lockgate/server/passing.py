@@ -85,9 +85,7 @@ class Relay:
         except LockgateError as error:
             if not exchange.status:
                 raise
-            failed = failure(error)
-            exchange.code, exchange.why = failed.code, why_of(error)
-            await exchange.end(event(error_body(failed.status, failed.code, error.message)))
+            await break_off(exchange, error)
         finally:
             self.guarding.finish()
 
@@ -134,6 +132,13 @@ class Relay:
             )
         # JSON over several `data:` lines was joined with line breaks; an event is one line.
         return data.replace(b"\n", b" ") if b"\n" in data else data
+
+
+async def break_off(exchange: Exchange, error: LockgateError) -> None:
+    """End a stream that has begun with an event that says what went wrong."""
+    failed = failure(error)
+    exchange.code, exchange.why = failed.code, why_of(error)
+    await exchange.end(event(error_body(failed.status, failed.code, error.message)))
 
 
 async def _drain(source: Stream) -> None:
