@@ -23,11 +23,12 @@ from lockgate.domain.usage import Usage
 from lockgate.errors import Unavailable
 from lockgate.store.sqlite import open_sqlite
 from price_files import price_file
-from server.serving import Models, Served, none, serving, to
-from upstream.mock_model import MockModel, mock_model
+from server.serving import Models, Served, none, serving, to, upstream
+from upstream.mock_model import USAGE, MockModel, mock_model
 
 PRICES = price_file(m=("1000", "1000"), spare=("3000", "3000"), here="0.5")
 FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
+JSON = {"type": "json_object"}
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "x" * 30}}]}
 
 
@@ -126,6 +127,73 @@ def test_an_answer_without_usage_costs_as_much_whole_as_in_parts(
     whole, streamed = books.events
     assert whole.counts.output_tokens == streamed.counts.output_tokens == 10
     assert whole.flags == streamed.flags == {"estimated"}
+
+
+def badly(content: str = "no JSON", **more: Any) -> bytes:
+    """A whole answer that does not match, and says what it took unless `more` does."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}}
+    body = json.dumps({"choices": [choice], "usage": USAGE, **more}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_an_answer_that_fails_its_schema_is_paid_though_another_model_answers(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    with mock_model() as other:
+        books = Books(tmp_path, to(mock, spare=other), fallbacks={"m": ("spare",)})
+        with books.serving() as served:
+            other.answer = badly("{}")
+            for bad in (badly(), badly("x" * 30, usage=None), badly("", usage=None)):
+                mock.answer = bad
+                assert chat(served, response_format=JSON)[0].status == 200
+            assert served.noted()[3]["cost_nanos"] == 11 * 1_000_000 + 11 * 3_000_000
+            page = served.ask("GET", "/metrics")[1].decode()
+
+    lost = [event for event in books.events if event.model == "m"]
+    given = [event for event in books.events if event.model == "spare"]
+    assert [event.counts.output_tokens for event in lost] == [4, 10, 0]
+    assert (lost[0].nanos, lost[0].release) == (11 * 1_000_000, f"sha256:{0:064}")
+    assert lost[0].flags == {"cancelled"}
+    assert lost[1].flags == lost[2].flags == {"cancelled", "estimated"}
+    assert [event.id for event in given] == [f"{event.id}.2" for event in lost]
+    assert {(event.nanos, event.flags) for event in given} == {(11 * 3_000_000, frozenset())}
+    assert 'lockgate_responses_total{outcome="degraded",model="spare"' in page
+    assert 'outcome="failed",model="m"' not in page
+    spent = sum(event.nanos for event in books.events) / 10**9
+    assert f'lockgate_team_cost_total{{team="local"}} {spent:.9g}' in page
+
+
+def test_no_budget_pays_for_a_second_answer_that_it_could_not_reserve(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    mock.answer = badly(usage={"prompt_tokens": 60, "completion_tokens": 500})
+    most = 1_000_000_000  # either of the models, and not the one after the other
+    least = Budget(account="team:local", period=Period.TOTAL, nanos=most)
+    with mock_model() as other:
+        books = Books(tmp_path, to(mock, spare=other), fallbacks={"m": ("spare",)})
+        with books.serving(least) as served:
+            response, body = chat(served, max_tokens=200, response_format=JSON)
+            assert (response.status, body["error"]["code"]) == (429, "over-budget")
+            assert served.noted()[3]["passed_over"] == ["m: upstream-failed"]
+        assert other.requests == []
+    (event,) = books.events
+    assert (event.model, event.nanos) == ("m", 560 * 1_000_000)
+
+
+def test_an_answer_that_nobody_got_is_not_paid_twice_where_no_other_may_be_asked(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    async def models() -> dict[str, ServedModel]:
+        spare = replace(upstream("spare", 1), data_classes=frozenset[DataClass]())
+        return {"m": upstream("m", mock.port), "spare": await asyncio.sleep(0, spare)}
+
+    mock.answer = badly()
+    controls = {"fallbacks": {"m": ("spare",)}}
+    books = Books(tmp_path, models, **controls)
+    with books.serving() as served:
+        assert chat(served, response_format=JSON)[0].status == 403
+    (event,) = books.events
+    assert (event.model, event.nanos) == ("m", 11 * 1_000_000)
 
 
 class Slow:

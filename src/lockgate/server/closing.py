@@ -10,6 +10,7 @@ from lockgate.errors import RequestRefused, Unavailable
 from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import code_of
+from lockgate.server.holding import Held
 from lockgate.server.note import Note
 from lockgate.server.replies import Usage
 
@@ -25,6 +26,17 @@ class Closing:
     audit: AuditSink
     meter: GatewayMeter
 
+    def lose(self, exchange: Exchange, note: Note) -> Held:
+        """Book an answer that nobody gets, because another model is to give one."""
+        held, model = note.held, note.asked
+        assert held is not None, "held before anything is asked"
+        assert model is not None, "who has answered was asked"
+        nanos = held.lose(note.counts(exchange), answered=model)
+        release = model.release.decode("ascii")
+        self.meter.inferred(model.name, release, "", _tokens(note.usage or Usage()), nanos)
+        note.forget()
+        return held
+
     def close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.guarding is not None:
@@ -32,16 +44,19 @@ class Closing:
         if note.held is not None:
             note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
         usage = note.usage or Usage()
-        nanos = note.held.nanos if note.held is not None else 0
+        held = note.held
+        nanos = 0 if held is None else held.nanos
         outcome = _outcome(exchange, note)
         if outcome:
             self.meter.inferred(
                 note.model if note.asked is None else note.asked.name,
                 exchange.release.decode("ascii"),
                 outcome,
-                (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
+                _tokens(usage),
                 nanos,
             )
+        if held is not None:
+            nanos += held.lost_nanos
         if nanos:
             self.meter.spent(exchange.caller.team, nanos)
         if note.passed_over and exchange.status == _OK:
@@ -71,6 +86,10 @@ class Closing:
                 "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
             },
         )
+
+
+def _tokens(usage: Usage) -> tuple[int, int]:
+    return max(0, usage.prompt_tokens), max(0, usage.completion_tokens)
 
 
 def _outcome(exchange: Exchange, note: Note) -> str:
