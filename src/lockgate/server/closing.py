@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import ServedModels
 from lockgate.app.gateway_stages import AuditSink
+from lockgate.domain.digest import Json
 from lockgate.errors import RequestRefused, Unavailable
 from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
@@ -63,29 +64,29 @@ class Closing:
             self.meter.fell_back(note.model)
         if not self.audit.records:
             return
-        self.audit.note(
-            exchange.id,
-            exchange.caller.principal.name,
-            # What is no model's name is the client's text, and not for the log.
-            f"model:{note.model if note.model in self.models else 'unknown'}",
-            {
-                "endpoint": note.endpoint,
-                "upstream": note.upstream or None,
-                "destination": note.destination or None,
-                "passed_over": note.passed_over,
-                "data_class": str(note.data_class),
-                "release": exchange.release.decode("ascii"),
-                "cache": exchange.cache.decode("ascii"),
-                "status": exchange.status,
-                "usage": {
-                    "input_tokens": usage.prompt_tokens,
-                    "output_tokens": usage.completion_tokens,
-                },
-                "findings": dict(note.guarding.findings) if note.guarding is not None else {},
-                "cost_nanos": nanos,
-                "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
+        detail: dict[str, Json] = {
+            "endpoint": note.endpoint,
+            "upstream": note.upstream or None,
+            "destination": note.destination or None,
+            "passed_over": note.passed_over,
+            "data_class": str(note.data_class),
+            "release": exchange.release.decode("ascii"),
+            "cache": exchange.cache.decode("ascii"),
+            "status": exchange.status,
+            "usage": {
+                "input_tokens": usage.prompt_tokens,
+                "output_tokens": usage.completion_tokens,
             },
-        )
+            "findings": dict(note.guarding.findings) if note.guarding is not None else {},
+            "cost_nanos": nanos,
+            "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
+        }
+        code = exchange.code if note.error is None else code_of(note.error)
+        if code:
+            detail["error"] = code
+        # What is no model's name is the client's text, and not for the log.
+        subject = f"model:{note.model if note.model in self.models else 'unknown'}"
+        self.audit.note(exchange.id, exchange.caller.principal.name, subject, detail)
 
 
 def _tokens(usage: Usage) -> tuple[int, int]:

@@ -50,6 +50,7 @@ from lockgate.server.requests import (
     refuse_addresses,
 )
 from lockgate.server.second_pass import SecondPass
+from lockgate.server.streamed_answers import StreamedAnswers
 from lockgate.telemetry import conventions
 from lockgate.telemetry.spans import Span
 from lockgate.upstream.request import Request
@@ -291,6 +292,8 @@ class Completions:
             try:
                 assert note.guarding is not None, "made with the note"
                 relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+                if note.schema is not None:
+                    relay.answers = StreamedAnswers(note.schema, model.upstream)
                 await relay.run(source)
             finally:
                 source.close()
