@@ -31,6 +31,9 @@ from lockgate.domain.inference import Completion, Dispatch, Embed
 from lockgate.domain.money import TokenCounts
 from lockgate.errors import NoAnswer, OverBudget
 from lockgate.store.sqlite import open_sqlite
+from lockgate.telemetry.entropy import Entropy
+from lockgate.telemetry.sampling import Sampler, SamplingRule
+from lockgate.telemetry.spans import Span, Trace, Tracer
 from price_files import price_file
 from upstream.mock_model import MockModel, mock_model
 
@@ -210,6 +213,49 @@ def test_many_calls_at_once_never_spend_more_than_a_tasks_budget(workplace: Path
     events = run(workplace, work, limit)
     assert sum(event.nanos for event in events) <= limit.nanos
     assert {event.flags for event in events} == {frozenset()}
+
+
+def trace(parent: bytes | None, *, recorded: bool) -> Trace:
+    rule = SamplingRule(ratio=1.0 if recorded else 0.0)
+    sampler = Sampler([rule], clock=time.monotonic, follow_caller=False)
+    tracer = Tracer(sampler, nowhere, clock_ns=time.time_ns, random_bits=Entropy())
+    return tracer.begin("x", route="call", traceparent=parent, tracestate=[b"a=1"])
+
+
+def nowhere(span: Span) -> None:
+    """Take a span that nobody looks at."""
+
+
+def headers(head: bytes) -> dict[bytes, bytes]:
+    lines = (line.partition(b": ") for line in head.split(b"\r\n"))
+    return {name.lower(): value for name, _, value in lines}
+
+
+def test_the_servers_that_a_task_asks_are_told_whose_trace_it_is(workplace: Path) -> None:
+    came = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+    recorded = Observer(trace=trace(came, recorded=True))
+    watchers = (
+        recorded,
+        Observer(trace=trace(came, recorded=False)),
+        Observer(trace=trace(None, recorded=False)),
+        Observer(),
+    )
+    told: list[dict[bytes, bytes]] = []
+
+    async def work(made: House) -> None:
+        for observer in watchers:
+            await made.ask(observer=observer)
+        told.extend(map(headers, made.mock.heads))
+
+    run(workplace, work)
+
+    below, carried, *untold = told
+    (note,) = recorded.found
+    assert below[b"traceparent"] == came[:36] + b"%016x-01" % note.span_id
+    assert (carried[b"traceparent"], carried[b"tracestate"]) == (came, b"a=1")
+    assert not any(name.startswith(b"trace") for head in untold for name in head)
+    assert [observer.found[0].span_id for observer in watchers[1:]] == [0, 0, 0]
+    assert note.destination.startswith("127.0.0.1:")
 
 
 def test_a_call_that_is_given_up_pays_for_what_was_asked_and_holds_nothing(

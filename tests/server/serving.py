@@ -52,6 +52,7 @@ class FakeEngine:
     notes: list[tuple[str, str, str, JsonObject]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list[Call])
     payers: list[Payer] = field(default_factory=list[Payer])
+    observers: list[Observer] = field(default_factory=list[Observer])
     cancelled: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
     broken: bool = False
@@ -66,6 +67,7 @@ class FakeEngine:
         self.calls.append(call)
         self.payers.append(payer)
         if observer is not None:
+            self.observers.append(observer)
             observer.found += self.notes_of_models
         if self.hold:
             try:

@@ -230,7 +230,7 @@ class Tasks:
         )
         caller = exchange.caller
         payer = Payer(key=caller.key, team=caller.team, route=exchange.route.name)
-        observer = Observer()
+        observer = Observer(trace=exchange.trace)
         make = partial(self.answer, call, payer, observer)
         if key is None or self.once is None:
             working = asyncio.ensure_future(make())
