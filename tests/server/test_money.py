@@ -28,6 +28,7 @@ from upstream.mock_model import USAGE, MockModel, mock_model
 
 PRICES = price_file(m=("1000", "1000"), spare=("3000", "3000"), here="0.5")
 FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
+GARBLED = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nno {"
 JSON = {"type": "json_object"}
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "x" * 30}}]}
 
@@ -143,7 +144,8 @@ def test_an_answer_that_fails_its_schema_is_paid_though_another_model_answers(
         books = Books(tmp_path, to(mock, spare=other), fallbacks={"m": ("spare",)})
         with books.serving() as served:
             other.answer = badly("{}")
-            for bad in (badly(), badly("x" * 30, usage=None), badly("", usage=None)):
+            bads = (badly(), badly("x" * 30, usage=None), badly("", usage=None), GARBLED)
+            for bad in bads:
                 mock.answer = bad
                 assert chat(served, response_format=JSON)[0].status == 200
             assert served.noted()[3]["cost_nanos"] == 11 * 1_000_000 + 11 * 3_000_000
@@ -151,10 +153,10 @@ def test_an_answer_that_fails_its_schema_is_paid_though_another_model_answers(
 
     lost = [event for event in books.events if event.model == "m"]
     given = [event for event in books.events if event.model == "spare"]
-    assert [event.counts.output_tokens for event in lost] == [4, 10, 0]
+    assert [event.counts.output_tokens for event in lost] == [4, 10, 0, 0]
     assert (lost[0].nanos, lost[0].release) == (11 * 1_000_000, f"sha256:{0:064}")
     assert lost[0].flags == {"cancelled"}
-    assert lost[1].flags == lost[2].flags == {"cancelled", "estimated"}
+    assert lost[1].flags == lost[2].flags == lost[3].flags == {"cancelled", "estimated"}
     assert [event.id for event in given] == [f"{event.id}.2" for event in lost]
     assert {(event.nanos, event.flags) for event in given} == {(11 * 3_000_000, frozenset())}
     assert 'lockgate_responses_total{outcome="degraded",model="spare"' in page

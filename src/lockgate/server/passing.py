@@ -33,6 +33,8 @@ class Noted(Protocol):
     usage: Usage | None
     written: int
     """Bytes of text so far."""
+    answered: bool
+    """It came whole, whatever it was worth."""
 
 
 def read_usage(upstream: str, body: bytes, note: Noted) -> None:
@@ -45,6 +47,7 @@ def read_usage(upstream: str, body: bytes, note: Noted) -> None:
     try:
         note.usage, note.written = measured_whole(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        note.answered = True
         raise _garbled(upstream, error) from error
 
 
