@@ -25,6 +25,7 @@ from lockgate.store.sqlite import open_sqlite
 from price_files import price_file
 from server.serving import Models, Served, none, serving, to, upstream
 from upstream.mock_model import USAGE, MockModel, mock_model
+from waiting import wait_until
 
 PRICES = price_file(m=("1000", "1000"), spare=("3000", "3000"), here="0.5")
 FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
@@ -149,6 +150,7 @@ def test_an_answer_that_fails_its_schema_is_paid_though_another_model_answers(
                 mock.answer = bad
                 assert chat(served, response_format=JSON)[0].status == 200
             assert served.noted()[3]["cost_nanos"] == 11 * 1_000_000 + 11 * 3_000_000
+            wait_until(lambda: len(served.engine.notes) == len(bads))
             page = served.ask("GET", "/metrics")[1].decode()
 
     lost = [event for event in books.events if event.model == "m"]
