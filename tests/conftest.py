@@ -10,6 +10,7 @@ from lockgate.store.postgres import open_postgres
 from lockgate.store.records import SqlStore
 from lockgate.store.sqlite import open_sqlite
 from postgres import running_postgres
+from upstream.mock_model import MockModel, mock_model
 
 Opener = Callable[[], AbstractAsyncContextManager[SqlStore]]
 
@@ -22,6 +23,13 @@ def pytest_terminal_summary(
         terminalreporter.write_line(
             f"same order: --randomly-seed={config.getoption('randomly_seed')}"
         )
+
+
+@pytest.fixture
+def mock() -> Generator[MockModel]:
+    """An upstream on loopback, which answers, streams, fails or hangs as it is told."""
+    with mock_model() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

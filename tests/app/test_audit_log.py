@@ -4,20 +4,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from conftest import Opener
+from ledgers import refused
 from lockgate.app.audit_log import checkpoints_job, retention_job
 from lockgate.app.background import Job
 from lockgate.domain.audit import Entry, verify
 from lockgate.domain.digest import Digest
-from lockgate.errors import LockgateError
 from lockgate.ports import GatewayState, Payload
 from lockgate.signing.checkpoint import verified
 from lockgate.signing.keys import PrivateKey
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 def entry(name: str) -> Entry:

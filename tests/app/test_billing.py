@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,31 +6,18 @@ from pathlib import Path
 import pytest
 
 from conftest import Opener
+from ledgers import ledger, ready_books, set_budgets
 from lockgate.app.billing import BilledCall, Billing
-from lockgate.app.books import Books, open_books
+from lockgate.app.books import Books
 from lockgate.books.prices import no_prices, read_prices
 from lockgate.domain.budget import Budget, Period, UsageEvent
 from lockgate.domain.digest import JsonObject
 from lockgate.domain.money import TokenCounts
-from lockgate.errors import Denied, LockgateError, OverBudget
+from lockgate.errors import Denied, OverBudget
+from price_files import price_file
 
 NOW = datetime.now(UTC)
-PRICES = read_prices(b"""
-[[price]]
-model = "hosted"
-valid_from = 2020-01-01
-input = "1"
-output = "2"
-
-[[price]]
-model = "smollm2"
-valid_from = 2020-01-01
-second = "0.001"
-""")
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
+PRICES = read_prices(price_file(hosted=("1", "2"), smollm2="0.001").encode())
 
 
 def call(name: str, model: str = "hosted") -> BilledCall:
@@ -41,25 +27,12 @@ def call(name: str, model: str = "hosted") -> BilledCall:
 def book(
     opener: Opener, folder: Path, work: Callable[[Books], None], limit: int
 ) -> list[UsageEvent]:
-    """Do `work` on books with a budget, and return the ledger by id."""
-
-    async def prepare() -> None:
-        async with opener() as store, store.begin() as unit:
-            await unit.budgets.put(Budget(account="task:review", period=Period.DAY, nanos=limit))
-
-    async def read() -> list[UsageEvent]:
-        async with opener() as store, store.begin() as unit:
-            events = await unit.usage.events(since=datetime(2020, 1, 1, tzinfo=UTC), limit=99)
-        return sorted(events, key=lambda event: event.id)
-
-    asyncio.run(prepare())
-    with open_books(opener, folder, clock=lambda: NOW, failed=refused) as books:
-        until = time.monotonic() + 10
-        while not books.is_ready:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+    """Do `work` on books with a budget, and return the ledger."""
+    budget = Budget(account="task:review", period=Period.DAY, nanos=limit)
+    asyncio.run(set_budgets(opener, budget))
+    with ready_books(opener, folder, clock=lambda: NOW) as books:
         work(books)
-    return asyncio.run(read())
+    return asyncio.run(ledger(opener))
 
 
 def test_a_call_is_billed_what_it_used_and_flags_say_how_that_is_known(
@@ -127,10 +100,6 @@ def test_an_audit_note_gets_into_the_chain(opener: Opener, tmp_path: Path) -> No
     def work(books: Books) -> None:
         books.refuse_if_full()
         books.note("c1", "shop/ci", "hosted", detail)
-        until = time.monotonic() + 10
-        while books.behind_bytes:
-            assert time.monotonic() < until
-            time.sleep(0.01)
 
     book(opener, tmp_path, work, 1)
 

@@ -1,7 +1,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from conftest import Opener
+from ledgers import now, refused
 from lockgate.app.books import Books, open_books
 from lockgate.domain.audit import Entry, verify
 from lockgate.domain.budget import Budget, Period, UsageEvent
@@ -18,12 +19,9 @@ from lockgate.domain.money import TokenCounts
 from lockgate.errors import LockgateError, OverBudget, StorageFailed, Unavailable
 from lockgate.store.postgres import open_postgres
 from lockgate.store.records import SqlStore
+from waiting import wait_until
 
 ACCOUNTS = ("team:shop",)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def event(nanos: int) -> UsageEvent:
@@ -36,10 +34,6 @@ def event(nanos: int) -> UsageEvent:
         counts=TokenCounts(output_tokens=nanos),
         nanos=nanos,
     )
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 def set_limit(opener: Opener, nanos: int) -> None:
@@ -66,13 +60,6 @@ def ledger(opener: Opener) -> tuple[set[str], int, int, int]:
     return asyncio.run(work())
 
 
-def wait_for(ready: Callable[[], bool], most_s: float = 10) -> None:
-    until = time.monotonic() + most_s
-    while not ready():
-        assert time.monotonic() < until, "it never became so"
-        time.sleep(0.005)
-
-
 def call(books: Books, nanos: int) -> str | None:
     """Make a call that costs `nanos`; None if no budget lets it."""
     worst = event(nanos)
@@ -90,7 +77,7 @@ def test_replicas_share_one_budget_and_leave_nothing_lent(opener: Opener, tmp_pa
         open_books(opener, tmp_path / "a", clock=now, failed=refused) as one,
         open_books(opener, tmp_path / "b", clock=now, failed=refused) as other,
     ):
-        wait_for(lambda: one.budgets.is_loaded and other.budgets.is_loaded)
+        wait_until(lambda: one.budgets.is_loaded and other.budgets.is_loaded)
         made = [call(books, 7) for _ in range(100) for books in (one, other)]
         (folder,) = (tmp_path / "a").iterdir()
     done = {name for name in made if name}
@@ -111,13 +98,13 @@ def test_replicas_share_one_budget_and_leave_nothing_lent(opener: Opener, tmp_pa
 def test_a_limit_that_is_set_or_raised_counts_soon(opener: Opener, tmp_path: Path) -> None:
     set_limit(opener, 10)
     with open_books(opener, tmp_path, clock=now, failed=refused) as books:
-        wait_for(lambda: books.budgets.is_loaded)
+        wait_until(lambda: books.budgets.is_loaded)
         assert call(books, 10)
         assert not call(books, 1)
         set_limit(opener, 20)
-        wait_for(lambda: call(books, 10) is not None, 2)
+        wait_until(lambda: call(books, 10) is not None, 2)
         set_limit(opener, 5)
-        wait_for(lambda: call(books, 1) is None, 2)
+        wait_until(lambda: call(books, 1) is None, 2)
     assert ledger(opener)[1] >= 20
 
 
@@ -180,7 +167,7 @@ def test_calls_go_on_while_the_database_is_away_and_all_usage_is_recovered(
     set_limit(outage.open, 1_000_000)
     failures: list[LockgateError] = []
     with open_books(outage.open, tmp_path, clock=now, failed=failures.append) as books:
-        wait_for(lambda: books.budgets.is_loaded)
+        wait_until(lambda: books.budgets.is_loaded)
         done = {call(books, 10)}
         outage.begin()
         until = time.monotonic() + 2
@@ -191,7 +178,7 @@ def test_calls_go_on_while_the_database_is_away_and_all_usage_is_recovered(
         with pytest.raises(StorageFailed):
             asyncio.run(books.budgets.acquire(ACCOUNTS, too_much))
         outage.end()
-        wait_for(lambda: too_much_fits(books, event(500_000)), 15)
+        wait_until(lambda: too_much_fits(books, event(500_000)), 15)
 
     ids, spent, lent, leases = ledger(outage.open)
     assert None not in done
@@ -218,11 +205,11 @@ def test_a_replica_that_starts_without_its_database_refuses_until_it_is_there(
     outage.begin()
     failures: list[Any] = []
     with open_books(outage.open, tmp_path, clock=now, failed=failures.append) as books:
-        wait_for(lambda: bool(failures))
+        wait_until(lambda: bool(failures))
         with pytest.raises(Unavailable):
             call(books, 1)
         outage.end()
-        wait_for(lambda: books.budgets.is_loaded)
+        wait_until(lambda: books.budgets.is_loaded)
         assert call(books, 1)
 
 
@@ -231,13 +218,13 @@ def test_a_replica_that_ends_without_its_database_leaves_its_books_to_the_next(
 ) -> None:
     set_limit(outage.open, 1000)
     with open_books(outage.open, tmp_path, clock=now, failed=lambda _: None) as books:
-        wait_for(lambda: books.budgets.is_loaded)
+        wait_until(lambda: books.budgets.is_loaded)
         done = {call(books, 10)}
         outage.begin()
         done |= {call(books, 10) for _ in range(5)}
     outage.end()
     with open_books(outage.open, tmp_path, clock=now, failed=refused) as books:
-        wait_for(lambda: books.budgets.is_loaded)
+        wait_until(lambda: books.budgets.is_loaded)
 
     ids, spent, lent, leases = ledger(outage.open)
     assert ids == done

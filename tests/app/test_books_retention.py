@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from conftest import Opener
+from ledgers import refused
 from lockgate.app.books_retention import BATCH, books_retention_job, prune
 from lockgate.app.spending import usage_by, usage_pages
 from lockgate.domain.budget import Bucket, Lease, UsageEvent
@@ -26,10 +27,6 @@ def event(number: int, at: datetime) -> UsageEvent:
         counts=TokenCounts(input_tokens=number),
         nanos=number,
     )
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 async def fill(state: GatewayState, count: int) -> None:

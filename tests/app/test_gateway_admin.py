@@ -6,16 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ledgers import refused
 from lockgate.app.background import Background
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.kills import kills
-from lockgate.errors import LockgateError, NotFound, Overloaded, StorageFailed, Unavailable
+from lockgate.errors import NotFound, Overloaded, StorageFailed, Unavailable
 from lockgate.ports import GatewayState
 from lockgate.store.sqlite import open_sqlite
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 import asyncio
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ledgers import refused
 from lockgate.app.billing import BilledCall
 from lockgate.app.gateway_books import open_gateway_books
 from lockgate.app.identity import Wanted, make_key
@@ -15,19 +15,9 @@ from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded, load
 from lockgate.domain.identity import Role
 from lockgate.domain.money import TokenCounts
-from lockgate.errors import InvalidConfig, LockgateError, NotFound, OverBudget
-
-PRICES = """
-[[price]]
-model = "m"
-valid_from = 2020-01-01
-input = "1"
-output = "1"
-"""
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
+from lockgate.errors import InvalidConfig, NotFound, OverBudget
+from price_files import price_file
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -35,7 +25,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     monkeypatch.setenv("LOCKGATE_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lockgate.toml").write_text('[books]\nprices = "prices.toml"\n')
-    (tmp_path / "prices.toml").write_text(PRICES)
+    (tmp_path / "prices.toml").write_text(price_file(m=("1", "1")))
     return Environment.read({"LOCKGATE_STATE_DIR": str(tmp_path / "state")})
 
 
@@ -60,10 +50,7 @@ def test_a_caller_spends_the_budget_of_its_team_and_the_command_line_shows_it(
     counts = TokenCounts(input_tokens=50, output_tokens=10)
 
     with open_gateway_books(loaded, environment, failed=refused) as gateway:
-        until = time.monotonic() + 10
-        while not gateway.is_ready:
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        wait_until(lambda: gateway.is_ready)
         caller = gateway.authenticator.authenticate(None, secret.encode())
         assert caller.may("model", "m")
         call = BilledCall(id="c1", key=caller.key, team=caller.team, model="m")

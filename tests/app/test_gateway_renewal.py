@@ -7,21 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from ledgers import refused
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_renewal import Previous, Renewal
 from lockgate.config.gateway_settings import CacheSettings, RateLimit, ServerSettings
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config, OpenAIBackend, UpstreamLimits
-from lockgate.errors import LockgateError, StorageFailed
+from lockgate.errors import StorageFailed
 from lockgate.traffic.elsewhere import SharedElsewhere
 from lockgate.traffic.kill_switch import Kill, Kills, Scope
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BACKENDS = ("there", "llama_cpp")
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 def loaded(

@@ -1,7 +1,6 @@
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ import pytest
 
 from conftest import Opener
 from identity.issuers import LoopbackIssuer, claims, public_jwk, rsa_key, running_issuer
+from ledgers import now, refused
 from lockgate.app.background import Background, running
 from lockgate.app.identity import (
     Wanted,
@@ -24,9 +24,10 @@ from lockgate.app.identity import (
 from lockgate.config.environment import Environment
 from lockgate.config.gateway_settings import IdentitySettings, TokenIssuer, TokenRule
 from lockgate.domain.identity import Role
-from lockgate.errors import LockgateError, NotFound, Unauthenticated, Unavailable, UsageError
+from lockgate.errors import NotFound, Unauthenticated, Unavailable, UsageError
 from lockgate.identity.authenticator import Authenticator
 from lockgate.ports import GatewayState
+from waiting import wait_until
 
 T = TypeVar("T")
 WANTED = Wanted(
@@ -35,23 +36,6 @@ WANTED = Wanted(
     roles=frozenset({Role.CALLER}),
     scopes=frozenset({"task:review", "model:*"}),
 )
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
-
-
-def wait_for(ready: Callable[[], bool], most_s: float = 10) -> float:
-    """Wait until something is so, and return how many seconds that took."""
-    start = time.monotonic()
-    while not ready():
-        assert time.monotonic() < start + most_s
-        time.sleep(0.005)
-    return time.monotonic() - start
 
 
 def knows(gate: Authenticator, secret: str) -> bool:
@@ -97,18 +81,18 @@ def test_a_revoked_key_is_refused_by_every_replica_within_a_second(
     admin: Any, replicas: list[Authenticator]
 ) -> None:
     secret = admin(lambda state: make_key(state, WANTED, actor="ana", now=now()))
-    wait_for(lambda: all(knows(gate, secret) for gate in replicas))
+    wait_until(lambda: all(knows(gate, secret) for gate in replicas))
 
     admin(lambda state: revoke_key(state, "ci", actor="ana", now=now()))
 
-    assert wait_for(lambda: not any(knows(gate, secret) for gate in replicas)) < 1
+    assert wait_until(lambda: not any(knows(gate, secret) for gate in replicas)) < 1
 
 
 def test_a_key_is_rotated_while_calls_go_on_and_none_is_refused(
     admin: Any, replicas: list[Authenticator]
 ) -> None:
     old = admin(lambda state: make_key(state, WANTED, actor="ana", now=now()))
-    wait_for(lambda: all(knows(gate, old) for gate in replicas))
+    wait_until(lambda: all(knows(gate, old) for gate in replicas))
     overlap = timedelta(seconds=2)
     new = admin(lambda s: rotate_key(s, "ci", actor="ana", now=now(), overlap=overlap))
 
@@ -116,8 +100,8 @@ def test_a_key_is_rotated_while_calls_go_on_and_none_is_refused(
         assert all(knows(gate, old) for gate in replicas)
         return all(knows(gate, new) for gate in replicas)
 
-    assert wait_for(moved) < 1
-    wait_for(lambda: not any(knows(gate, old) for gate in replicas))
+    assert wait_until(moved) < 1
+    wait_until(lambda: not any(knows(gate, old) for gate in replicas))
     assert all(knows(gate, new) for gate in replicas)
 
 
@@ -199,7 +183,7 @@ def test_a_ci_job_gets_in_with_the_token_of_its_configured_issuer(
     given = claims("https://token.example.org", iat=second, exp=second + 60)
     token = jwt.encode(given, private, algorithm="RS256", headers={"kid": "one"})
     with running(Background(opener, jobs, failed=refused)):
-        wait_for(lambda: knows(gate, token))
+        wait_until(lambda: knows(gate, token))
         found = gate.authenticate(b"Bearer " + token.encode(), None)
     assert (found.team, found.may("task", "review")) == ("shop", True)
 

@@ -6,14 +6,15 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import Opener
+from ledgers import ledger, now, ready_books, set_budgets
 from lockgate.app.billing import BilledCall, Billing
-from lockgate.app.books import Books, open_books
+from lockgate.app.books import Books
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Switch
 from lockgate.app.gateway_engine import EngineRoom
@@ -28,27 +29,17 @@ from lockgate.domain.call import Answer, Call, DataClass, EngineKind, Principal
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Completion, Dispatch, Embed
 from lockgate.domain.money import TokenCounts
-from lockgate.errors import LockgateError, NoAnswer, OverBudget
+from lockgate.errors import NoAnswer, OverBudget
 from lockgate.store.sqlite import open_sqlite
+from lockgate.telemetry.entropy import Entropy
+from lockgate.telemetry.sampling import Sampler, SamplingRule
+from lockgate.telemetry.spans import Span, Trace, Tracer
+from price_files import price_file
 from upstream.mock_model import MockModel, mock_model
 
 TASK = "log-triage"
 PAYER = Payer(key="ci", team="shop", route="call")
-PRICES = """
-[[price]]
-model = "smollm2"
-valid_from = 2020-01-01
-input = "1000"
-output = "1000"
-"""
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
+PRICES = price_file(smollm2=("1000", "1000"))
 
 
 def reply(text: str) -> bytes:
@@ -109,10 +100,7 @@ async def house(
     room = EngineRoom(loaded, environment, Switch())
     await room.start()
     try:
-        with open_books(
-            lambda: open_sqlite(folder / "books.db"), folder / "spool", clock=now, failed=refused
-        ) as books:
-            await ready(books)
+        with ready_books(opener_in(folder), folder / "spool") as books:
             room.bill(Billing(books.budgets, read_prices(prices.encode()), clock=now))
             try:
                 yield House(room, books, mock)
@@ -122,29 +110,18 @@ async def house(
         await room.stop()
 
 
-async def ready(books: Books) -> None:
-    until = time.monotonic() + 10
-    while not books.is_ready:
-        assert time.monotonic() < until
-        await asyncio.sleep(0.005)
-
-
-async def ledger(folder: Path) -> list[UsageEvent]:
-    async with open_sqlite(folder / "books.db") as store, store.begin() as unit:
-        found = await unit.usage.events(since=datetime(2020, 1, 1, tzinfo=UTC), limit=99)
-    return sorted(found, key=lambda event: event.at)
+def opener_in(folder: Path) -> Opener:
+    return lambda: open_sqlite(folder / "books.db")
 
 
 def run(folder: Path, work: Work, *budgets: Budget, **given: Any) -> list[UsageEvent]:
     async def main() -> list[UsageEvent]:
-        async with open_sqlite(folder / "books.db") as store, store.begin() as unit:
-            for budget in budgets:
-                await unit.budgets.put(budget)
+        await set_budgets(opener_in(folder), *budgets)
         with mock_model() as mock:
             mock.answer = GOOD
             async with house(folder, mock, **given) as made:
                 await work(made)
-        return await ledger(folder)
+        return await ledger(opener_in(folder))
 
     return asyncio.run(main())
 
@@ -238,6 +215,49 @@ def test_many_calls_at_once_never_spend_more_than_a_tasks_budget(workplace: Path
     assert {event.flags for event in events} == {frozenset()}
 
 
+def trace(parent: bytes | None, *, recorded: bool) -> Trace:
+    rule = SamplingRule(ratio=1.0 if recorded else 0.0)
+    sampler = Sampler([rule], clock=time.monotonic, follow_caller=False)
+    tracer = Tracer(sampler, nowhere, clock_ns=time.time_ns, random_bits=Entropy())
+    return tracer.begin("x", route="call", traceparent=parent, tracestate=[b"a=1"])
+
+
+def nowhere(span: Span) -> None:
+    """Take a span that nobody looks at."""
+
+
+def headers(head: bytes) -> dict[bytes, bytes]:
+    lines = (line.partition(b": ") for line in head.split(b"\r\n"))
+    return {name.lower(): value for name, _, value in lines}
+
+
+def test_the_servers_that_a_task_asks_are_told_whose_trace_it_is(workplace: Path) -> None:
+    came = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+    recorded = Observer(trace=trace(came, recorded=True))
+    watchers = (
+        recorded,
+        Observer(trace=trace(came, recorded=False)),
+        Observer(trace=trace(None, recorded=False)),
+        Observer(),
+    )
+    told: list[dict[bytes, bytes]] = []
+
+    async def work(made: House) -> None:
+        for observer in watchers:
+            await made.ask(observer=observer)
+        told.extend(map(headers, made.mock.heads))
+
+    run(workplace, work)
+
+    below, carried, *untold = told
+    (note,) = recorded.found
+    assert below[b"traceparent"] == came[:36] + b"%016x-01" % note.span_id
+    assert (carried[b"traceparent"], carried[b"tracestate"]) == (came, b"a=1")
+    assert not any(name.startswith(b"trace") for head in untold for name in head)
+    assert [observer.found[0].span_id for observer in watchers[1:]] == [0, 0, 0]
+    assert note.destination.startswith("127.0.0.1:")
+
+
 def test_a_call_that_is_given_up_pays_for_what_was_asked_and_holds_nothing(
     workplace: Path,
 ) -> None:
@@ -262,15 +282,9 @@ def test_a_reservation_that_comes_after_its_call_was_given_up_is_given_back(
     """The loan is awaited on one loop; the call that wanted it is cancelled on another."""
 
     async def main() -> int:
-        async with open_sqlite(tmp_path / "books.db") as store, store.begin() as unit:
-            await unit.budgets.put(Budget(account="team:shop", period=Period.DAY, nanos=10**9))
-        with open_books(
-            lambda: open_sqlite(tmp_path / "books.db"),
-            tmp_path / "spool",
-            clock=now,
-            failed=refused,
-        ) as books:
-            await ready(books)
+        all_of_it = Budget(account="team:shop", period=Period.DAY, nanos=10**9)
+        await set_budgets(opener_in(tmp_path), all_of_it)
+        with ready_books(opener_in(tmp_path), tmp_path / "spool") as books:
             billing = Billing(books.budgets, read_prices(PRICES.encode()), clock=now)
             here = asyncio.get_running_loop()
             tasks = TaskBilling(billing, here, is_local=lambda _: False)
@@ -299,7 +313,7 @@ def test_a_reservation_that_comes_after_its_call_was_given_up_is_given_back(
                 return 1
 
     assert asyncio.run(main()) == 1
-    assert asyncio.run(ledger(tmp_path)) == []
+    assert asyncio.run(ledger(opener_in(tmp_path))) == []
 
 
 def test_the_wait_in_a_queue_is_no_time_of_the_model() -> None:

@@ -1,7 +1,6 @@
 """A call with an idempotency key is made once, by whichever process is asked."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -9,21 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from conftest import Opener
+from ledgers import refused
 from lockgate.app import task_calls
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.task_calls import Claim, OnceCalls, expired_calls_job, kept_answer
 from lockgate.domain.call import Answer, EngineKind
 from lockgate.domain.digest import Digest
 from lockgate.domain.usage import Usage
-from lockgate.errors import Corrupt, LockgateError, NoAnswer, Unavailable
+from lockgate.errors import Corrupt, NoAnswer, Unavailable
 from lockgate.ports import KeptCall
+from waiting import wait_until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEEP = timedelta(hours=24)
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 class Clock:
@@ -61,10 +58,7 @@ def run(opener: Opener, work: Callable[[OnceCalls, OnceCalls, Clock], Awaitable[
     clock = Clock()
     with ExitStack() as stack:
         bridges = [stack.enter_context(open_bridge(opener, failed=refused)) for _ in range(2)]
-        until = time.monotonic() + 10
-        while not all(bridge.is_open for bridge in bridges):
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        wait_until(lambda: all(bridge.is_open for bridge in bridges))
         one, other = (OnceCalls(bridge, clock=clock, keep=KEEP) for bridge in bridges)
 
         async def main() -> None:

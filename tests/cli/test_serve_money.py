@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -13,15 +12,10 @@ import pytest
 from app.test_task_billing import GOOD, TASK
 from cli.test_serve import Process, put, serving, wait_ready
 from lockgate.cli.main import execute
-from upstream.mock_model import MockModel, mock_model
+from price_files import price_file
+from upstream.mock_model import MockModel
+from waiting import wait_until
 
-PRICES = """
-[[price]]
-model = "smollm2"
-valid_from = 2026-01-01
-input = "1000"
-output = "1000"
-"""
 EACH = 40 * 1_000_000
 PATH = f"/v1/tasks/{TASK}?engine=model"
 INPUT = b'{"text": "no space left on device"}'
@@ -33,8 +27,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOCKGATE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     assert execute(["task", "new", TASK]) == 0
-    (tmp_path / "prices.toml").write_text(PRICES)
+    (tmp_path / "prices.toml").write_text(price_file(smollm2=("1000", "1000")))
     return tmp_path
+
+
+def prepare(
+    folder: Path, mock: MockModel, capsys: pytest.CaptureFixture[str], budget: str = ""
+) -> str:
+    """Configure a gateway whose model answers well, and return the secret of a caller."""
+    mock.answer = GOOD
+    configure(folder, mock)
+    assert execute(["token", "new", "ci", "--team", "shop", "--scope", "task:*"]) == 0
+    secret = capsys.readouterr().out.strip().splitlines()[-1]
+    if budget:
+        assert execute(["budget", "set", f"task:{TASK}", budget]) == 0
+    return secret
 
 
 def configure(folder: Path, mock: MockModel, policy: str = "rules") -> None:
@@ -60,11 +67,8 @@ class Caller:
             return json.load(answer)
 
     def wait_for(self, path: str) -> Any:
-        until = time.monotonic() + 20
-        while (state := self.ask(path, None))["status"] == "running":
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        return state
+        wait_until(lambda: self.ask(path, None)["status"] != "running", 20)
+        return self.ask(path, None)
 
 
 def usage(capsys: pytest.CaptureFixture[str], by: str) -> list[tuple[str, int, int]]:
@@ -75,91 +79,77 @@ def usage(capsys: pytest.CaptureFixture[str], by: str) -> list[tuple[str, int, i
 
 
 def test_a_task_is_paid_for_once_however_it_is_called(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, mock: MockModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with mock_model() as mock:
-        mock.answer = GOOD
-        configure(folder, mock)
-        assert execute(["token", "new", "ci", "--team", "shop", "--scope", "task:*"]) == 0
-        secret = capsys.readouterr().out.strip().splitlines()[-1]
-        assert execute(["budget", "set", f"task:{TASK}", "5"]) == 0
-        with serving(folder) as process:
-            wait_ready(process)
-            caller = Caller(process, secret)
-            assert caller.ask()["degraded"] is False
-            for _ in range(2):
-                again = caller.ask(more={"idempotency-key": "once"})
-                assert again["category"] == "disk"
-            later = {"prefer": "respond-async", "idempotency-key": "later"}
-            accepted = caller.ask(more=later)
-            assert caller.wait_for(accepted["url"])["status"] == "done"
-            assert caller.ask(more=later)["id"] == (accepted["id"])
-            assert caller.ask(f"/{TASK}?engine=rules")["engine"] == "rules"
-            assert len(mock.requests) == 3
-        for by, name in (("task", TASK), ("team", "shop"), ("key", "ci"), ("model", "smollm2")):
-            assert usage(capsys, by) == [(name, 3, 3 * EACH)]
-        assert execute(["budget", "list", "--json"]) == 0
-        (standing,) = json.loads(capsys.readouterr().out)
-        assert (int(standing["spent_nanos"]), standing["held_nanos"]) == (3 * EACH, "0")
+    secret = prepare(folder, mock, capsys, "5")
+    with serving(folder) as process:
+        wait_ready(process)
+        caller = Caller(process, secret)
+        assert caller.ask()["degraded"] is False
+        for _ in range(2):
+            again = caller.ask(more={"idempotency-key": "once"})
+            assert again["category"] == "disk"
+        later = {"prefer": "respond-async", "idempotency-key": "later"}
+        accepted = caller.ask(more=later)
+        assert caller.wait_for(accepted["url"])["status"] == "done"
+        assert caller.ask(more=later)["id"] == (accepted["id"])
+        assert caller.ask(f"/{TASK}?engine=rules")["engine"] == "rules"
+        assert len(mock.requests) == 3
+    for by, name in (("task", TASK), ("team", "shop"), ("key", "ci"), ("model", "smollm2")):
+        assert usage(capsys, by) == [(name, 3, 3 * EACH)]
+    assert execute(["budget", "list", "--json"]) == 0
+    (standing,) = json.loads(capsys.readouterr().out)
+    assert (int(standing["spent_nanos"]), standing["held_nanos"]) == (3 * EACH, "0")
 
 
 def test_a_budget_of_a_task_that_is_used_up_refuses_or_leaves_the_rules(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, mock: MockModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with mock_model() as mock:
-        mock.answer = GOOD
-        configure(folder, mock)
-        assert execute(["token", "new", "ci", "--team", "shop", "--scope", "task:*"]) == 0
-        secret = capsys.readouterr().out.strip().splitlines()[-1]
-        assert execute(["budget", "set", f"task:{TASK}", "0.001"]) == 0
-        with serving(folder) as process:
-            wait_ready(process)
-            caller = Caller(process, secret)
-            answer = caller.ask()
-            assert (answer["engine"], answer["degraded"]) == ("rules", True)
-            assert f"the budget of `task:{TASK}`" in answer["degraded_reasons"][0]
-            configure(folder, mock, "refuse")
-            process.running.send_signal(signal.SIGHUP)
-            process.wait_until_it_says("the configuration was read again")
-            for path in (PATH, f"/{TASK}?engine=model"):
-                with pytest.raises(HTTPError) as refused:
-                    caller.ask(path)
-                assert refused.value.code == 429
-                assert json.load(refused.value)["error"]["code"] == "over-budget"
-            accepted = caller.ask(more={"prefer": "respond-async"})
-            state = caller.wait_for(accepted["url"])
-            assert (state["status"], state["error"]["code"]) == ("failed", "over-budget")
-            assert mock.requests == []
-        assert usage(capsys, "task") == []
+    secret = prepare(folder, mock, capsys, "0.001")
+    with serving(folder) as process:
+        wait_ready(process)
+        caller = Caller(process, secret)
+        answer = caller.ask()
+        assert (answer["engine"], answer["degraded"]) == ("rules", True)
+        assert f"the budget of `task:{TASK}`" in answer["degraded_reasons"][0]
+        configure(folder, mock, "refuse")
+        process.running.send_signal(signal.SIGHUP)
+        process.wait_until_it_says("the configuration was read again")
+        for path in (PATH, f"/{TASK}?engine=model"):
+            with pytest.raises(HTTPError) as refused:
+                caller.ask(path)
+            assert refused.value.code == 429
+            assert json.load(refused.value)["error"]["code"] == "over-budget"
+        accepted = caller.ask(more={"prefer": "respond-async"})
+        state = caller.wait_for(accepted["url"])
+        assert (state["status"], state["error"]["code"]) == ("failed", "over-budget")
+        assert mock.requests == []
+    assert usage(capsys, "task") == []
 
 
 def test_an_idempotency_key_is_known_to_every_replica_and_after_a_start(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, mock: MockModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     once = {"idempotency-key": "once"}
-    with mock_model() as mock:
-        mock.answer = GOOD
-        configure(folder, mock)
-        assert execute(["token", "new", "ci", "--team", "shop", "--scope", "task:*"]) == 0
-        secret = capsys.readouterr().out.strip().splitlines()[-1]
-        with serving(folder) as process, serving(folder) as other:
-            wait_ready(process)
-            wait_ready(other)
-            first = Caller(process, secret).ask(more=once)
-            assert Caller(other, secret).ask(more=once) == first
-            with pytest.raises(HTTPError) as refused:
-                Caller(other, secret).ask(body=b'{"text": "another"}', more=once)
-            assert refused.value.code == 422
-            accepted = Caller(process, secret).ask(more={**once, "prefer": "respond-async"})
-        with serving(folder) as process:
-            wait_ready(process)
-            caller = Caller(process, secret)
-            assert caller.wait_for(accepted["url"]) == {
-                "id": accepted["id"],
-                "object": "task.call",
-                "status": "done",
-                "answer": first,
-            }
-            assert caller.ask(more=once) == first
-        assert len(mock.requests) == 1
-        assert usage(capsys, "task") == [(TASK, 1, EACH)]
+    secret = prepare(folder, mock, capsys)
+    with serving(folder) as process, serving(folder) as other:
+        wait_ready(process)
+        wait_ready(other)
+        first = Caller(process, secret).ask(more=once)
+        assert Caller(other, secret).ask(more=once) == first
+        with pytest.raises(HTTPError) as refused:
+            Caller(other, secret).ask(body=b'{"text": "another"}', more=once)
+        assert refused.value.code == 422
+        accepted = Caller(process, secret).ask(more={**once, "prefer": "respond-async"})
+    with serving(folder) as process:
+        wait_ready(process)
+        caller = Caller(process, secret)
+        assert caller.wait_for(accepted["url"]) == {
+            "id": accepted["id"],
+            "object": "task.call",
+            "status": "done",
+            "answer": first,
+        }
+        assert caller.ask(more=once) == first
+    assert len(mock.requests) == 1
+    assert usage(capsys, "task") == [(TASK, 1, EACH)]

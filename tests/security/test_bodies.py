@@ -14,17 +14,11 @@ from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.server.strict import MAX_VALUES
 from security.talking import CHAT, post, status, to
 from server.serving import Served, serving
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 LARGEST = 1 << 20
 ROOM = 4 << 20
 TEAMS = ("blue", "red")
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 def settings() -> ServerSettings:

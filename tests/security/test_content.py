@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any
@@ -23,18 +23,12 @@ from lockgate.identity.authenticator import Authenticator
 from lockgate.identity.secret import digest
 from security.talking import CHAT, saying, to
 from server.serving import Models, serving
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CANARY = "c4n4rytoken7f3a9b2e51"
 # Made up; it has the form and no owner.
 TOKEN = "ghp_" + "R4nD0mL00k1ngT0k3nV4lu3F0rT3st1ng9xQ"
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 class Parrot:

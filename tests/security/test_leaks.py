@@ -4,15 +4,13 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from cli.test_serve import PRICES, Process, configure, folder, wait_ready
 from lockgate.app.gateway_controls import Controls, exact_cache, guards
@@ -22,7 +20,7 @@ from lockgate.domain.guard import Action
 from security.seeds import Seed, seeds
 from security.talking import CHAT, to
 from server.serving import serving
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 __all__ = ["folder"]
 COUNT = 2_000
@@ -30,12 +28,6 @@ KEY = "k"
 READER = "reader"
 GROUP = 10
 """Seeds in a request."""
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 @contextmanager

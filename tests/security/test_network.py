@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,12 @@ from programs import missing, require
 from security import packets
 from security.asking import Asking
 from security.talking import CHAT
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 __all__ = ["folder"]
 # What a datagram or a connection goes to: AF_INET, AF_INET6, a raw or a netlink socket.
 _OUT = re.compile(r"(?:connect|sendto|sendmsg|sendmmsg)\(.*(AF_INET6?|AF_NETLINK|AF_PACKET)(.*)")
 _PORT = re.compile(r"sin6?_port=htons\((\d+)\)")
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 def pull(monkeypatch: pytest.MonkeyPatch) -> None:

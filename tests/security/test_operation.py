@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -21,16 +21,10 @@ from cli.test_serve import EVAL, Process, configure, folder, put, serving, wait_
 from lockgate.cli.main import execute
 from security.asking import Asking
 from security.talking import CHAT
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 __all__ = ["folder"]
 CLIENTS = 8
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 class Load:

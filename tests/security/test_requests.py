@@ -3,7 +3,7 @@
 import hashlib
 import socket
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from lockgate.server import requests
 from security.talking import CHAT, to
 from server.serving import serving
 from server.test_access import KEYS, bearer
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 INJECTIONS = (
@@ -30,12 +30,6 @@ INJECTIONS = (
     "$1; SELECT pg_sleep(5)",
     "?1",
 )
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 def two_teams() -> dict[str, ServerKey]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -37,9 +37,12 @@ from lockgate.tasks.review.task import Review
 from lockgate.upstream.address import pin
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
+from upstream.mock_model import MockModel
+from waiting import wait_until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ALL = frozenset(DataClass)
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
 @dataclass
@@ -49,6 +52,7 @@ class FakeEngine:
     notes: list[tuple[str, str, str, JsonObject]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list[Call])
     payers: list[Payer] = field(default_factory=list[Payer])
+    observers: list[Observer] = field(default_factory=list[Observer])
     cancelled: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
     broken: bool = False
@@ -63,6 +67,7 @@ class FakeEngine:
         self.calls.append(call)
         self.payers.append(payer)
         if observer is not None:
+            self.observers.append(observer)
             observer.found += self.notes_of_models
         if self.hold:
             try:
@@ -128,9 +133,7 @@ class Served:
 
     def noted(self) -> tuple[str, str, str, JsonObject]:
         """Wait for the first note: it is made after the answer."""
-        until = time.monotonic() + 5
-        while not self.engine.notes and time.monotonic() < until:
-            time.sleep(0.005)
+        wait_until(lambda: bool(self.engine.notes))
         return self.engine.notes[0]
 
     def wait_for(self, path: str) -> Any:
@@ -174,6 +177,20 @@ async def none() -> dict[str, ServedModel]:
     return {}
 
 
+def to(mock: MockModel, **more: MockModel) -> Models:
+    """The model `m` at one upstream, and each of `more` at another, of another release."""
+
+    async def models() -> dict[str, ServedModel]:
+        found: dict[str, ServedModel] = {"m": upstream("m", mock.port)}
+        for name, other in more.items():
+            found[name] = replace(
+                upstream(name, other.port), upstream=f"at-{name}", release=f"of-{name}".encode()
+            )
+        return found
+
+    return models
+
+
 @contextmanager
 def serving(
     models: Models = none,
@@ -204,10 +221,7 @@ def _bridge(database: Path | None) -> Generator[StateBridge]:
         yield StateBridge()
         return
     with open_bridge(lambda: open_sqlite(database), failed=_raise) as bridge:
-        until = time.monotonic() + 10
-        while not bridge.is_open:
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        wait_until(lambda: bridge.is_open)
         yield bridge
 
 

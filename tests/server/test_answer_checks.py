@@ -1,18 +1,14 @@
 """An answer that was promised to match a schema does, or is none."""
 
 import json
-from collections.abc import Generator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lockgate.app.gateway_models import ServedModel
 from lockgate.config.gateway_settings import ServerSettings
 from lockgate.server.answer_checks import AnswerSchemas
 from lockgate.server.requests import ChatRequest, Message
-from server.serving import Models, Served, serving, upstream
-from server.test_controls import CHAT
+from server.serving import CHAT, Served, serving, to
 from upstream.mock_model import MockModel, mock_model
 
 SCHEMA = {
@@ -22,22 +18,6 @@ SCHEMA = {
     "additionalProperties": False,
 }
 WANTED: dict[str, Any] = {"type": "json_schema", "json_schema": {"name": "r", "schema": SCHEMA}}
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
-
-
-def to(mock: MockModel, **more: MockModel) -> Models:
-    async def models() -> dict[str, ServedModel]:
-        found: dict[str, ServedModel] = {"m": upstream("m", mock.port)}
-        for name, other in more.items():
-            found[name] = replace(upstream(name, other.port), upstream=f"at-{name}")
-        return found
-
-    return models
 
 
 def answering(content: Any, **more: Any) -> bytes:

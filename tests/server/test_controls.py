@@ -31,29 +31,12 @@ from lockgate.traffic.concurrency import FixedConcurrency
 from lockgate.traffic.kill_switch import Kill, Kills, Leaves, Scope
 from lockgate.traffic.queue import Queue, QueueSettings
 from lockgate.traffic.retry_budget import RetryBudget
-from server.serving import Models, Served, serving, upstream
+from server.serving import CHAT, Served, serving, to, upstream
 from upstream.mock_model import WORDS, MockModel, mock_model
 
-CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
 # Made up; it has the form and no owner.
 TOKEN = "ghp_" + "R4nD0mL00k1ngT0k3nV4lu3F0rT3st1ng9xQ"
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
-
-
-def to(mock: MockModel, **more: MockModel) -> Models:
-    async def models() -> dict[str, ServedModel]:
-        found: dict[str, ServedModel] = {"m": upstream("m", mock.port)}
-        for name, other in more.items():
-            found[name] = replace(upstream(name, other.port), upstream=f"at-{name}")
-        return found
-
-    return models
 
 
 def chat(served: Served, content: str = "hi", **more: Any) -> tuple[Any, Any]:

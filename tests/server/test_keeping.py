@@ -13,8 +13,7 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Completion, Dispatch, Embed, Embedding, Result
 from lockgate.domain.usage import Usage
-from server.serving import Served, serving
-from server.test_controls import CHAT
+from server.serving import CHAT, Served, serving
 
 KEYS = {"one": "a" * 64, "two": "b" * 64}
 

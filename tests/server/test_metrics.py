@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +23,6 @@ from upstream.mock_model import MockModel, mock_model
 
 NO_JSON = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nno {"
 TOO_MUCH = b"HTTP/1.1 429 X\r\nContent-Length: 2\r\n\r\n{}"
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 def to(mock: MockModel, **more: int) -> Models:

@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from conftest import Opener
+from ledgers import ledger, now, ready_books, set_budgets
 from lockgate.app.billing import Billing
-from lockgate.app.books import open_books
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.books.prices import read_prices
@@ -23,48 +20,25 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Completion, Dispatch
 from lockgate.domain.usage import Usage
-from lockgate.errors import LockgateError, Unavailable
+from lockgate.errors import Unavailable
 from lockgate.store.sqlite import open_sqlite
-from server.serving import Models, Served, none, serving, upstream
-from upstream.mock_model import MockModel, mock_model
+from price_files import price_file
+from server.serving import Models, Served, none, serving, to, upstream
+from upstream.mock_model import USAGE, MockModel, mock_model
+from waiting import wait_until
 
-PRICES = """
-[[price]]
-model = "m"
-valid_from = 2020-01-01
-input = "1000"
-output = "1000"
-
-[[price]]
-model = "spare"
-valid_from = 2020-01-01
-input = "3000"
-output = "3000"
-
-[[price]]
-model = "here"
-valid_from = 2020-01-01
-second = "0.5"
-"""
+PRICES = price_file(m=("1000", "1000"), spare=("3000", "3000"), here="0.5")
 FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
+GARBLED = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nno {"
+JSON = {"type": "json_object"}
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "x" * 30}}]}
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 class Books:
     """A gateway with prices, and what its ledger has at the end."""
 
     def __init__(self, folder: Path, models: Models = none, **settings: Any) -> None:
-        self._file = folder / "books.db"
+        self._opener: Opener = lambda: open_sqlite(folder / "books.db")
         self._folder = folder
         self._models = models
         self._settings = ServerSettings(**settings)
@@ -72,49 +46,13 @@ class Books:
 
     @contextmanager
     def serving(self, *budgets: Budget, prices: str = PRICES) -> Generator[Served]:
-        asyncio.run(self._prepare(budgets))
-        with open_books(
-            lambda: open_sqlite(self._file), self._folder / "spool", clock=now, failed=refused
-        ) as books:
-            _wait(lambda: books.is_ready)
+        asyncio.run(set_budgets(self._opener, *budgets))
+        with ready_books(self._opener, self._folder / "spool") as books:
             billing = Billing(books.budgets, read_prices(prices.encode()), clock=now)
             controls = Controls(billing=billing)
             with serving(self._models, settings=self._settings, controls=controls) as served:
                 yield served
-        self.events = asyncio.run(self._read())
-
-    async def _prepare(self, budgets: Sequence[Budget]) -> None:
-        async with open_sqlite(self._file) as store, store.begin() as unit:
-            for budget in budgets:
-                await unit.budgets.put(budget)
-
-    async def _read(self) -> list[UsageEvent]:
-        async with open_sqlite(self._file) as store, store.begin() as unit:
-            found = await unit.usage.events(since=datetime(2020, 1, 1, tzinfo=UTC), limit=99)
-        return sorted(found, key=lambda event: event.at)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not ready():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def to(mock: MockModel, **more: MockModel) -> Models:
-    async def models() -> dict[str, ServedModel]:
-        found: dict[str, ServedModel] = {"m": upstream("m", mock.port)}
-        for name, other in more.items():
-            found[name] = replace(
-                upstream(name, other.port), upstream=f"at-{name}", release=f"of-{name}".encode()
-            )
-        return found
-
-    return models
+        self.events = asyncio.run(ledger(self._opener))
 
 
 def chat(served: Served, model: str = "m", **more: Any) -> tuple[Any, Any]:
@@ -191,6 +129,75 @@ def test_an_answer_without_usage_costs_as_much_whole_as_in_parts(
     whole, streamed = books.events
     assert whole.counts.output_tokens == streamed.counts.output_tokens == 10
     assert whole.flags == streamed.flags == {"estimated"}
+
+
+def badly(content: str = "no JSON", **more: Any) -> bytes:
+    """A whole answer that does not match, and says what it took unless `more` does."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}}
+    body = json.dumps({"choices": [choice], "usage": USAGE, **more}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_an_answer_that_fails_its_schema_is_paid_though_another_model_answers(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    with mock_model() as other:
+        books = Books(tmp_path, to(mock, spare=other), fallbacks={"m": ("spare",)})
+        with books.serving() as served:
+            other.answer = badly("{}")
+            bads = (badly(), badly("x" * 30, usage=None), badly("", usage=None), GARBLED)
+            for bad in bads:
+                mock.answer = bad
+                assert chat(served, response_format=JSON)[0].status == 200
+            assert served.noted()[3]["cost_nanos"] == 11 * 1_000_000 + 11 * 3_000_000
+            wait_until(lambda: len(served.engine.notes) == len(bads))
+            page = served.ask("GET", "/metrics")[1].decode()
+
+    lost = [event for event in books.events if event.model == "m"]
+    given = [event for event in books.events if event.model == "spare"]
+    assert [event.counts.output_tokens for event in lost] == [4, 10, 0, 0]
+    assert (lost[0].nanos, lost[0].release) == (11 * 1_000_000, f"sha256:{0:064}")
+    assert lost[0].flags == {"cancelled"}
+    assert lost[1].flags == lost[2].flags == lost[3].flags == {"cancelled", "estimated"}
+    assert [event.id for event in given] == [f"{event.id}.2" for event in lost]
+    assert {(event.nanos, event.flags) for event in given} == {(11 * 3_000_000, frozenset())}
+    assert 'lockgate_responses_total{outcome="degraded",model="spare"' in page
+    assert 'outcome="failed",model="m"' not in page
+    spent = sum(event.nanos for event in books.events) / 10**9
+    assert f'lockgate_team_cost_total{{team="local"}} {spent:.9g}' in page
+
+
+def test_no_budget_pays_for_a_second_answer_that_it_could_not_reserve(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    mock.answer = badly(usage={"prompt_tokens": 60, "completion_tokens": 500})
+    most = 1_000_000_000  # either of the models, and not the one after the other
+    least = Budget(account="team:local", period=Period.TOTAL, nanos=most)
+    with mock_model() as other:
+        books = Books(tmp_path, to(mock, spare=other), fallbacks={"m": ("spare",)})
+        with books.serving(least) as served:
+            response, body = chat(served, max_tokens=200, response_format=JSON)
+            assert (response.status, body["error"]["code"]) == (429, "over-budget")
+            assert served.noted()[3]["passed_over"] == ["m: upstream-failed"]
+        assert other.requests == []
+    (event,) = books.events
+    assert (event.model, event.nanos) == ("m", 560 * 1_000_000)
+
+
+def test_an_answer_that_nobody_got_is_not_paid_twice_where_no_other_may_be_asked(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    async def models() -> dict[str, ServedModel]:
+        spare = replace(upstream("spare", 1), data_classes=frozenset[DataClass]())
+        return {"m": upstream("m", mock.port), "spare": await asyncio.sleep(0, spare)}
+
+    mock.answer = badly()
+    controls = {"fallbacks": {"m": ("spare",)}}
+    books = Books(tmp_path, models, **controls)
+    with books.serving() as served:
+        assert chat(served, response_format=JSON)[0].status == 403
+    (event,) = books.events
+    assert (event.model, event.nanos) == ("m", 11 * 1_000_000)
 
 
 class Slow:

@@ -1,7 +1,6 @@
 import json
 import socket
 import time
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +12,9 @@ from lockgate.domain.call import DataClass
 from lockgate.server.protocol import EdgeLimits
 from lockgate.upstream.limits import Limits
 from server.serving import Models, Served, serving, upstream
-from upstream.mock_model import USAGE, WORDS, MockModel, mock_model
+from upstream.mock_model import USAGE, WORDS, MockModel
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 def to(mock: MockModel, limits: Limits | None = None, **changes: Any) -> Models:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,21 +22,16 @@ from lockgate.domain.digest import Digest
 from lockgate.domain.guard import Action
 from lockgate.domain.inference import Completion, Dispatch, Result
 from lockgate.domain.usage import Usage
-from server.serving import Models, Served, serving, upstream
-from server.test_controls import CHAT, guarding
+from lockgate.telemetry.spans import SpanKind
+from server.serving import CHAT, Models, Served, serving, upstream
+from server.test_controls import guarding
 from telemetry.test_otlp import Receiver
-from upstream.mock_model import MockModel, mock_model
+from upstream.mock_model import MockModel
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLED = f"00-{TRACE}-00f067aa0ba902b7-01"
 UNSAMPLED = f"00-{TRACE}-00f067aa0ba902b7-00"
 MODEL = Digest.of(b"model")
-
-
-@pytest.fixture
-def mock() -> Generator[MockModel]:
-    with mock_model() as found:
-        yield found
 
 
 class Parrot:
@@ -193,13 +188,30 @@ def test_the_inferences_and_searches_of_a_task_are_below_its_request(mock: MockM
                 failure="timeout",
                 code="upstream-timeout",
             ),
+            Observation(
+                operation="embeddings",
+                backend="far",
+                model="minilm",
+                destination="10.0.3.7:8000",
+                span_id=0xABCDEF,
+                start_ns=7,
+                end_ns=9,
+            ),
         ]
         body = json.dumps({"diff": "x"}).encode()
         served.ask("POST", "/v1/tasks/review", body, {"Content-Type": "application/json"})
-        found = spans(receiver, 3)
+        (observer,) = served.engine.observers
+        assert observer.trace is not None
+        found = spans(receiver, 4)
     root = found["POST /v1/tasks/{task}"]
+    assert observer.trace.root.span_id == int.from_bytes(root.span_id, "big")
     inference = found["chat smollm2"]
     assert inference.parent_span_id == root.span_id
     assert (inference.start_time_unix_nano, inference.end_time_unix_nano) == (7, 9)
-    assert inference.status.code == 2
+    assert (inference.status.code, inference.kind) == (2, SpanKind.INTERNAL)
+    asked = found["embeddings minilm"]
+    assert (asked.parent_span_id, asked.kind) == (root.span_id, SpanKind.CLIENT)
+    assert int.from_bytes(asked.span_id, "big") == 0xABCDEF
+    attributes = {one.key: one.value for one in asked.attributes}
+    assert attributes["server.address"].string_value == "10.0.3.7:8000"
     assert found["retrieval docs"].end_time_unix_nano == 6

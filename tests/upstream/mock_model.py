@@ -19,6 +19,10 @@ class MockModel:
     heads: list[bytes] = field(default_factory=list[bytes])
     answer: bytes | None = None
     """Raw bytes to send instead of an answer."""
+    words: tuple[str, ...] = WORDS
+    """What a stream says, a chunk each."""
+    finish_reason: str | None = None
+    """What the last chunk of a stream says, if there is to be one without a text."""
     hang_after: int | None = None
     """Chunks of a stream after which nothing more comes."""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,11 +88,14 @@ class MockModel:
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        for number, word in enumerate(WORDS):
+        for number, word in enumerate(self.words):
             if number == self.hang_after:
                 await self._hang(reader)
             self._event(writer, {"choices": [{"index": 0, "delta": {"content": word}}]})
             await writer.drain()
+        if self.finish_reason is not None:
+            ended = {"index": 0, "delta": {}, "finish_reason": self.finish_reason}
+            self._event(writer, {"choices": [ended]})
         if body.get("stream_options", {}).get("include_usage"):
             self._event(writer, {"choices": [], "usage": USAGE})
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")

@@ -17,7 +17,7 @@ class BilledCall:
     """What a call is charged to. Names are those of the request once it is authorised."""
 
     id: str
-    """The call's id: also that of its usage event, of which there is one."""
+    """That of its usage event, of which there is one."""
     key: str
     team: str
     task: str = ""

@@ -4,21 +4,23 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from lockgate.app.books import Books
 from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
-from lockgate.app.gateway_books import open_gateway_books
-from lockgate.app.gateway_controls import Controls, guards
+from lockgate.app.gateway_books import GatewayBooks, open_gateway_books
+from lockgate.app.gateway_controls import Controls, Switch, guards
 from lockgate.app.gateway_engine import EngineRoom
-from lockgate.app.gateway_models import EmbeddedModel, ServedModel, UpstreamModel
+from lockgate.app.gateway_limits import Sharing
+from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.app.gateway_queues import Urgencies
 from lockgate.app.gateway_renewal import Previous, Renewal
 from lockgate.app.gateway_stages import AuditSink, Authenticator
 from lockgate.app.gateway_task_meter import model_variant
+from lockgate.app.gateway_upstreams import add_upstreams
 from lockgate.app.identity import list_keys
 from lockgate.app.models import model_store
 from lockgate.app.state import open_store
@@ -27,18 +29,14 @@ from lockgate.app.tasks import find_task, task_names
 from lockgate.config.environment import Environment
 from lockgate.config.gateway_settings import ServerSettings
 from lockgate.config.load import Loaded
-from lockgate.config.settings import OpenAIBackend, UpstreamLimits
 from lockgate.domain.call import EngineKind
-from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig, LockgateError
 from lockgate.oci.inventory import ModelInfo, State
 from lockgate.ports import Backend, Task
 from lockgate.telemetry.collector_headers import read_headers
 from lockgate.telemetry.metrics import Metrics
-from lockgate.upstream.address import Pinned, pin
-from lockgate.upstream.limits import Limits
-from lockgate.upstream.pool import Pool
-from lockgate.upstream.reply import Client
+from lockgate.traffic.elsewhere import SharedElsewhere
+from lockgate.traffic.rate_limits import RateLimits
 
 _LOG = logging.getLogger("lockgate.gateway")
 _USABLE = frozenset({State.PULLED, State.BUILTIN})
@@ -118,44 +116,26 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         keyless = await _keyless(loaded, environment)
         renewal = Renewal(loaded, None if previous is None else previous.counted)
-        switch = renewal.switch()
+        opening = _Opening(loaded, environment, renewal, stack)
+        switch, shared = renewal.switch(), renewal.shared()
         room = EngineRoom(loaded, environment, switch)
-        stack.push_async_callback(room.stop)
-        engine = await room.start()
-        models = _embedded(loaded, environment, engine.answering.inferring.backends)
-        slow_s = await _elsewhere(loaded, environment, stack, models)
-        shared, limits = renewal.shared(), renewal.limits()
-        kept = stack.enter_context(
-            open_gateway_books(
-                loaded,
-                environment,
-                failed=_failed,
-                more=[switch.follow(_failed), shared.serve, expired_calls_job(_now, _failed)],
-            )
-        )
+        models, slow_s = await opening.models(room)
+        kept = opening.books(switch, shared)
         has_prices = loaded.config.books.prices is not None
         billing = kept.billing if has_prices or settings.record_calls else None
         room.bill(billing)
         stack.push_async_callback(room.stop)  # before the books close: it writes in them
-        sharing = renewal.sharing(limits, shared, failed=_failed)
-        if sharing is not None:
-            stack.callback(asyncio.create_task(sharing.run()).cancel)
+        limits, sharing = opening.limits(shared)
         audit = _audit(kept.books, stack) if settings.record_calls else NoAudit()
         admin = stack.enter_context(
             open_bridge(lambda: open_store(loaded, environment), failed=_failed)
         )
-        tasks = {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
-        controls = Controls(
+        controls = replace(
+            opening.controls(models, slow_s),
             limits=limits,
             sharing=sharing,
             switch=switch,
             billing=billing,
-            breakers=renewal.breakers(slow_s),
-            queues=renewal.queues({model.backend_name for model in models.values()}),
-            urgencies=Urgencies(settings.urgency),
-            retries=renewal.retries(),
-            cache=renewal.cache(),
-            guards=guards(loaded.config.guards),
         )
         yield Gateway(
             settings=settings,
@@ -164,7 +144,7 @@ async def open_gateway(
             audit=audit,
             controls=controls,
             models=models,
-            tasks=tasks,
+            tasks={name: t for name in task_names(loaded) if (t := find_task(loaded, name))},
             authenticator=LocalCaller() if keyless else Keyring(settings.keys, kept.authenticator),
             admin=admin,
             keyless=keyless,
@@ -175,6 +155,48 @@ async def open_gateway(
             settle=renewal.settle,
             once=_once(loaded, admin),
             trace_headers=trace_headers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What a gateway is opened from, and what closes its parts."""
+
+    loaded: Loaded
+    environment: Environment
+    renewal: Renewal
+    stack: AsyncExitStack
+
+    async def models(self, room: EngineRoom) -> tuple[dict[str, ServedModel], dict[str, float]]:
+        """Start the engine, and connect upstreams; the seconds say when one's calls are slow."""
+        self.stack.push_async_callback(room.stop)
+        engine = await room.start()
+        models = _embedded(self.loaded, self.environment, engine.answering.inferring.backends)
+        return models, await add_upstreams(self.loaded, self.environment, self.stack, models)
+
+    def books(self, switch: Switch, shared: SharedElsewhere) -> GatewayBooks:
+        """Open the books; what else follows the database shares their thread."""
+        jobs = [switch.follow(_failed), shared.serve, expired_calls_job(_now, _failed)]
+        opened = open_gateway_books(self.loaded, self.environment, failed=_failed, more=jobs)
+        return self.stack.enter_context(opened)
+
+    def limits(self, shared: SharedElsewhere) -> tuple[RateLimits | None, Sharing | None]:
+        """Return the rate limits, and what keeps them in step with other replicas."""
+        limits = self.renewal.limits()
+        sharing = self.renewal.sharing(limits, shared, failed=_failed)
+        if sharing is not None:
+            self.stack.callback(asyncio.create_task(sharing.run()).cancel)
+        return limits, sharing
+
+    def controls(self, models: Mapping[str, ServedModel], slow_s: Mapping[str, float]) -> Controls:
+        """Return what stands before the models, without what has a way to the database."""
+        return Controls(
+            breakers=self.renewal.breakers(slow_s),
+            queues=self.renewal.queues({model.backend_name for model in models.values()}),
+            urgencies=Urgencies(self.loaded.config.server.urgency),
+            retries=self.renewal.retries(),
+            cache=self.renewal.cache(),
+            guards=guards(self.loaded.config.guards),
         )
 
 
@@ -196,24 +218,6 @@ def _audit(books: Books, stack: AsyncExitStack) -> AuditSink:
     grouped = GroupedAudit(books)
     stack.callback(grouped.close)
     return grouped
-
-
-async def _elsewhere(
-    loaded: Loaded,
-    environment: Environment,
-    stack: AsyncExitStack,
-    models: dict[str, ServedModel],
-) -> dict[str, float]:
-    """Add the models of servers elsewhere; return after how many seconds a call of each is slow."""
-    slow_s: dict[str, float] = {}
-    for name, backend in loaded.config.backends.items():
-        if isinstance(backend, OpenAIBackend) and backend.models:
-            pinned = await _pin(name, backend)
-            client = _client(pinned, backend.limits, environment)
-            stack.push_async_callback(client.close)
-            slow_s[name] = backend.limits.first_byte_s / 2
-            _add(models, _upstream(name, backend, pinned, client, environment))
-    return slow_s
 
 
 def _once(loaded: Loaded, bridge: StateBridge) -> OnceCalls | None:
@@ -263,66 +267,3 @@ def _embedded(
 
 def _generates(info: ModelInfo, kind: str) -> bool:
     return kind == _GENERATING and "bert" not in info.model.architecture
-
-
-async def _pin(name: str, backend: OpenAIBackend) -> Pinned:
-    return await asyncio.to_thread(pin, name, backend.url, networks=backend.networks)
-
-
-def _client(pinned: Pinned, limits: UpstreamLimits, environment: Environment) -> Client:
-    chosen = Limits(
-        connect_s=limits.connect_s,
-        first_byte_s=limits.first_byte_s,
-        idle_s=limits.idle_s,
-        total_s=limits.total_s,
-        connections=limits.connections,
-    )
-    if pinned.scheme == "http":
-        return Pool(pinned, limits=chosen)
-    from lockgate.upstream.tls import TlsClient
-
-    return TlsClient(pinned, limits=chosen, ca_file=environment.ca_file)
-
-
-def _upstream(
-    name: str, backend: OpenAIBackend, pinned: Pinned, client: Client, environment: Environment
-) -> list[UpstreamModel]:
-    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
-    if backend.token_env is not None:
-        token = environment.secret(backend.token_env)
-        if token is None:
-            raise InvalidConfig(
-                f"the environment variable `{backend.token_env}` is not set",
-                hint=f"`backends.{name}.token_env` in lockgate.toml names it",
-            )
-        headers.append((b"authorization", f"Bearer {token}".encode()))
-    return [
-        UpstreamModel(
-            name=ours,
-            upstream=name,
-            served=served,
-            client=client,
-            path=pinned.path,
-            headers=tuple(headers),
-            data_classes=frozenset(backend.data_classes),
-            # As a release pins it: a server does not say which bytes it runs.
-            release=str(
-                Digest.of_json({"kind": backend.kind, "url": backend.url, "model": served})
-            ).encode("ascii"),
-            destination=f"{pinned.host}:{pinned.port}",
-            most_s=backend.limits.total_s,
-        )
-        for ours, served in backend.models.items()
-    ]
-
-
-def _add(models: dict[str, ServedModel], more: list[UpstreamModel]) -> None:
-    for model in more:
-        known = models.get(model.name)
-        if isinstance(known, UpstreamModel):
-            raise InvalidConfig(
-                f"the model `{model.name}` is in `backends.{known.upstream}.models` and in "
-                f"`backends.{model.upstream}.models`",
-                hint="give one of them another name",
-            )
-        models[model.name] = model

@@ -6,6 +6,7 @@ loop that serves requests, either would hold up every open stream.
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from lockgate.app.progress import Quiet
 from lockgate.app.task_billing import Payer, TaskBilling, TimedBackends, billed
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
-from lockgate.config.settings import OpenAIBackend
+from lockgate.config.settings import Config, OpenAIBackend
 from lockgate.domain.call import Answer, Call
 from lockgate.engine.answer import Answering
 
@@ -48,6 +49,7 @@ class EngineRoom:
         self._loaded = loaded
         self._switch = switch
         self._environment = environment
+        self._destinations = _destinations(loaded.config)
         self._ready: Future[_Opened] = Future()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._opened: _Opened | None = None
@@ -84,7 +86,7 @@ class EngineRoom:
         assert opened is not None, "the room is open"
         room = opened.answering
         if observer is not None:
-            room = _observed(room, observer)
+            room = _observed(room, observer, self._destinations)
         if self._billing is not None:
             room = replace(
                 room, inferring=billed(room.inferring, self._billing, payer, observer or Observer())
@@ -120,12 +122,26 @@ class EngineRoom:
             await stop.wait()
 
 
-def _observed(answering: Answering, observer: Observer) -> Answering:
+def _observed(
+    answering: Answering, observer: Observer, destinations: Mapping[str, str]
+) -> Answering:
     """Return the same engine for one call that is watched."""
     inferring = answering.inferring
+    backends = ObservedBackends(inferring.backends, observer, destinations)
     return replace(
         answering,
         plans=ObservedPlans(answering.plans, observer),
         retrieving=observed_retrieving(answering.retrieving, observer),
-        inferring=replace(inferring, backends=ObservedBackends(inferring.backends, observer)),
+        inferring=replace(inferring, backends=backends),
     )
+
+
+def _destinations(config: Config) -> dict[str, str]:
+    """Return the host of each server, and its port where the configuration has one, for spans."""
+    servers = {n: b.url for n, b in config.backends.items() if isinstance(b, OpenAIBackend)}
+    return {name: _authority(url) for name, url in servers.items()}
+
+
+def _authority(url: str) -> str:
+    # Not `urlsplit`, which raises for what is none: that is said with its place, later.
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2]

@@ -86,20 +86,26 @@ class GatewayMeter:
     def inferred(
         self, model: str, release: str, outcome: str, tokens: tuple[int, int], nanos: int
     ) -> None:
-        """Count one call of a model: `ok`, `degraded`, `refused`, `failed` or `cancelled`."""
+        """Count one call of a model: `ok`, `degraded`, `refused`, `failed` or `cancelled`.
+
+        No outcome: an answer that nobody got. Only what it took is counted, another model's answer
+        is the outcome.
+        """
         series = self._models.get((model, release))
         if series is None:
             series = self._models[model, release] = self._open_model(model, release)
+        series.given.inc(tokens[0])
+        series.written.inc(tokens[1])
+        if nanos:
+            series.cost.inc(nanos / _NANOS)
+        if not outcome:
+            return
         counter = series.outcomes.get(outcome)
         if counter is None:
             family = self._metrics.counter("lockgate_responses_total")
             variant = model_variant(model, release)
             counter = series.outcomes[outcome] = family.labels(outcome, *variant)
         counter.inc()
-        series.given.inc(tokens[0])
-        series.written.inc(tokens[1])
-        if nanos:
-            series.cost.inc(nanos / _NANOS)
 
     def failed(self, model: str, release: str, kind: str) -> None:
         """Count an inference that gave nothing, by the kind of its failure."""

@@ -6,7 +6,8 @@ there, when the call is over.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from secrets import randbits
 
 from lockgate.domain.call import Call, DataClass
 from lockgate.domain.digest import Digest
@@ -19,6 +20,7 @@ from lockgate.engine.record import Entry
 from lockgate.engine.retrieve import Retrieving
 from lockgate.errors import LockgateError, Unavailable
 from lockgate.ports import Backend, Document, Models, Passages, Retriever
+from lockgate.telemetry.spans import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,10 @@ class Observation:
     backend: str = ""
     model: str = ""
     """Or the index that was searched."""
+    destination: str = ""
+    """The server that was asked; empty: it happened in this process."""
+    span_id: int = 0
+    """What the server was told that the span of this has; 0: nothing."""
     digest: Digest | None = None
     """Of the model's manifest."""
     start_ns: int
@@ -48,6 +54,8 @@ class Observer:
     found: list[Observation] = field(default_factory=list[Observation])
     release: Release | None = None
     """What answers, once it is chosen."""
+    trace: Trace | None = None
+    """The request's, which goes on in the servers that are asked."""
     nanos: int = 0
     """What its inferences cost so far, those of rejected and failed attempts included."""
 
@@ -77,9 +85,12 @@ class ObservedBackends(Mapping[str, Backend]):
 
     backends: Mapping[str, Backend]
     observer: Observer
+    destinations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where those are that are servers."""
 
     def __getitem__(self, name: str) -> Backend:
-        return _Observed(name, self.backends[name], self.observer)
+        destination = self.destinations.get(name, "")
+        return _Observed(name, self.backends[name], self.observer, destination)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.backends)
@@ -95,6 +106,7 @@ class _Observed:
     name: str
     backend: Backend
     observer: Observer
+    destination: str
 
     @property
     def data_classes(self) -> frozenset[DataClass]:
@@ -104,6 +116,9 @@ class _Observed:
         """As `ports.Backend.infer`."""
         began = time.time_ns()
         usage, failure, code = Usage(), "cancelled", "cancelled"
+        span_id, headers = self._trace()
+        if headers:
+            dispatch = replace(dispatch, trace_headers=tuple(headers))
         try:
             result = await self.backend.infer(dispatch)
             usage, failure, code = result.usage, "", ""
@@ -118,6 +133,8 @@ class _Observed:
                     backend=self.name,
                     model=dispatch.model,
                     digest=dispatch.digest,
+                    destination=self.destination,
+                    span_id=span_id,
                     start_ns=began,
                     end_ns=time.time_ns(),
                     usage=usage,
@@ -126,6 +143,17 @@ class _Observed:
                 )
             )
         return result
+
+    def _trace(self) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """Return the id of the span to come, and the headers that say it to a server."""
+        trace = self.observer.trace
+        if trace is None or not self.destination:
+            return 0, []
+        if trace.sampled:
+            # Not the tracer's ids: they belong to the thread that serves.
+            span_id = randbits(64) or 1
+            return span_id, trace.headers_below(span_id)
+        return 0, trace.headers() if trace.continues else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,7 +208,11 @@ class _Billed:
         bill = await self.call.billing.open(charged, _ceiling(request, self.call.most_us))
         watch = Stopwatch()
         timed = Timed(
-            model=dispatch.model, digest=dispatch.digest, request=request, stopwatch=watch
+            model=dispatch.model,
+            digest=dispatch.digest,
+            request=request,
+            trace_headers=dispatch.trace_headers,
+            stopwatch=watch,
         )
         try:
             result = await self.backend.infer(timed)

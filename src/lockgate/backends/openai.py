@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx2
 import numpy as np
@@ -21,6 +21,7 @@ from lockgate.domain.inference import Completion, Dispatch, Embed, Embedding, Ge
 from lockgate.domain.usage import Usage
 from lockgate.errors import Unavailable
 
+_Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 MAX_REPLY_BYTES = 64 << 20
 _SHOWN = 200
 
@@ -66,16 +67,16 @@ class OpenAIBackend:
         model = self._models.get(dispatch.model, dispatch.model)
         match dispatch.request:
             case Generate():
-                return await self._generate(model, dispatch.request)
+                return await self._generate(model, dispatch.request, dispatch.trace_headers)
             case Embed():
-                return await self._embed(model, dispatch.request)
+                return await self._embed(model, dispatch.request, dispatch.trace_headers)
             case _:
                 raise Unavailable(
                     "the backend `openai` generates and embeds; it cannot classify",
                     hint="give the role another backend in lockgate.toml",
                 )
 
-    async def _generate(self, model: str, request: Generate) -> Completion:
+    async def _generate(self, model: str, request: Generate, more: _Headers) -> Completion:
         body: dict[str, Any] = {
             "model": model,
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
@@ -90,7 +91,7 @@ class OpenAIBackend:
                 "type": "json_schema",
                 "json_schema": {"name": "answer", "schema": request.schema, "strict": True},
             }
-        reply = await self._post("chat/completions", body)
+        reply = await self._post("chat/completions", body, more)
         try:
             choice = reply["choices"][0]
             tokens = (choice.get("logprobs") or {}).get("content") or []
@@ -103,9 +104,9 @@ class OpenAIBackend:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise self._malformed("a chat completion", error) from error
 
-    async def _embed(self, model: str, request: Embed) -> Embedding:
+    async def _embed(self, model: str, request: Embed, more: _Headers) -> Embedding:
         body = {"model": model, "input": list(request.texts), "encoding_format": "float"}
-        reply = await self._post("embeddings", body)
+        reply = await self._post("embeddings", body, more)
         try:
             items = sorted(reply["data"], key=lambda item: int(item["index"]))
             rows = [np.asarray(item["embedding"], dtype=np.float64) for item in items]
@@ -119,10 +120,13 @@ class OpenAIBackend:
             vectors=tuple(unit.astype("<f4").tobytes() for unit in units), usage=_usage(reply)
         )
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _post(self, path: str, body: Mapping[str, Any], more: _Headers) -> Mapping[str, Any]:
         try:
             # The client's own timeouts are for one step each, and a server may drip.
-            async with asyncio.timeout(self._timeout_s), self._asked(path, body) as response:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._asked(path, body, more) as response,
+            ):
                 content = await self._read(response)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             raise Unavailable(
@@ -140,10 +144,13 @@ class OpenAIBackend:
         return found
 
     @asynccontextmanager
-    async def _asked(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[httpx2.Response]:
+    async def _asked(
+        self, path: str, body: Mapping[str, Any], more: _Headers
+    ) -> AsyncGenerator[httpx2.Response]:
         """Ask the first of the server's addresses that can be reached."""
         url = httpx2.URL(f"{self._url}/{path}")
-        headers = {**self._headers, "accept-encoding": "identity"}
+        traced = {name.decode("ascii"): value.decode("ascii") for name, value in more}
+        headers = {**traced, **self._headers, "accept-encoding": "identity"}
         find = self._egress.find
         if find is not None:
             headers["host"] = url.netloc.decode("ascii")

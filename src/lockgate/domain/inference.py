@@ -5,7 +5,7 @@ and backend fill it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from lockgate.domain.digest import Digest, JsonObject
@@ -113,3 +113,6 @@ class Dispatch:
     digest: Digest
     """Of the model's manifest; with the request it is the address of the result."""
     request: Inference
+    trace_headers: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False, repr=False)
+    """`traceparent` and `tracestate`, by which a server's spans join the caller's. They are no part
+    of what is asked."""

@@ -1,4 +1,4 @@
-"""Holds an upstream's whole answers against the schema that the client asked for.
+"""Holds an upstream's answers against the schema that the client asked for.
 
 A server may know no schemas and answer anything; the client was promised one.
 """
@@ -6,7 +6,6 @@ A server may know no schemas and answer anything; the client was promised one.
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -19,6 +18,7 @@ from lockgate.server.requests import ChatRequest
 _MOST_KEPT: Final = 256
 _MOST_BYTES: Final = 256 << 10
 _UNFINISHED: Final = frozenset({"length", "content_filter"})
+_CALLS: Final = frozenset({"tool_calls", "function_call"})
 _SHOWN: Final = 120
 _ANY_OBJECT: Final[dict[str, Any]] = {"type": "object"}
 Checker: TypeAlias = Any
@@ -80,21 +80,6 @@ def check_answer(checker: Checker, upstream: str, body: bytes) -> None:
         UpstreamFailed: it does not match.
 
     """
-    for text in _texts(upstream, body):
-        try:
-            matches = checker.is_valid(json.loads(text))
-        except (ValueError, RecursionError):
-            matches = False
-        if not matches:
-            raise UpstreamFailed(
-                f"the answer of the upstream `{upstream}` does not match the schema of "
-                "`response_format`",
-                hint="choose a model that can keep to schemas",
-                why="schema",
-            )
-
-
-def _texts(upstream: str, body: bytes) -> Iterator[str]:
     try:
         choices = _ANSWER.decode(body).choices
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -102,10 +87,28 @@ def _texts(upstream: str, body: bytes) -> Iterator[str]:
             f"the answer of the upstream `{upstream}` is not what the API says"
         ) from None
     for choice in choices:
-        if choice.finish_reason not in _UNFINISHED and choice.message is not None:
-            content = choice.message.content
-            if content is not None:
-                yield content
+        content = None if choice.message is None else choice.message.content
+        if content is not None and not is_match(checker, content, choice.finish_reason):
+            raise mismatch(upstream)
+
+
+def is_match(checker: Checker, text: str, finish_reason: str | None) -> bool:
+    """Say whether a choice's text may be shown, as it ended."""
+    if finish_reason in _UNFINISHED or (not text and finish_reason in _CALLS):
+        return True
+    try:
+        return bool(checker.is_valid(json.loads(text)))
+    except (ValueError, RecursionError):
+        return False
+
+
+def mismatch(upstream: str) -> UpstreamFailed:
+    """Return the error for an answer that does not match."""
+    return UpstreamFailed(
+        f"the answer of the upstream `{upstream}` does not match the schema of `response_format`",
+        hint="choose a model that can keep to schemas",
+        why="schema",
+    )
 
 
 def _schema(wanted: dict[str, Any]) -> Any:

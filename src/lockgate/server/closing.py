@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import ServedModels
 from lockgate.app.gateway_stages import AuditSink
+from lockgate.domain.digest import Json
 from lockgate.errors import RequestRefused, Unavailable
 from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import code_of
+from lockgate.server.holding import Held
 from lockgate.server.note import Note
 from lockgate.server.replies import Usage
 
@@ -25,6 +27,17 @@ class Closing:
     audit: AuditSink
     meter: GatewayMeter
 
+    def lose(self, exchange: Exchange, note: Note) -> Held:
+        """Book an answer that nobody gets, because another model is to give one."""
+        held, model = note.held, note.asked
+        assert held is not None, "held before anything is asked"
+        assert model is not None, "who has answered was asked"
+        nanos = held.lose(note.counts(exchange), answered=model)
+        release = model.release.decode("ascii")
+        self.meter.inferred(model.name, release, "", _tokens(note.usage or Usage()), nanos)
+        note.forget()
+        return held
+
     def close(self, exchange: Exchange, note: Note) -> None:
         """Give back what was held, and note the call."""
         if note.guarding is not None:
@@ -32,45 +45,52 @@ class Closing:
         if note.held is not None:
             note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
         usage = note.usage or Usage()
-        nanos = note.held.nanos if note.held is not None else 0
+        held = note.held
+        nanos = 0 if held is None else held.nanos
         outcome = _outcome(exchange, note)
         if outcome:
             self.meter.inferred(
                 note.model if note.asked is None else note.asked.name,
                 exchange.release.decode("ascii"),
                 outcome,
-                (max(0, usage.prompt_tokens), max(0, usage.completion_tokens)),
+                _tokens(usage),
                 nanos,
             )
+        if held is not None:
+            nanos += held.lost_nanos
         if nanos:
             self.meter.spent(exchange.caller.team, nanos)
         if note.passed_over and exchange.status == _OK:
             self.meter.fell_back(note.model)
         if not self.audit.records:
             return
-        self.audit.note(
-            exchange.id,
-            exchange.caller.principal.name,
-            # What is no model's name is the client's text, and not for the log.
-            f"model:{note.model if note.model in self.models else 'unknown'}",
-            {
-                "endpoint": note.endpoint,
-                "upstream": note.upstream or None,
-                "destination": note.destination or None,
-                "passed_over": note.passed_over,
-                "data_class": str(note.data_class),
-                "release": exchange.release.decode("ascii"),
-                "cache": exchange.cache.decode("ascii"),
-                "status": exchange.status,
-                "usage": {
-                    "input_tokens": usage.prompt_tokens,
-                    "output_tokens": usage.completion_tokens,
-                },
-                "findings": dict(note.guarding.findings) if note.guarding is not None else {},
-                "cost_nanos": nanos,
-                "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
+        detail: dict[str, Json] = {
+            "endpoint": note.endpoint,
+            "upstream": note.upstream or None,
+            "destination": note.destination or None,
+            "passed_over": note.passed_over,
+            "data_class": str(note.data_class),
+            "release": exchange.release.decode("ascii"),
+            "cache": exchange.cache.decode("ascii"),
+            "status": exchange.status,
+            "usage": {
+                "input_tokens": usage.prompt_tokens,
+                "output_tokens": usage.completion_tokens,
             },
-        )
+            "findings": dict(note.guarding.findings) if note.guarding is not None else {},
+            "cost_nanos": nanos,
+            "duration_us": int((time.perf_counter() - exchange.started) * 1e6),
+        }
+        code = exchange.code if note.error is None else code_of(note.error)
+        if code:
+            detail["error"] = code
+        # What is no model's name is the client's text, and not for the log.
+        subject = f"model:{note.model if note.model in self.models else 'unknown'}"
+        self.audit.note(exchange.id, exchange.caller.principal.name, subject, detail)
+
+
+def _tokens(usage: Usage) -> tuple[int, int]:
+    return max(0, usage.prompt_tokens), max(0, usage.completion_tokens)
 
 
 def _outcome(exchange: Exchange, note: Note) -> str:

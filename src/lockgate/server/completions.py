@@ -34,7 +34,7 @@ from lockgate.server.embedded import Embedded, Here
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import why_of
 from lockgate.server.guarding import LONG_BYTES, Guarding
-from lockgate.server.holding import hold, still_on, with_prices
+from lockgate.server.holding import hold, hold_on, still_on, with_prices
 from lockgate.server.keeping import Kept
 from lockgate.server.note import Note
 from lockgate.server.queueing import Place, Urgency, cost_of
@@ -50,6 +50,7 @@ from lockgate.server.requests import (
     refuse_addresses,
 )
 from lockgate.server.second_pass import SecondPass
+from lockgate.server.streamed_answers import StreamedAnswers
 from lockgate.telemetry import conventions
 from lockgate.telemetry.spans import Span
 from lockgate.upstream.request import Request
@@ -165,7 +166,7 @@ class Completions:
         note: Note,
     ) -> None:
         """Ask the models in turn, until one has answered or begun to."""
-        for model in chain:
+        for place, model in enumerate(chain):
             exchange.release = model.release
             try:
                 await self._ask(exchange, model, asked, encoded, note)
@@ -175,6 +176,10 @@ class Completions:
                 if not falls_back or exchange.status or model is chain[-1]:
                     raise
                 note.passed_over.append(f"{model.name}: {error.code}")
+                if note.has_answer:
+                    held = self.closing.lose(exchange, note)
+                    ceiling = (len(encoded), self._ceiling(asked))
+                    await hold_on(held, exchange, chain[place + 1 :], ceiling)
                 continue
             note.ended = not exchange.code
             self._failed(model, exchange.why)
@@ -254,6 +259,7 @@ class Completions:
                 raise passing.refused(model.upstream, reply)
         passing.read_usage(model.upstream, reply.body, note)
         if note.schema is not None:
+            note.answered = True
             check_answer(note.schema, model.upstream, reply.body)
         with tracing.part(exchange, conventions.GUARD_OUTPUT):
             body = note.guarding.whole(reply.body)
@@ -286,6 +292,8 @@ class Completions:
             try:
                 assert note.guarding is not None, "made with the note"
                 relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+                if note.schema is not None:
+                    relay.answers = StreamedAnswers(note.schema, model.upstream)
                 await relay.run(source)
             finally:
                 source.close()

@@ -25,10 +25,9 @@ from lockgate.errors import Corrupt, InvalidInput, LockgateError, Unavailable
 from lockgate.ports import StreamingBackend
 from lockgate.server.answer_schemas import check_schema
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import error_body, failure, why_of
 from lockgate.server.guarding import Guarding
 from lockgate.server.keeping import Kept
-from lockgate.server.passing import EVENT_STREAM
+from lockgate.server.passing import EVENT_STREAM, break_off
 from lockgate.server.replies import Usage
 from lockgate.server.requests import ChatRequest, CompletionRequest, EmbeddingRequest, Part
 from lockgate.server.sse import DONE, event
@@ -147,9 +146,7 @@ class Embedded:
         except LockgateError as error:
             if not exchange.status:
                 raise
-            failed = failure(error)
-            exchange.code, exchange.why = failed.code, why_of(error)
-            await exchange.end(event(error_body(failed.status, failed.code, error.message)))
+            await break_off(exchange, error)
             return None
         finally:
             working.cancel()

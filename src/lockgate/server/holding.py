@@ -25,6 +25,11 @@ class Held:
     taken: Taken | None = None
     bill: Bill | None = None
     nanos: int = 0
+    """What was booked for the answer."""
+    lost_tokens: int = 0
+    lost_nanos: int = 0
+    """Of answers that were paid for, and that nobody got."""
+    bills: int = 1
 
     def settle(
         self, counts: TokenCounts, *, answered: ServedModel | None, cancelled: bool = False
@@ -34,15 +39,30 @@ class Held:
             if answered is None:
                 self.bill.cancel()
             else:
-                self.nanos = self.bill.settle(
-                    counts,
-                    model=answered.name,
-                    release=answered.release.decode("ascii"),
-                    cancelled=cancelled,
-                )
+                self.nanos = self._book(self.bill, counts, answered, cancelled=cancelled)
         if self.taken is not None and self.controls.limits is not None:
             used = 0 if answered is None else counts.input_tokens + counts.output_tokens
-            self.controls.limits.settle(self.taken, used)
+            self.controls.limits.settle(self.taken, used + self.lost_tokens)
+
+    def lose(self, counts: TokenCounts, *, answered: ServedModel) -> int:
+        """Book an answer that nobody gets; return the nanos. Nothing is reserved then."""
+        self.lost_tokens += counts.input_tokens + counts.output_tokens
+        if self.bill is None:
+            return 0
+        bill, self.bill = self.bill, None
+        nanos = self._book(bill, counts, answered, cancelled=True)
+        self.lost_nanos += nanos
+        return nanos
+
+    def _book(
+        self, bill: Bill, counts: TokenCounts, answered: ServedModel, *, cancelled: bool
+    ) -> int:
+        return bill.settle(
+            counts,
+            model=answered.name,
+            release=answered.release.decode("ascii"),
+            cancelled=cancelled,
+        )
 
 
 async def hold(
@@ -62,33 +82,56 @@ async def hold(
         Unavailable: the budgets are not known.
 
     """
-    caller = exchange.caller
     estimate = sent // _CHARACTERS_A_TOKEN + output_tokens
     held = Held(controls)
     held.taken = take(controls, exchange, tokens=estimate)
     if controls.billing is not None:
-        first = chain[0]
-        call = BilledCall(
-            id=exchange.id,
-            key=caller.key,
-            team=caller.team,
-            route=exchange.route.name,
-            model=first.name,
-            release=first.release.decode("ascii"),
-            local=isinstance(first, EmbeddedModel),
-        )
-        # A token is at least one byte of the request, so this is a ceiling and no estimate.
-        ceiling = TokenCounts(
-            input_tokens=sent,
-            output_tokens=output_tokens,
-            duration_us=_most_us(chain),
-        )
+        call = _billed(exchange, chain[0], exchange.id)
+        ceiling = _ceiling(chain, sent, output_tokens)
         try:
             held.bill = await controls.billing.open(call, ceiling, _others(chain))
         except LockgateError:
             held.settle(TokenCounts(), answered=None)
             raise
     return held
+
+
+async def hold_on(
+    held: Held,
+    exchange: Exchange,
+    chain: Sequence[ServedModel],
+    ceiling: tuple[int, int],
+) -> None:
+    """Reserve what those of a chain may cost that can still answer. Raises as `hold`.
+
+    `ceiling` is bytes that are sent, and the most tokens that come back.
+
+    Each answer is an event in the ledger, as each inference of a task is: `CALL`, `CALL.2`.
+    """
+    billing = held.controls.billing
+    if billing is None:
+        return
+    held.bills += 1
+    call = _billed(exchange, chain[0], f"{exchange.id}.{held.bills}")
+    held.bill = await billing.open(call, _ceiling(chain, *ceiling), _others(chain))
+
+
+def _billed(exchange: Exchange, model: ServedModel, name: str) -> BilledCall:
+    caller = exchange.caller
+    return BilledCall(
+        id=name,
+        key=caller.key,
+        team=caller.team,
+        route=exchange.route.name,
+        model=model.name,
+        release=model.release.decode("ascii"),
+        local=isinstance(model, EmbeddedModel),
+    )
+
+
+def _ceiling(chain: Sequence[ServedModel], sent: int, output_tokens: int) -> TokenCounts:
+    # A token is at least one byte of the request, so this is a ceiling and no estimate.
+    return TokenCounts(input_tokens=sent, output_tokens=output_tokens, duration_us=_most_us(chain))
 
 
 def _most_us(chain: Sequence[ServedModel]) -> int:

@@ -33,6 +33,8 @@ class Note:
     waited: float = 0.0
     ended: bool = False
     """Whether the answer came to its end."""
+    answered: bool = False
+    """It came whole, whatever it was worth."""
     usage: Usage | None = None
     written: int = 0
     """Bytes of text that came, for an upstream that says nothing of usage."""
@@ -51,6 +53,16 @@ class Note:
         """Note that a model is asked now. What one that failed before it had begun is forgotten."""
         self.asked, self.usage, self.written = model, None, 0
         self.began, self.waited = time.perf_counter(), exchange.waited
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the model that was asked last has answered: it is paid, whoever gets that."""
+        came = self.answered or self.usage is not None or self.written > 0
+        return came and self.asked is not None
+
+    def forget(self) -> None:
+        """Forget the model that was asked: what it took is booked."""
+        self.asked, self.usage, self.written, self.answered = None, None, 0, False
 
     def counts(self, exchange: Exchange) -> TokenCounts:
         """Return what the call took."""

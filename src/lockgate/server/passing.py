@@ -14,6 +14,7 @@ from lockgate.server.guarding import Guarding
 from lockgate.server.measuring import larger, measured_whole, text_bytes
 from lockgate.server.replies import CHUNK, REFUSAL, Usage
 from lockgate.server.sse import DONE, Events, event
+from lockgate.server.streamed_answers import StreamedAnswers
 from lockgate.upstream.reply import Reply, Stream
 
 _encode = msgspec.json.Encoder().encode
@@ -32,6 +33,8 @@ class Noted(Protocol):
     usage: Usage | None
     written: int
     """Bytes of text so far."""
+    answered: bool
+    """It came whole, whatever it was worth."""
 
 
 def read_usage(upstream: str, body: bytes, note: Noted) -> None:
@@ -44,6 +47,7 @@ def read_usage(upstream: str, body: bytes, note: Noted) -> None:
     try:
         note.usage, note.written = measured_whole(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        note.answered = True
         raise _garbled(upstream, error) from error
 
 
@@ -56,7 +60,11 @@ class Relay:
     note: Noted
     guarding: Guarding
     wants_usage: bool
+    answers: StreamedAnswers | None = None
+    """Holds them against a schema, where the client wants that."""
     _events: Events = field(default_factory=Events)
+    _unsent: bytes = b""
+    """What came together with what went wrong, and before it."""
 
     async def run(self, source: Stream) -> None:
         """Relay until `[DONE]`.
@@ -85,9 +93,7 @@ class Relay:
         except LockgateError as error:
             if not exchange.status:
                 raise
-            failed = failure(error)
-            exchange.code, exchange.why = failed.code, why_of(error)
-            await exchange.end(event(error_body(failed.status, failed.code, error.message)))
+            await break_off(exchange, error, self._unsent)
         finally:
             self.guarding.finish()
 
@@ -102,14 +108,20 @@ class Relay:
     def _pick(self, found: Sequence[bytes]) -> tuple[bytes, bool]:
         """Return the events that go on, and whether the stream is at its end."""
         out = []
-        for data in found:
-            if data == DONE:
-                out += [event(chunk) for chunk in self.guarding.rests()]
-                out.append(event(DONE))
-                return b"".join(out), True
-            kept = self._chunk(data)
-            if kept:
-                out.append(event(kept))
+        try:
+            for data in found:
+                if data == DONE:
+                    if self.answers is not None:
+                        self.answers.end()
+                    out += [event(chunk) for chunk in self.guarding.rests()]
+                    out.append(event(DONE))
+                    return b"".join(out), True
+                kept = self._chunk(data)
+                if kept:
+                    out.append(event(kept))
+        except LockgateError:
+            self._unsent = b"".join(out)
+            raise
         return b"".join(out), False
 
     def _chunk(self, data: bytes) -> bytes:
@@ -127,6 +139,8 @@ class Relay:
                 return b""
         for choice in chunk.choices:
             self.note.written += text_bytes(choice)
+        if self.answers is not None and not self.answers.goes_on(chunk.choices):
+            return b""
         if self.guarding.guards_outputs:
             # A member that is there twice was read once: what was not read does not go out.
             data = (
@@ -134,6 +148,14 @@ class Relay:
             )
         # JSON over several `data:` lines was joined with line breaks; an event is one line.
         return data.replace(b"\n", b" ") if b"\n" in data else data
+
+
+async def break_off(exchange: Exchange, error: LockgateError, unsent: bytes = b"") -> None:
+    """End a stream that has begun with an event that says what went wrong."""
+    failed = failure(error)
+    exchange.code, exchange.why = failed.code, why_of(error)
+    said = event(error_body(failed.status, failed.code, error.message))
+    await exchange.end(unsent + said)
 
 
 async def _drain(source: Stream) -> None:

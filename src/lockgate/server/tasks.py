@@ -230,7 +230,7 @@ class Tasks:
         )
         caller = exchange.caller
         payer = Payer(key=caller.key, team=caller.team, route=exchange.route.name)
-        observer = Observer()
+        observer = Observer(trace=exchange.trace)
         make = partial(self.answer, call, payer, observer)
         if key is None or self.once is None:
             working = asyncio.ensure_future(make())
@@ -243,10 +243,7 @@ class Tasks:
                 holder=exchange.id,
             )
             working = asyncio.ensure_future(self._once(self.once, claim, make))
-        began = time.perf_counter()
-        working.add_done_callback(partial(self._count, task, observer, began))
-        working.add_done_callback(lambda _: self.meter.paid(payer.team, observer))
-        working.add_done_callback(lambda _: tracing.observed(exchange.trace, observer.found))
+        self._watch(working, task, exchange, observer)
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
         until = asyncio.get_running_loop().time() + KEPT_S
@@ -256,6 +253,19 @@ class Tasks:
             give_back = exchange.keep_body()
             working.add_done_callback(lambda _: give_back())
         return job
+
+    def _watch(
+        self,
+        working: "asyncio.Future[Answer]",
+        task: Task,
+        exchange: Exchange,
+        observer: Observer,
+    ) -> None:
+        """Count and trace a call at its end, whoever waits for it then."""
+        team, began = exchange.caller.team, time.perf_counter()
+        working.add_done_callback(partial(self._count, task, observer, began))
+        working.add_done_callback(lambda _: self.meter.paid(team, observer))
+        working.add_done_callback(lambda _: tracing.observed(exchange.trace, observer.found))
 
     async def _once(
         self, once: OnceCalls, claim: Claim, make: Callable[[], Awaitable[Answer]]

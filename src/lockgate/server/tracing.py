@@ -99,9 +99,13 @@ def observed(trace: Trace | None, notes: list[Observation]) -> None:
             if note.backend
             else conventions.retrieval_name(note.model or "words")
         )
-        span = trace.span(name, SpanKind.CLIENT if note.backend else SpanKind.INTERNAL)
+        span = trace.span(name, SpanKind.CLIENT if note.destination else SpanKind.INTERNAL)
         if span is NO_SPAN:
             return
+        if note.span_id:
+            span.span_id = note.span_id  # the server has it already
+        if note.destination:
+            span.set(conventions.SERVER_ADDRESS, note.destination)
         span.set(conventions.OPERATION, note.operation)
         if not note.backend:
             span.set(conventions.DATA_SOURCE, note.model)

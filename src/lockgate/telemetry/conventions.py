@@ -51,12 +51,12 @@ CONTENT = frozenset({INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, QUERY
 
 
 def inference_name(operation: str, model: str) -> str:
-    """Return the name of an inference's span: `chat smollm2`. Its kind is CLIENT."""
+    """Return the name of an inference's span: `chat smollm2`. Of a server, its kind is CLIENT."""
     return f"{operation} {model}"
 
 
 def retrieval_name(source: str) -> str:
-    """Return the name of a retrieval's span. Its kind is CLIENT."""
+    """Return the name of a retrieval's span. Its kind is INTERNAL: indexes are in this process."""
     return f"retrieval {source}"
 
 

@@ -164,12 +164,16 @@ class Trace:
         return Span(self, name, kind, above.span_id)
 
     def headers(self, span: Span | None = None) -> list[tuple[bytes, bytes]]:
-        """Return `traceparent` and `tracestate` for a call that `span` makes."""
+        """Return `traceparent` and `tracestate` for a call that `span` makes, or the request."""
         above = self.root if span is None or span is NO_SPAN else span
         if above is not NO_SPAN:
             span_id = above.span_id
         else:
             span_id = self._parent.span_id if self._parent else self.tracer.new_id(64)
+        return self.headers_below(span_id)
+
+    def headers_below(self, span_id: int) -> list[tuple[bytes, bytes]]:
+        """As `headers`, for a call whose span will have that id. Safe on any thread."""
         flags = self._parent.flags if self._parent else RANDOM
         if self.sampled:
             flags |= SAMPLED  # else the caller's: what we do not record, others may
