@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from lockgate.app.books import Books, open_books
 from lockgate.books.journal import Journal
-from lockgate.books.records import encode_audited, encode_settled
+from lockgate.books.records import encode_audited, encode_settled, frame
 from lockgate.books.spool import Spool
 from lockgate.domain.audit import Entry
 from lockgate.domain.budget import Bucket, Budget, Period, UsageEvent
@@ -122,7 +122,8 @@ async def drain(state: GatewayState, root: Path, kind: str, count: int) -> None:
     bucket = [Bucket(account, "month:2026-11") for account in ACCOUNTS]
     for n in range(count):
         if kind == "usage":
-            spool.append(encode_settled(event(1000), bucket))
+            one = event(1000)
+            spool.append(encode_settled(one, frame(one, bucket)))
         else:
             entry = Entry(
                 id=f"c{n}", at=now(), actor="a", action="call", subject="s", detail=DETAIL

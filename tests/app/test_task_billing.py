@@ -303,7 +303,7 @@ def test_a_reservation_that_comes_after_its_call_was_given_up_is_given_back(
             while True:
                 try:
                     bill = await billing.open(
-                        replace(call, id=new_id()), TokenCounts(input_tokens=1000)
+                        call._replace(id=new_id()), TokenCounts(input_tokens=1000)
                     )
                 except OverBudget:
                     assert time.monotonic() < deadline

@@ -91,7 +91,7 @@ class Shop:
 
     def settle(self, held: Reservation, nanos: int) -> None:
         event = self.event(nanos)
-        values = {name: getattr(event, name) for name in UsageEvent.__slots__}
+        values = {name: getattr(event, name) for name in UsageEvent._fields}
         self.budgets.settle(held, UsageEvent(**{**values, "id": held.event.id}))
 
 

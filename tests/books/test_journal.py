@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lockgate.books.records import (
     encode_released,
     encode_reserved,
     encode_settled,
+    frame,
 )
 from lockgate.books.spool import Spool
 from lockgate.domain.audit import Entry, verify
@@ -58,10 +58,18 @@ def entry(number: int) -> Entry:
     return Entry(id=f"a{number}", at=NOON, actor="k", action="call", subject="s", detail=detail)
 
 
+def reserved(one: UsageEvent) -> bytes:
+    return encode_reserved(one, frame(one, [MONTH]))
+
+
+def settled(one: UsageEvent) -> bytes:
+    return encode_settled(one, frame(one, [MONTH]))
+
+
 def fill(spool: Spool, first: int, count: int) -> None:
     for n in range(first, first + count):
-        spool.append(encode_reserved(event(n, 10), [MONTH]))
-        spool.append(encode_settled(event(n, 7), [MONTH]))
+        spool.append(reserved(event(n, 10)))
+        spool.append(settled(event(n, 7)))
         spool.append(encode_audited(entry(n)))
 
 
@@ -172,8 +180,8 @@ def test_a_dead_replica_is_taken_over_and_its_unspent_money_returns(
             fill(spool, 0, 3)
             await Journal(spool, store, clock=clock).flush()
             fill(spool, 3, 2)
-            spool.append(encode_reserved(event(5, 100), [MONTH]))
-            spool.append(encode_reserved(event(6, 100), [MONTH]))
+            spool.append(reserved(event(5, 100)))
+            spool.append(reserved(event(6, 100)))
             spool.append(encode_released("e6"))
             assert await adopt(tmp_path, store, clock=clock, failed=complain) == 0
             spool.close()
@@ -201,7 +209,7 @@ def test_taking_over_can_be_broken_off_anywhere_and_begun_again(
             await lend(store, "r", 200_000)
             spool = Spool(tmp_path / "r")
             fill(spool, 0, 20)
-            spool.append(encode_reserved(event(20, 100), [MONTH]))
+            spool.append(reserved(event(20, 100)))
             spool.close()
             flaky, tries = Flaky(store), 0
             while left(tmp_path):
@@ -266,7 +274,7 @@ def test_an_entry_that_has_no_canonical_form_holds_up_nothing(
     async def work() -> None:
         async with opener() as store:
             spool = Spool(tmp_path / "r")
-            spool.append(encode_audited(replace(entry(1), actor="\ud800", detail=odd)))
+            spool.append(encode_audited(entry(1)._replace(actor="\ud800", detail=odd)))
             spool.append(encode_audited(entry(2)))
             assert await Journal(spool, store, clock=clock).flush() == 2
             async with store.begin() as unit:
@@ -281,7 +289,7 @@ def test_an_entry_that_has_no_canonical_form_holds_up_nothing(
 
 def test_an_entry_that_is_too_large_is_refused_before_it_is_in_the_spool() -> None:
     with pytest.raises(StorageFailed, match="the most is"):
-        encode_audited(replace(entry(1), subject="x" * MAX_EVENT_BYTES))
+        encode_audited(entry(1)._replace(subject="x" * MAX_EVENT_BYTES))
 
 
 def test_a_record_of_an_unknown_kind_is_damage() -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from books.test_journal import MONTH, books, clock, complain, entry, event, fill, lend
+from books.test_journal import books, clock, complain, entry, event, fill, lend, reserved
 from conftest import Opener
 from lockgate.books import quarantine as module
 from lockgate.books.journal import Journal
 from lockgate.books.keeper import adopt
 from lockgate.books.quarantine import FOLDER, Quarantine
-from lockgate.books.records import encode_reserved
 from lockgate.books.spool import Record, Spool
 from lockgate.domain.audit import verify
 from lockgate.errors import Corrupt, LockgateError, StorageFailed
@@ -82,7 +81,7 @@ def test_all_that_was_lent_counts_as_spent_where_a_record_of_money_was_set_aside
         spool = Spool(tmp_path / "r")
         fill(spool, 0, 2)
         spool.append(record)
-        spool.append(encode_reserved(event(9, 10), [MONTH]))
+        spool.append(reserved(event(9, 10)))
         spool.close()
         _, before, _ = await books(store)
 

@@ -1,5 +1,4 @@
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from conftest import Opener
@@ -59,9 +58,9 @@ def test_a_position_is_moved_by_one_of_two_who_saw_the_same(opener: Opener) -> N
 def test_usage_is_summed_by_what_was_asked_for_within_the_time(opener: Opener) -> None:
     events = [
         event("a", 5),
-        replace(event("b", 7), model="other"),
-        replace(event("c", 9), team="search"),
-        replace(event("d", 1000), at=NOON + timedelta(days=1)),
+        event("b", 7)._replace(model="other"),
+        event("c", 9)._replace(team="search"),
+        event("d", 1000)._replace(at=NOON + timedelta(days=1)),
     ]
 
     async def work() -> None:
@@ -93,8 +92,8 @@ def test_usage_is_summed_by_what_was_asked_for_within_the_time(opener: Opener) -
 def test_usage_is_summed_by_several_things_at_once(opener: Opener) -> None:
     events = [
         event("a", 5),
-        replace(event("b", 7), model="other"),
-        replace(event("c", 9), at=NOON + timedelta(days=1)),
+        event("b", 7)._replace(model="other"),
+        event("c", 9)._replace(at=NOON + timedelta(days=1)),
     ]
 
     async def work() -> None:
@@ -116,7 +115,7 @@ def test_usage_is_summed_by_several_things_at_once(opener: Opener) -> None:
 
 def test_pages_hold_every_event_of_a_span_once_in_order(opener: Opener) -> None:
     # Several at one moment, so that a page can end among them.
-    events = [replace(event(f"{n:02}"), at=NOON + timedelta(hours=n // 4)) for n in range(17)]
+    events = [event(f"{n:02}")._replace(at=NOON + timedelta(hours=n // 4)) for n in range(17)]
 
     async def work() -> None:
         async with opener() as store:
@@ -141,8 +140,7 @@ def test_pages_hold_every_event_of_a_span_once_in_order(opener: Opener) -> None:
 def test_events_that_are_rolled_up_change_no_sum(opener: Opener) -> None:
     start = NOON.replace(hour=0)
     events = [
-        replace(
-            event(f"e{n:03}", n),
+        event(f"e{n:03}", n)._replace(
             at=start + timedelta(hours=n),
             team=("payments", "search")[n % 2],
             release=f"r{n % 3}",
@@ -175,7 +173,7 @@ def test_events_that_are_rolled_up_change_no_sum(opener: Opener) -> None:
                 if not count:
                     break
             assert gone == 48
-            late = replace(event("late", 1000), at=start)
+            late = event("late", 1000)._replace(at=start)
             async with store.begin() as unit:
                 await unit.usage.add([late])
             with_late = await sums(store)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from lockgate.books.budgets import Budgets, Reservation
 from lockgate.books.prices import Prices
@@ -12,17 +13,16 @@ from lockgate.errors import Denied
 from lockgate.ports import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BilledCall:
+class BilledCall(NamedTuple):
     """What a call is charged to. Names are those of the request once it is authorised."""
 
     id: str
     """That of its usage event, of which there is one."""
     key: str
     team: str
+    model: str
     task: str = ""
     route: str = ""
-    model: str
     release: str = ""
     local: bool = False
     """Whether the model runs inside this process."""
@@ -65,18 +65,13 @@ class Bill:
         name = call.model if model is None else model
         price = self._prices[name]
         nanos = cost(counts, price)
-        event = UsageEvent(
-            id=call.id,
-            at=self._held.event.at,  # the period that the reservation was held against
-            key=call.key,
-            team=call.team,
-            task=call.task,
-            route=call.route,
+        worst = self._held.event  # of the period that the reservation was held against
+        event = worst._replace(
             model=name,
             release=call.release if release is None else release,
             counts=counts,
             nanos=nanos,
-            flags=_flags(price, counts, over=nanos > self._held.event.nanos, cancelled=cancelled),
+            flags=_flags(price, counts, over=nanos > worst.nanos, cancelled=cancelled),
         )
         self._budgets.settle(self._held, event)
         return nanos

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from lockgate.books.records import encode_released, encode_reserved, encode_settled
+from lockgate.books.records import (
+    Frame,
+    encode_released,
+    encode_reserved,
+    encode_settled,
+    frame,
+)
 from lockgate.books.slices import Slice, Slices
 from lockgate.books.spool import Spool
 from lockgate.domain.budget import Budget, Loan, UsageEvent
@@ -27,11 +33,13 @@ _IDLE_S: Final = 5.0
 class Reservation:
     """Money held for one call, until it is settled or released: once."""
 
-    __slots__ = ("event", "is_open", "slices")
+    __slots__ = ("event", "is_open", "shared", "slices")
 
-    def __init__(self, event: UsageEvent, slices: Sequence[Slice]) -> None:
+    def __init__(self, event: UsageEvent, slices: Sequence[Slice], shared: Frame) -> None:
         self.event = event
         self.slices = slices
+        self.shared = shared
+        """What its records have in common."""
         self.is_open = True
 
     @property
@@ -102,11 +110,12 @@ class Budgets:
                     return None
             if worst.id in self._open:
                 raise ValueError(f"there is a reservation `{worst.id}` already")
-            self._spool.append(encode_reserved(worst, [one.bucket for one in slices]))
+            shared = frame(worst, [one.bucket for one in slices])
+            self._spool.append(encode_reserved(worst, shared))
             for one in slices:
                 one.held += nanos
                 one.used_at = now
-            found = Reservation(worst, slices)
+            found = Reservation(worst, slices, shared)
             self._open[worst.id] = found
             return found
 
@@ -135,9 +144,12 @@ class Budgets:
         and should the process die then, the call counts as `reservation.event`.
         """
         assert reservation.is_open, f"`{event.id}` was settled or released before"
-        assert event.id == reservation.event.id
-        over = max(0, event.nanos - reservation.nanos)
-        content = encode_settled(event, [one.bucket for one in reservation.slices])
+        worst, shared = reservation.event, reservation.shared
+        assert event.id == worst.id
+        over = max(0, event.nanos - worst.nanos)
+        if event.model != worst.model or event.release != worst.release:
+            shared = frame(event, [one.bucket for one in reservation.slices])
+        content = encode_settled(event, shared)
         with self._lock:
             self._write(content)
             self._close(reservation, spent=event.nanos)
@@ -166,8 +178,7 @@ class Budgets:
                 self._spool.rotate()
                 # Now nothing in the old segments is needed once they are in the ledger.
                 for one in self._open.values():
-                    buckets = [each.bucket for each in one.slices]
-                    self._spool.append(encode_reserved(one.event, buckets))
+                    self._spool.append(encode_reserved(one.event, one.shared))
 
     def wanting(self) -> Sequence[Slice]:
         """Return the slices that should borrow ahead, so that calls need not wait."""

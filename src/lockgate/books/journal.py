@@ -5,10 +5,19 @@ from datetime import timedelta
 from typing import Final
 
 from lockgate.books.quarantine import Quarantine
-from lockgate.books.records import UNBOOKED, Audited, Content, Released, Reserved, Settled, decode
-from lockgate.books.records import encode_settled as encode
+from lockgate.books.records import (
+    UNBOOKED,
+    Audited,
+    Content,
+    Released,
+    Reserved,
+    Settled,
+    decode,
+    encode_settled,
+    frame,
+)
 from lockgate.books.spool import Record, Spool
-from lockgate.domain.budget import Bucket, UsageEvent
+from lockgate.domain.budget import Bucket
 from lockgate.errors import Corrupt
 from lockgate.ports import Clock, GatewayState
 
@@ -112,20 +121,8 @@ class Journal:
         lost = _lost(self._spool, self._read)
         for each in lost:
             event = each.event
-            flagged = UsageEvent(
-                id=event.id,
-                at=event.at,
-                key=event.key,
-                team=event.team,
-                task=event.task,
-                route=event.route,
-                model=event.model,
-                release=event.release,
-                counts=event.counts,
-                nanos=event.nanos,
-                flags=event.flags | {"lost"},
-            )
-            self._spool.append(encode(flagged, each.buckets))
+            flagged = event._replace(flags=event.flags | {"lost"})
+            self._spool.append(encode_settled(flagged, frame(flagged, each.buckets)))
         while await self.flush():
             pass
         async with self._state.begin() as unit:

@@ -7,10 +7,10 @@ chain is taken over it as it is.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from lockgate.domain.audit import Entry, WrittenEntry, write
 from lockgate.domain.audit_export import MAX_EVENT_BYTES
@@ -19,7 +19,6 @@ from lockgate.domain.money import TokenCounts
 from lockgate.errors import Corrupt, StorageFailed
 
 _RESERVED: Final = b"R"
-_SETTLED: Final = b"S"
 _RELEASED: Final = b"X"
 _AUDITED: Final = b"A"
 _NONE: Final[frozenset[str]] = frozenset()
@@ -64,14 +63,28 @@ class Audited:
 Content: TypeAlias = Reserved | Settled | Released | Audited
 
 
-def encode_reserved(event: UsageEvent, buckets: Sequence[Bucket]) -> bytes:
-    """Write a `Reserved`."""
-    return _RESERVED + _event(event, buckets)
+class Frame(NamedTuple):
+    """What the records of a call share: it is written twice, and put together once."""
+
+    before: str
+    after: str
 
 
-def encode_settled(event: UsageEvent, buckets: Sequence[Bucket]) -> bytes:
-    """Write a `Settled`."""
-    return _SETTLED + _event(event, buckets)
+def frame(event: UsageEvent, buckets: Sequence[Bucket]) -> Frame:
+    """Return what all records have of calls with this event's names, and of these buckets."""
+    names = _names(event.key, event.team, event.task, event.route, event.model, event.release)
+    places = ",".join([f"[{_names(each.account, each.period)}]" for each in buckets])
+    return Frame(f'[{_QUOTE(event.id)},"{event.at.isoformat()}",{names},', f",[{places}]]")
+
+
+def encode_reserved(event: UsageEvent, shared: Frame) -> bytes:
+    """Write a `Reserved`. `shared` is the `frame` of the event."""
+    return _event("R", event, shared)
+
+
+def encode_settled(event: UsageEvent, shared: Frame) -> bytes:
+    """Write a `Settled`. `shared` is the `frame` of the event."""
+    return _event("S", event, shared)
 
 
 def encode_released(name: str) -> bytes:
@@ -136,15 +149,12 @@ def decode(content: bytes) -> Content:
     raise Corrupt(f"the usage spool has a record of the unknown kind {content[:1]!r}")
 
 
-def _event(event: UsageEvent, buckets: Sequence[Bucket]) -> bytes:
+def _event(kind: str, event: UsageEvent, shared: Frame) -> bytes:
     counts = event.counts
-    names = _names(event.key, event.team, event.task, event.route, event.model, event.release)
     flags = _ENCODE(list(event.flags)) if event.flags else "[]"
-    places = ",".join([f"[{_names(each.account, each.period)}]" for each in buckets])
     return (
-        f'[{_QUOTE(event.id)},"{event.at.isoformat()}",{names},{counts.input_tokens},'
-        f"{counts.cached_tokens},{counts.output_tokens},{counts.duration_us},{event.nanos},"
-        f"{flags},[{places}]]"
+        f"{kind}{shared.before}{counts.input_tokens},{counts.cached_tokens},"
+        f"{counts.output_tokens},{counts.duration_us},{event.nanos},{flags}{shared.after}"
     ).encode("ascii")
 
 
@@ -207,8 +217,7 @@ def _read_audited(parts: Any, before: bytes) -> Audited:
 
 
 def _canonical_entry(entry: Entry) -> Entry:
-    return replace(
-        entry,
+    return entry._replace(
         id=_canonical(entry.id),
         actor=_canonical(entry.actor),
         action=_canonical(entry.action),

@@ -17,8 +17,7 @@ from lockgate.errors import Corrupt
 GENESIS = Digest("0" * 64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """What is to be recorded."""
 
     id: str

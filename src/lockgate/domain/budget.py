@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from lockgate.domain.money import TokenCounts
 from lockgate.errors import UsageError
@@ -70,8 +70,7 @@ class Lease:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageEvent:
+class UsageEvent(NamedTuple):
     """One call in the usage ledger. Never changed once written; `id` makes it unique."""
 
     id: str
@@ -79,13 +78,13 @@ class UsageEvent:
     """When it was reserved: the period that it counts in."""
     key: str
     team: str
+    model: str
+    counts: TokenCounts
+    nanos: int
     task: str = ""
     """Empty for a call of a model that is no task."""
     route: str = ""
-    model: str
     release: str = ""
-    counts: TokenCounts
-    nanos: int
     flags: frozenset[str] = frozenset()
     """`assumed-price`, `estimated`, `lost` (the replica died before it settled), `over` (more
     than was reserved), `cancelled`."""

@@ -53,13 +53,22 @@ class Message(Struct, forbid_unknown_fields=True):
     reasoning_content: str | UnsetType | None = UNSET
 
 
+class Body(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a request says."""
+
+    @property
+    def nests(self) -> bool:
+        """Whether it holds objects of no fixed depth: without them it is as deep as its types."""
+        return False
+
+
 class StreamOptions(Struct, forbid_unknown_fields=True):
     """What a stream says beside its text."""
 
     include_usage: bool | UnsetType = UNSET
 
 
-class Sampling(Struct, forbid_unknown_fields=True, kw_only=True):
+class Sampling(Body, forbid_unknown_fields=True, kw_only=True):
     """What all generating endpoints share."""
 
     model: Name
@@ -106,6 +115,13 @@ class ChatRequest(Sampling, forbid_unknown_fields=True, kw_only=True):
     verbosity: str | UnsetType | None = UNSET
     metadata: dict[str, str] | UnsetType | None = UNSET
 
+    @property
+    def nests(self) -> bool:
+        """See `Body.nests`."""
+        if self.tools or self.response_format or not isinstance(self.tool_choice, UnsetType):
+            return True
+        return any(message.tool_calls or message.function_call for message in self.messages)
+
 
 class CompletionRequest(Sampling, forbid_unknown_fields=True, kw_only=True):
     """The body of `POST /v1/completions`."""
@@ -117,7 +133,7 @@ class CompletionRequest(Sampling, forbid_unknown_fields=True, kw_only=True):
     best_of: Annotated[int, Meta(ge=1, le=16)] | UnsetType | None = UNSET
 
 
-class EmbeddingRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+class EmbeddingRequest(Body, forbid_unknown_fields=True, kw_only=True):
     """The body of `POST /v1/embeddings`."""
 
     model: Name

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from lockgate.errors import InvalidInput
+from lockgate.server.requests import Body
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound=Body)
 
 MAX_DEPTH = 64
 MAX_VALUES = 500_000
@@ -46,7 +47,7 @@ def decode(data: bytes, decoder: "msgspec.json.Decoder[T]") -> tuple[T, bytes]:
         raise InvalidInput(f"the body is not JSON: {str(error)[:_SHOWN]}") from error
     except RecursionError:
         raise _too_deep() from None
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+    if value.nests and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _refuse_depth(msgspec.json.decode(data))
     # A colon is `\u003a`; other escapes, of which texts that are not English are full, are none.
     if encoded.count(b":") != data.count(b":") or b"\\u003" in data:
