@@ -1,55 +1,18 @@
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from conftest import Opener
 from ledgers import refused
-from lockgate.app.audit_log import checkpoints_job, retention_job
-from lockgate.app.background import Job
+from lockgate.app.audit_log import retention_job
 from lockgate.domain.audit import Entry, verify
 from lockgate.domain.digest import Digest
 from lockgate.ports import GatewayState, Payload
-from lockgate.signing.checkpoint import verified
-from lockgate.signing.keys import PrivateKey
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def entry(name: str) -> Entry:
     return Entry(id=name, at=NOON, actor="a", action="call", subject="s", detail={})
-
-
-async def until(state: GatewayState, job: Job, done: Callable[[], bool]) -> None:
-    """Run a job until something is so."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(job(state, stop))
-    async with asyncio.timeout(10):
-        while not done():  # noqa: ASYNC110  nothing to wait on: the job says nothing
-            await asyncio.sleep(0.005)
-    stop.set()
-    await task
-
-
-def test_a_checkpoint_is_written_whenever_the_log_has_grown(opener: Opener, tmp_path: Path) -> None:
-    key, folder = PrivateKey.new(), tmp_path / "checkpoints"
-    job = checkpoints_job(key, folder, every_s=0.01, clock=lambda: NOON, failed=refused)
-
-    def names() -> list[str]:
-        return sorted(path.name for path in folder.glob("*.checkpoint"))
-
-    async def work() -> None:
-        async with opener() as store:
-            for count in (1, 2):
-                async with store.begin() as unit:
-                    await unit.append(entry(f"{count}"))
-                await until(store, job, lambda count=count: len(names()) == count)  # type: ignore[misc]
-            async with store.begin() as unit:
-                head = await unit.head()
-        newest = (folder / names()[-1]).read_bytes()
-        assert verified(newest, {key.fingerprint: key.pem.decode()}).head == head
-
-    asyncio.run(work())
 
 
 def test_contents_past_their_time_go_and_the_chain_stays_whole(opener: Opener) -> None:

@@ -1,5 +1,6 @@
 """The admin API over a real SQLite database, with a key for each role."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Generator
@@ -10,9 +11,13 @@ from urllib.parse import quote
 import jsonschema_rs
 import pytest
 
+from lockgate.app.gateway_checkpoints import Checkpointer, Place
 from lockgate.app.gateway_controls import Controls
+from lockgate.errors import LockgateError
 from lockgate.server.openapi import document as document_of
-from server.serving import Served, serving
+from lockgate.signing.keys import PrivateKey
+from lockgate.store.sqlite import open_sqlite
+from server.serving import NOON, Served, serving
 from server.test_access import KEYS, bearer
 
 
@@ -216,6 +221,7 @@ def test_a_body_that_does_not_fit_changes_nothing(untouched: Admin, path: str, b
         "audit?subject=",
         "releases?task=review",
         "promotions?task=%00",
+        "audit/checkpoint?limit=1",
     ],
 )
 def test_a_query_that_does_not_fit_is_refused(untouched: Admin, path: str) -> None:
@@ -268,6 +274,21 @@ def test_a_key_of_the_configuration_cannot_be_doubled(admin: Admin) -> None:
     assert (status, answer["error"]["code"]) == (409, "taken")
 
 
+def signed(database: Path) -> None:
+    """Sign the audit log, as a gateway with a key does."""
+    key = PrivateKey.new()
+    place = Place(signer=key, keys={key.fingerprint: key.pem.decode()}, folder=database.parent)
+
+    async def work() -> None:
+        async with open_sqlite(database) as state:
+            await Checkpointer(place=place, every_s=1, clock=lambda: NOON, failed=fail).end(state)
+
+    def fail(error: LockgateError) -> None:
+        raise AssertionError(error)
+
+    asyncio.run(work())
+
+
 def test_what_is_answered_is_what_the_document_says(admin: Admin) -> None:
     document = document_of(admin.served.routes)
     sent: dict[tuple[str, str], tuple[str, Any]] = {
@@ -280,6 +301,9 @@ def test_what_is_answered_is_what_the_document_says(admin: Admin) -> None:
         ("DELETE", "/admin/budgets"): ("budgets?account=key:ci", None),
         ("DELETE", "/admin/kills"): ("kills?what=model:m&reason=x", None),
     }
+    assert admin.ask("auditor", "GET", "audit/checkpoint")[0] == 404
+    admin.ask("admin", "POST", "keys", {**KEY, "id": "first"})
+    signed(admin.database)
     rows = [route for route in admin.served.routes if route.path.startswith("/admin/")]
     order = list(sent)
     rows.sort(key=lambda r: order.index((r.method, "*" if r.method == "GET" else r.path)))
@@ -293,7 +317,7 @@ def test_what_is_answered_is_what_the_document_says(admin: Admin) -> None:
         schema = {**answers["schema"], "components": document["components"]}
         jsonschema_rs.validate(schema, answer)
         assert answer.get("data") != [] or name in {"usage", "releases", "promotions"}
-    assert len(rows) == 15
+    assert len(rows) == 16
     dropped = document["paths"]["/admin/budgets"]["delete"]["parameters"]
     assert {each["name"]: each["required"] for each in dropped} == {
         "account": True,

@@ -12,6 +12,7 @@ from lockgate.app.gateway_access import Keyring, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_audit import GroupedAudit, NoAudit
 from lockgate.app.gateway_books import GatewayBooks, open_gateway_books
+from lockgate.app.gateway_checkpoints import Counts, open_checkpoints
 from lockgate.app.gateway_controls import Controls, Switch, guards
 from lockgate.app.gateway_engine import EngineRoom
 from lockgate.app.gateway_limits import Sharing
@@ -76,12 +77,19 @@ class Gateway:
     """What waits for the database."""
     set_aside: Callable[[], int] = lambda: 0
     """Records that the database could not take."""
+    checkpoints: Counts | None = None
+    """Of the audit log; None where none are signed."""
 
     def read(self, metrics: Metrics) -> None:
         """Set the gauges of what belongs to the gateway as a whole."""
         metrics.gauge("lockgate_spool_bytes").labels().set(self.behind_bytes())
         metrics.gauge("lockgate_spool_quarantined").labels().set(self.set_aside())
         metrics.gauge("lockgate_audit_waiting").labels().set(self.audit.waiting)
+        if self.checkpoints is not None:
+            failures = metrics.counter("lockgate_checkpoint_failures_total").labels()
+            failures.inc(self.checkpoints.failures - failures.value)
+            newest = metrics.gauge("lockgate_checkpoint_timestamp_seconds").labels()
+            newest.set(self.checkpoints.newest_at)
         info = metrics.gauge("lockgate_release_info")
         for model in self.models.values():
             info.labels(*model_variant(model.name, model.release.decode("ascii"))).set(1)
@@ -120,6 +128,7 @@ async def open_gateway(
         switch, shared = renewal.switch(), renewal.shared()
         room = EngineRoom(loaded, environment, switch)
         models, slow_s = await opening.models(room)
+        checkpoints = stack.enter_context(open_checkpoints(loaded, environment, failed=_failed))
         kept = opening.books(switch, shared)
         has_prices = loaded.config.books.prices is not None
         billing = kept.billing if has_prices or settings.record_calls else None
@@ -155,6 +164,7 @@ async def open_gateway(
             settle=renewal.settle,
             once=_once(loaded, admin),
             trace_headers=trace_headers,
+            checkpoints=checkpoints,
         )
 
 

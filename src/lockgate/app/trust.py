@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lockgate.config.environment import Environment
+from lockgate.config.load import Loaded
 from lockgate.domain.digest import Digest
 from lockgate.domain.trust import TrustedKey, TrustRoot
 from lockgate.errors import NotFound, Unavailable, UsageError
@@ -48,6 +49,28 @@ def device_signer(uri: str, pem: bytes, secret: Callable[[], bytes]) -> "Signer"
             hint="install it with `pip install 'lockgate[kms]'`",
         ) from error
     return DeviceSigner(uri, pem, lambda: secret().decode())
+
+
+def unattended_signer(loaded: Loaded, environment: Environment, name: str) -> "Signer":
+    """Return a key where there is nobody to ask: its passphrase is in a variable.
+
+    Raises:
+        NotFound: there is no such key, or the variable is not set.
+        Denied, Unavailable: as for `open_signer`.
+
+    """
+
+    def secret() -> bytes:
+        variable = loaded.config.keys.passphrase_env
+        found = None if variable is None else environment.secret(variable)
+        if found is None:
+            raise NotFound(
+                f"the key `{name}` has a passphrase, and no variable that is set holds it",
+                hint="`keys.passphrase_env` in lockgate.toml names the variable",
+            )
+        return found.encode()
+
+    return open_signer(environment, name, secret)
 
 
 def trust_store(environment: Environment) -> "TrustStore":

@@ -16,6 +16,7 @@ from lockgate.config.guard_settings import GuardSettings
 from lockgate.config.table import Table as _Table
 from lockgate.config.values import (
     EnvironmentVariable,
+    KeyName,
     Name,
     PolicyDigest,
     Sha256,
@@ -45,6 +46,15 @@ class AuditSettings(_Table):
 
     payload_retention_days: Annotated[int, Range(ge=0, le=36_500)] = 30
     """Days for which redacted inputs and outputs are kept; 0 keeps none. Events stay."""
+    checkpoint_key: KeyName | None = None
+    """The key of this machine that a running gateway signs checkpoints of the log with, its
+    passphrase from `keys.passphrase_env`. Default: it signs none."""
+    checkpoint_every_s: Annotated[int, Range(ge=1, le=86_400)] = 600
+    """Seconds from one checkpoint to the next, of all replicas together; none is signed while
+    nothing is added to the log."""
+    checkpoint_folder: Path | None = None
+    """Where they are written, relative to the configuration file; best where nobody who can write
+    to the database can. Default: `checkpoints` in the state folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

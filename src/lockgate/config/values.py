@@ -23,6 +23,10 @@ def network(text: str) -> None:
 Name: TypeAlias = Annotated[str, Matches("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
 
 
+KeyName: TypeAlias = Annotated[str, Matches(r"[a-z0-9][a-z0-9._-]{0,49}(\.[0-9a-f]{12})?")]
+"""Of a private key, one that was rotated included."""
+
+
 EnvironmentVariable: TypeAlias = Annotated[str, Matches("[A-Za-z_][A-Za-z0-9_]*")]
 
 

@@ -290,3 +290,18 @@ class AuditEvents(Struct, kw_only=True):
     data: list[dict[str, Any]]
     cut: bool
     """Whether events that were asked for are left out, since the answer would be too large."""
+
+
+class Checkpoint(Struct, kw_only=True):
+    """The newest signed checkpoint of the audit log."""
+
+    object: Literal["audit.checkpoint"] = "audit.checkpoint"
+    seq: int
+    """How many events it is of."""
+    digest: str
+    """Of the last of them."""
+    at: datetime
+    key: str
+    """Fingerprint of the key that is said to have signed it."""
+    bundle: str
+    """The file, for `lockgate audit verify --checkpoint`."""

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lockgate.app.gateway_admin import StateBridge
+from lockgate.app.gateway_checkpoints import newest_checkpoint
 from lockgate.app.kills import kills, turn_off, turn_on
 from lockgate.app.release_names import running
 from lockgate.domain.audit import AuditEvent
 from lockgate.domain.promotion import Promotion
+from lockgate.errors import NotFound
 from lockgate.ports import Clock, GatewayState
 from lockgate.server import admin_documents as documents
 from lockgate.server.admin_asking import body_of, query_of, respond
@@ -111,6 +113,25 @@ class OperationAdmin:
                 break
             data.append(event.document)
         await respond(exchange, documents.AuditEvents(data=data, cut=len(data) < len(found)))
+
+    async def checkpoint(self, exchange: Exchange) -> None:
+        """Answer with the newest checkpoint that a gateway signed, whole."""
+        query_of(exchange, documents.NoQuery)
+        found = await self.bridge.do(newest_checkpoint)
+        if found is None:
+            raise NotFound(
+                "no gateway has signed a checkpoint yet", hint="`audit.checkpoint_key` names a key"
+            )
+        await respond(
+            exchange,
+            documents.Checkpoint(
+                seq=found.said.head.seq,
+                digest=str(found.said.head.digest),
+                at=found.said.at,
+                key=found.key,
+                bundle=found.data.decode("ascii"),
+            ),
+        )
 
 
 def _named(what: str) -> tuple[Scope, str]:

@@ -196,6 +196,15 @@ def _readings(operation: OperationAdmin) -> list[Route]:
             query=_query(documents.AuditQuery),
             answers=(_answer(documents.AuditEvents),),
         ),
+        Route(
+            name="admin-checkpoint",
+            method="GET",
+            path="/admin/audit/checkpoint",
+            handler=operation.checkpoint,
+            summary="Get the newest signed checkpoint of the audit log",
+            role=Role.AUDITOR,
+            answers=(_answer(documents.Checkpoint),),
+        ),
     ]
 
 

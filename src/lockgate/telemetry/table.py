@@ -98,6 +98,12 @@ TABLE: tuple[Metric, ...] = (
     Metric("lockgate_spool_bytes", G, "Usage and audit events that wait for the database."),
     Metric("lockgate_spool_quarantined", G, "Records that the database could not take."),
     Metric("lockgate_audit_waiting", G, "Audit events that wait to be written."),
+    Metric("lockgate_checkpoint_failures_total", C, "Checkpoints of the audit log that failed."),
+    Metric(
+        "lockgate_checkpoint_timestamp_seconds",
+        G,
+        "When the newest checkpoint of the audit log was signed, since 1970; 0: not yet.",
+    ),
     Metric("lockgate_shared_state_up", G, "0 while limits and kills do not reach this replica."),
     Metric("lockgate_spans_dropped_total", C, "Spans that found no place in the queue."),
     # the process, by the names that every Prometheus client has

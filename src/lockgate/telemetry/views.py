@@ -315,6 +315,13 @@ ALERTS: tuple[Alert, ...] = (
         "Usage or audit records could not be written: look at them below the spool folder",
     ),
     Alert(
+        "LockgateCheckpointFails",
+        f"{rate('lockgate_checkpoint_failures_total')} > 0",
+        "1m",
+        "page",
+        "The audit log is not signed: the key or the database fails, or the log was rewritten",
+    ),
+    Alert(
         "LockgateKilled",
         "max (lockgate_kills) > 0",
         "1h",
