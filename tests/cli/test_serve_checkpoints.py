@@ -11,7 +11,7 @@ from lockgate.cli.main import execute
 
 __all__ = ["folder"]
 
-SIGNED = '[audit]\ncheckpoint_key = "auditor"\ncheckpoint_every_s = 3600\n'
+SIGNED = '[audit]\ncheckpoint_signer = "auditor"\ncheckpoint_every_s = 3600\n'
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:

@@ -193,7 +193,7 @@ class Checkpointer:
 def open_checkpoints(
     loaded: Loaded, environment: Environment, *, failed: Callable[[LockgateError], None]
 ) -> Generator[Counts | None]:
-    """Sign checkpoints for the length of a block, on a thread of their own; None: no key is named.
+    """Sign checkpoints for the length of a block, on a thread of their own; None: none is to sign.
 
     Open it before whatever writes to the log, so that the last checkpoint has what that wrote.
 
@@ -203,11 +203,11 @@ def open_checkpoints(
 
     """
     chosen = loaded.config.audit
-    if chosen.checkpoint_key is None:
+    if chosen.checkpoint_signer is None:
         yield None
         return
-    signer = unattended_signer(loaded, environment, chosen.checkpoint_key)
-    public = key_ring(environment).show(chosen.checkpoint_key).pem.encode()
+    signer = unattended_signer(loaded, environment, chosen.checkpoint_signer)
+    public = key_ring(environment).show(chosen.checkpoint_signer).pem.encode()
     folder = chosen.checkpoint_folder
     checkpointer = Checkpointer(
         place=Place(

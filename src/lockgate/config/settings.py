@@ -46,7 +46,7 @@ class AuditSettings(_Table):
 
     payload_retention_days: Annotated[int, Range(ge=0, le=36_500)] = 30
     """Days for which redacted inputs and outputs are kept; 0 keeps none. Events stay."""
-    checkpoint_key: KeyName | None = None
+    checkpoint_signer: KeyName | None = None
     """The key of this machine that a running gateway signs checkpoints of the log with, its
     passphrase from `keys.passphrase_env`. Default: it signs none."""
     checkpoint_every_s: Annotated[int, Range(ge=1, le=86_400)] = 600

@@ -120,7 +120,8 @@ class OperationAdmin:
         found = await self.bridge.do(newest_checkpoint)
         if found is None:
             raise NotFound(
-                "no gateway has signed a checkpoint yet", hint="`audit.checkpoint_key` names a key"
+                "no gateway has signed a checkpoint yet",
+                hint="`audit.checkpoint_signer` names a key",
             )
         await respond(
             exchange,
