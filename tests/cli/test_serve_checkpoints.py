@@ -1,13 +1,19 @@
 """`lockgate serve` as a process that signs checkpoints of the audit log."""
 
 import json
+import os
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from cli.test_serve import EVAL, folder, serving
+from lockgate.app.trust import unattended_signer
 from lockgate.cli.main import execute
+from lockgate.config.environment import Environment
+from lockgate.config.load import Loaded
+from lockgate.config.settings import Config, KeySettings
+from lockgate.errors import Denied
 
 __all__ = ["folder"]
 
@@ -57,7 +63,7 @@ def test_a_key_that_is_not_there_is_found_at_the_start(
 
 
 def test_a_key_whose_passphrase_no_variable_holds_is_found_at_the_start(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("passphrase").write_text("correct horse battery")
     given = ("key", "new", "auditor", "--passphrase-file", "passphrase")
@@ -65,7 +71,9 @@ def test_a_key_whose_passphrase_no_variable_holds_is_found_at_the_start(
     (folder / "lockgate.toml").write_text(SIGNED)
     assert execute(["serve", "--listen", "127.0.0.1:0"]) == 2
     assert "`keys.passphrase_env`" in capsys.readouterr().err
-    (folder / "lockgate.toml").write_text(f'{SIGNED}[keys]\npassphrase_env = "PASSPHRASE"\n')
-    monkeypatch.setenv("PASSPHRASE", "correct horse battery")
-    with serving(folder) as process:
-        assert process.ask("/healthz/live") == {"status": "ok"}
+    loaded = Loaded(config=Config(keys=KeySettings(passphrase_env="P")), path=None, folder=folder)
+    here = Environment.read({**os.environ, "P": "correct horse battery"})
+    assert unattended_signer(loaded, here, "auditor").fingerprint
+    here = Environment.read({**os.environ, "P": "another horse battery"})
+    with pytest.raises(Denied, match="passphrase is wrong"):
+        unattended_signer(loaded, here, "auditor")

@@ -20,6 +20,8 @@ from lockgate.app.gateway_admin import StateBridge, open_bridge
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_models import ServedModel, UpstreamModel
 from lockgate.app.gateway_observed import Observation, Observer
+from lockgate.app.moves import Move
+from lockgate.app.promotion import Outcome
 from lockgate.app.task_billing import Payer
 from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.config.load import Loaded
@@ -28,7 +30,7 @@ from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.policy import authorise
 from lockgate.domain.usage import Usage
-from lockgate.errors import InvalidInput, LockgateError, Unavailable
+from lockgate.errors import InvalidInput, LockgateError, NotFound, Unavailable
 from lockgate.ports import Task
 from lockgate.server.build import build
 from lockgate.server.protocol import Edge, EdgeLimits
@@ -61,6 +63,9 @@ class FakeEngine:
     waiting: int = 0
     notes_of_models: list[Observation] = field(default_factory=list[Observation])
     """What the next calls of tasks let their observer know."""
+    moves: list[Move] = field(default_factory=list[Move])
+    outcome: Outcome | None = None
+    """What the gate says of each release."""
 
     async def answer(self, call: Call, payer: Payer, observer: Observer | None = None) -> Answer:
         authorise(call.principal, call.task)
@@ -92,6 +97,12 @@ class FakeEngine:
             release=Digest.of(b"release"),
             usage=Usage(input_tokens=30, output_tokens=10),
         )
+
+    async def move(self, wanted: Move) -> Outcome:
+        self.moves.append(wanted)
+        if self.outcome is None:
+            raise NotFound(f"no release here is `{wanted.release}`")
+        return self.outcome
 
     def refuse_if_full(self) -> None:
         if self.full:
@@ -262,6 +273,7 @@ def _serving(
             keyless=not keys,
             has_prices=(controls or Controls()).billing is not None,
             admin=bridge,
+            move=engine.move,
         )
         application = build(gateway, ready=lambda: "").application
         edge.app = application

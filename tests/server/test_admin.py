@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,11 @@ import pytest
 
 from lockgate.app.gateway_checkpoints import Checkpointer, Place
 from lockgate.app.gateway_controls import Controls
+from lockgate.app.moves import Move
+from lockgate.app.promotion import Outcome
+from lockgate.domain.digest import Digest
+from lockgate.domain.gate.decision import Decision, Finding, Rule
+from lockgate.domain.gate.decision import Outcome as Verdict
 from lockgate.errors import LockgateError
 from lockgate.server.openapi import document as document_of
 from lockgate.signing.keys import PrivateKey
@@ -274,6 +280,109 @@ def test_a_key_of_the_configuration_cannot_be_doubled(admin: Admin) -> None:
     assert (status, answer["error"]["code"]) == (409, "taken")
 
 
+PROMOTE = {"release": "review:next", "environment": "production"}
+ROLLBACK = {"task": "review", "environment": "production", "reason": "slower"}
+
+
+def outcome(verdict: Verdict, **more: Any) -> Outcome:
+    """What the gate says, with one finding."""
+    finding = Finding(
+        rule=Rule.EVALUATION, check="missing", outcome=verdict, message="m", hint="h", **more
+    )
+    decision = Decision(
+        task="review",
+        environment="production",
+        release=Digest.of(b"new"),
+        intent="promote",
+        at=NOON,
+        findings=(finding,),
+        inputs={},
+    )
+    allowed = verdict is Verdict.ALLOW
+    evidence: Any = None  # not looked at
+    return Outcome(decision=decision, evidence=evidence, done=allowed, previous=Digest.of(b"old"))
+
+
+def test_a_release_is_moved_as_the_caller_with_what_was_asked_for_and_nothing_else(
+    admin: Admin,
+) -> None:
+    engine = admin.served.engine
+    engine.outcome = outcome(Verdict.ALLOW)
+    assert admin.ask("operator", "POST", "releases/promote", PROMOTE)[0] == 200
+    status, answer = admin.ask("operator", "POST", "releases/rollback", ROLLBACK)
+    assert (status, answer["done"], answer["verdict"]) == (200, True, "allow")
+    assert (answer["release"], answer["previous"]) == (
+        str(Digest.of(b"new")),
+        str(Digest.of(b"old")),
+    )
+    more = {**ROLLBACK, "release": "sha256:0123456789", "explain": True}
+    assert admin.ask("operator", "POST", "releases/rollback", more)[0] == 200
+    given: dict[str, Any] = {"environment": "production", "actor": "core/operator"}
+    assert engine.moves == [
+        Move(**given, release="review:next"),
+        Move(**given, task="review", reason="slower"),
+        Move(**given, task="review", reason="slower", release="sha256:0123456789", explain=True),
+    ]
+
+
+def test_a_refusal_of_the_gate_lists_why_and_one_that_time_heals_says_when(admin: Admin) -> None:
+    engine = admin.served.engine
+    engine.outcome = outcome(Verdict.DENY)
+    status, answer = admin.ask("operator", "POST", "releases/promote", PROMOTE)
+    assert (status, answer["error"]["code"]) == (409, "gate-refused")
+    assert "deny: `review` sha256:" in answer["error"]["message"]
+    assert "evaluation.missing: m: h" in answer["error"]["message"]
+    explained = {**PROMOTE, "explain": True}
+    status, answer = admin.ask("operator", "POST", "releases/promote", explained)
+    assert (status, answer["done"], answer["findings"][0]["hint"]) == (200, False, "h")
+
+    engine.outcome = outcome(Verdict.DEFER, until=datetime.now(UTC) + timedelta(hours=1))
+    headers = bearer("operator")
+    response, _ = admin.served.ask("POST", "/admin/releases/promote", PROMOTE, headers)
+    assert response.status == 409
+    assert 3500 < int(response.headers["retry-after"]) <= 3600
+    engine.outcome = None
+    assert admin.ask("operator", "POST", "releases/promote", PROMOTE)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("promote", {**PROMOTE, "actor": "somebody"}),
+        ("promote", {**PROMOTE, "task": "review"}),
+        ("promote", {"environment": "production"}),
+        ("promote", {"release": "review:next"}),
+        ("promote", {**PROMOTE, "release": "../../etc/passwd"}),
+        ("promote", {**PROMOTE, "release": "oci://evil.example/x"}),
+        ("promote", {**PROMOTE, "release": ""}),
+        ("promote", {**PROMOTE, "release": "r" * 201}),
+        ("promote", {**PROMOTE, "environment": "Production"}),
+        ("promote", {**PROMOTE, "environment": "a" * 64}),
+        ("promote", {**PROMOTE, "reason": "a\nb"}),
+        ("promote", {**PROMOTE, "reason": ""}),
+        ("promote", {**PROMOTE, "explain": "yes"}),
+        ("promote", {**PROMOTE, "policy": "policy.toml"}),
+        ("rollback", {**ROLLBACK, "reason": None}),
+        ("rollback", {"task": "review", "environment": "production"}),
+        ("rollback", {**ROLLBACK, "task": "a/b"}),
+        ("rollback", {**ROLLBACK, "release": None}),
+    ],
+)
+def test_a_move_that_does_not_fit_is_not_asked_of_the_gate(
+    untouched: Admin, path: str, body: Any
+) -> None:
+    status, answer = untouched.ask("operator", "POST", f"releases/{path}", body)
+    assert (status, answer["error"]["code"]) == (400, "invalid-input")
+    assert untouched.served.engine.moves == []
+
+
+def test_only_an_operator_moves_releases(untouched: Admin) -> None:
+    for role in ("caller", "auditor", "admin"):
+        assert untouched.ask(role, "POST", "releases/promote", PROMOTE)[0] == 403
+        assert untouched.ask(role, "POST", "releases/rollback", ROLLBACK)[0] == 403
+    assert untouched.served.engine.moves == []
+
+
 def signed(database: Path) -> None:
     """Sign the audit log, as a gateway with a key does."""
     key = PrivateKey.new()
@@ -296,6 +405,8 @@ def test_what_is_answered_is_what_the_document_says(admin: Admin) -> None:
         ("POST", "/admin/keys/{key}/rotate"): ("keys/ci/rotate", {}),
         ("POST", "/admin/budgets"): ("budgets", {"account": "key:ci", "limit_nanos": "5"}),
         ("POST", "/admin/kills"): ("kills", {"what": "model:m", "reason": "x"}),
+        ("POST", "/admin/releases/promote"): ("releases/promote", PROMOTE),
+        ("POST", "/admin/releases/rollback"): ("releases/rollback", ROLLBACK),
         ("GET", "*"): ("", None),
         ("DELETE", "/admin/keys/{key}"): ("keys/ci", None),
         ("DELETE", "/admin/budgets"): ("budgets?account=key:ci", None),
@@ -304,6 +415,7 @@ def test_what_is_answered_is_what_the_document_says(admin: Admin) -> None:
     assert admin.ask("auditor", "GET", "audit/checkpoint")[0] == 404
     admin.ask("admin", "POST", "keys", {**KEY, "id": "first"})
     signed(admin.database)
+    admin.served.engine.outcome = outcome(Verdict.ALLOW)
     rows = [route for route in admin.served.routes if route.path.startswith("/admin/")]
     order = list(sent)
     rows.sort(key=lambda r: order.index((r.method, "*" if r.method == "GET" else r.path)))
@@ -317,7 +429,7 @@ def test_what_is_answered_is_what_the_document_says(admin: Admin) -> None:
         schema = {**answers["schema"], "components": document["components"]}
         jsonschema_rs.validate(schema, answer)
         assert answer.get("data") != [] or name in {"usage", "releases", "promotions"}
-    assert len(rows) == 16
+    assert len(rows) == 18
     dropped = document["paths"]["/admin/budgets"]["delete"]["parameters"]
     assert {each["name"]: each["required"] for each in dropped} == {
         "account": True,

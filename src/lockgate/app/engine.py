@@ -11,7 +11,8 @@ from lockgate.app.backends import Backends, Cassettes
 from lockgate.app.guards import guard_of
 from lockgate.app.indexes import StoredIndexes
 from lockgate.app.models import model_store
-from lockgate.app.releases import Plans, promoted_releases
+from lockgate.app.releases import Plans
+from lockgate.app.running_releases import RunningReleases
 from lockgate.app.state import open_store
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
@@ -30,13 +31,22 @@ class Engine:
     answering: Answering
     replaying: Replaying
     store: State
+    releases: RunningReleases
+    """What was promoted to this environment."""
 
 
 @asynccontextmanager
 async def open_engine(
-    loaded: Loaded, environment: Environment, *, cassettes: Cassettes | None = None
+    loaded: Loaded,
+    environment: Environment,
+    *,
+    cassettes: Cassettes | None = None,
+    unpacks: bool = False,
 ) -> AsyncGenerator[Engine]:
-    """Build an engine from a configuration, and close what it opened at the end."""
+    """Build an engine from a configuration, and close what it opened at the end.
+
+    `unpacks` as for `RunningReleases`.
+    """
     from lockgate.checks.no_secrets import NoSecretsCheck
     from lockgate.checks.schema import JsonSchemaValidator
     from lockgate.guards.secrets import SecretGuard
@@ -49,9 +59,10 @@ async def open_engine(
         stack.callback(backends.close)
         admission = admission_of(loaded, environment, _now)
         guard = guard_of(loaded.config.guards)
-        promoted = await promoted_releases(admission, environment, store)
+        releases = RunningReleases(loaded, environment, admission, unpacks=unpacks)
+        await releases.load(store)
         answering = Answering(
-            plans=Plans(loaded, models, checks=(NoSecretsCheck(SecretGuard()),), promoted=promoted),
+            plans=Plans(loaded, models, checks=(NoSecretsCheck(SecretGuard()),), promoted=releases),
             admission=admission,
             guard=guard,
             validator=JsonSchemaValidator(),
@@ -70,6 +81,7 @@ async def open_engine(
             answering=answering,
             replaying=Replaying(store=store, answering=answering),
             store=store,
+            releases=releases,
         )
 
 

@@ -50,6 +50,8 @@ class Question:
     policy: PolicyInForce
     trust: TrustRoot | None
     now: datetime
+    actor: str
+    """Who asks."""
     reason: str = ""
     """For the audit log."""
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from lockgate.app.books import Books
 from lockgate.app.gateway_access import Keyring, LocalCaller
@@ -24,6 +25,8 @@ from lockgate.app.gateway_task_meter import model_variant
 from lockgate.app.gateway_upstreams import add_upstreams
 from lockgate.app.identity import list_keys
 from lockgate.app.models import model_store
+from lockgate.app.moves import Move, Mover, moves_nothing
+from lockgate.app.running_releases import RunningReleases, ServedTasks
 from lockgate.app.state import open_store
 from lockgate.app.task_calls import OnceCalls, expired_calls_job
 from lockgate.app.tasks import find_task, task_names
@@ -38,6 +41,9 @@ from lockgate.telemetry.collector_headers import read_headers
 from lockgate.telemetry.metrics import Metrics
 from lockgate.traffic.elsewhere import SharedElsewhere
 from lockgate.traffic.rate_limits import RateLimits
+
+if TYPE_CHECKING:
+    from lockgate.app.promotion import Outcome
 
 _LOG = logging.getLogger("lockgate.gateway")
 _USABLE = frozenset({State.PULLED, State.BUILTIN})
@@ -79,12 +85,17 @@ class Gateway:
     """Records that the database could not take."""
     checkpoints: Counts | None = None
     """Of the audit log; None where none are signed."""
+    move: Callable[[Move], Awaitable["Outcome"]] = moves_nothing
+    """Lets a release take over, for the admin API."""
+    releases_behind: Callable[[], int] = lambda: 0
+    """Promoted releases that cannot run here yet."""
 
     def read(self, metrics: Metrics) -> None:
         """Set the gauges of what belongs to the gateway as a whole."""
         metrics.gauge("lockgate_spool_bytes").labels().set(self.behind_bytes())
         metrics.gauge("lockgate_spool_quarantined").labels().set(self.set_aside())
         metrics.gauge("lockgate_audit_waiting").labels().set(self.audit.waiting)
+        metrics.gauge("lockgate_releases_behind").labels().set(self.releases_behind())
         if self.checkpoints is not None:
             failures = metrics.counter("lockgate_checkpoint_failures_total").labels()
             failures.inc(self.checkpoints.failures - failures.value)
@@ -129,7 +140,7 @@ async def open_gateway(
         room = EngineRoom(loaded, environment, switch)
         models, slow_s = await opening.models(room)
         checkpoints = stack.enter_context(open_checkpoints(loaded, environment, failed=_failed))
-        kept = opening.books(switch, shared)
+        kept = opening.books(switch, shared, room.releases)
         has_prices = loaded.config.books.prices is not None
         billing = kept.billing if has_prices or settings.record_calls else None
         room.bill(billing)
@@ -153,9 +164,10 @@ async def open_gateway(
             audit=audit,
             controls=controls,
             models=models,
-            tasks={name: t for name in task_names(loaded) if (t := find_task(loaded, name))},
+            tasks=ServedTasks(_installed(loaded), room.releases),
             authenticator=LocalCaller() if keyless else Keyring(settings.keys, kept.authenticator),
             admin=admin,
+            move=opening.mover().move,
             keyless=keyless,
             ready=lambda: kept.is_ready and (sharing is None or sharing.has_joined),
             has_prices=has_prices,
@@ -165,6 +177,7 @@ async def open_gateway(
             once=_once(loaded, admin),
             trace_headers=trace_headers,
             checkpoints=checkpoints,
+            releases_behind=lambda: len(room.releases.behind),
         )
 
 
@@ -184,11 +197,24 @@ class _Opening:
         models = _embedded(self.loaded, self.environment, engine.answering.inferring.backends)
         return models, await add_upstreams(self.loaded, self.environment, self.stack, models)
 
-    def books(self, switch: Switch, shared: SharedElsewhere) -> GatewayBooks:
+    def books(
+        self, switch: Switch, shared: SharedElsewhere, releases: RunningReleases
+    ) -> GatewayBooks:
         """Open the books; what else follows the database shares their thread."""
-        jobs = [switch.follow(_failed), shared.serve, expired_calls_job(_now, _failed)]
+        jobs = [
+            switch.follow(_failed),
+            shared.serve,
+            expired_calls_job(_now, _failed),
+            releases.follow(_failed),
+        ]
         opened = open_gateway_books(self.loaded, self.environment, failed=_failed, more=jobs)
         return self.stack.enter_context(opened)
+
+    def mover(self) -> Mover:
+        """Return what moves releases, and ends with the gateway."""
+        mover = Mover(self.loaded, self.environment)
+        self.stack.push_async_callback(mover.close)
+        return mover
 
     def limits(self, shared: SharedElsewhere) -> tuple[RateLimits | None, Sharing | None]:
         """Return the rate limits, and what keeps them in step with other replicas."""
@@ -208,6 +234,10 @@ class _Opening:
             cache=self.renewal.cache(),
             guards=guards(self.loaded.config.guards),
         )
+
+
+def _installed(loaded: Loaded) -> dict[str, Task]:
+    return {name: task for name in task_names(loaded) if (task := find_task(loaded, name))}
 
 
 def _trace_headers(settings: ServerSettings, environment: Environment) -> dict[str, str]:

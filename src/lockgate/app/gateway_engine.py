@@ -23,6 +23,7 @@ from lockgate.app.gateway_observed import (
 )
 from lockgate.app.gateway_switch import SwitchedBackends
 from lockgate.app.progress import Quiet
+from lockgate.app.running_releases import RunningReleases
 from lockgate.app.task_billing import Payer, TaskBilling, TimedBackends, billed
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
@@ -65,6 +66,12 @@ class EngineRoom:
         self._thread.start()
         self._opened = await asyncio.wrap_future(self._ready)
         return self._opened.engine
+
+    @property
+    def releases(self) -> RunningReleases:
+        """What was promoted to this environment. Once it has started."""
+        assert self._opened is not None, "the room is open"
+        return self._opened.engine.releases
 
     def bill(self, billing: Billing | None) -> None:
         """Charge the calls from now on; None: they are free. On the loop that borrows the money."""
@@ -112,7 +119,7 @@ class EngineRoom:
 
     async def _main(self) -> None:
         stop = asyncio.Event()
-        async with open_engine(self._loaded, self._environment) as engine:
+        async with open_engine(self._loaded, self._environment, unpacks=True) as engine:
             inferring = engine.answering.inferring
             timed = TimedBackends(inferring.backends)
             controlled = ControlledBackends(timed, self._loaded.config)

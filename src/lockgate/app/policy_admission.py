@@ -42,6 +42,11 @@ class PolicyAdmission:
             return noted
         return {**noted, "decision": str(self._ask(release, rules.require))}
 
+    def runs_promoted(self, task: str) -> bool:
+        """Say whether nothing but what was promoted may run of a task."""
+        rules = self.policy.document.rules(task, self.environment)
+        return rules is not None and rules.require is Require.PROMOTED
+
     def _ask(self, release: Release, require: Require) -> Digest:
         from lockgate.app.attesting import gather
         from lockgate.app.models import layout_of

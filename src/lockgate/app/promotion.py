@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lockgate.app.attesting import attach
-from lockgate.app.calls import new_id, os_user
+from lockgate.app.calls import new_id
 from lockgate.app.decisions import Rests, keep
 from lockgate.app.evidence import Question, evidence_for
 from lockgate.app.models import layout_of
@@ -22,8 +22,8 @@ from lockgate.domain.predicates import summary
 from lockgate.domain.predicates.resource import Resource
 from lockgate.domain.promotion import Action, Promotion, earlier
 from lockgate.domain.statement import Statement, Subject
-from lockgate.errors import NotFound, UsageError
-from lockgate.ports import State
+from lockgate.errors import NotFound, StorageFailed, UsageError
+from lockgate.ports import State, StateUnit
 
 if TYPE_CHECKING:
     from lockgate.signing.keys import Signer
@@ -68,6 +68,7 @@ async def apply(
 
     Raises:
         UsageError: the environment wants verdicts and no key was given to sign one.
+        StorageFailed: another release took over while the gate looked at this one.
 
     """
     decision = outcome.decision
@@ -81,11 +82,13 @@ async def apply(
         documents = (decision.document, evidence_document(outcome.evidence))
         await keep(unit, *map(canonical, documents))
         detail["policy_file"], detail["trust_file"] = await keep(unit, rests.policy, rests.trust)
+        if decision.allowed:
+            await _require_same(unit, question, task, outcome.previous)
         await unit.append(
             Entry(
                 id=new_id(),
                 at=question.now,
-                actor=os_user().name,
+                actor=question.actor,
                 action="release.rollback" if rollback else "release.promote",
                 subject=task,
                 detail=detail,
@@ -100,7 +103,7 @@ async def apply(
                     previous=outcome.previous,
                     action=Action.ROLLBACK if rollback else Action.PROMOTE,
                     at=question.now,
-                    actor=os_user().name,
+                    actor=question.actor,
                     reason=question.reason,
                     decision=decision.digest,
                 )
@@ -111,6 +114,20 @@ async def apply(
         done=decision.allowed,
         previous=outcome.previous,
     )
+
+
+async def _require_same(
+    unit: StateUnit, question: Question, task: str, previous: Digest | None
+) -> None:
+    # The gate has compared the release with what ran then, and the log is to say what it replaced.
+    newest = await unit.promotions(environment=question.environment, task=task)
+    now = newest[0].release if newest else None
+    if now != previous:
+        raise StorageFailed(
+            f"another release of `{task}` took over in `{question.environment}` meanwhile: "
+            f"{now or 'none'} runs there, {previous or 'none'} did",
+            hint="ask again",
+        )
 
 
 _HISTORY = 1000
@@ -154,7 +171,7 @@ def _require_signer(question: Question, decision: Decision, signer: "Signer | No
     if signer is None and rules is not None and rules.require is Require.PROMOTED:
         raise UsageError(
             f"`{question.environment}` runs only what has a signed verdict of the gate",
-            hint="give the gate's key with `--sign KEY`",
+            hint="give the gate's key with `--sign KEY`, or to a gateway with `policy.gate_signer`",
         )
 
 
@@ -183,7 +200,7 @@ def _sign(question: Question, outcome: Outcome, environment: Environment, signer
         to=question.environment,
         release=question.release,
         at=question.now,
-        actor=os_user().name,
+        actor=question.actor,
         verdict=signed,
         previous=outcome.previous,
         reason=question.reason,

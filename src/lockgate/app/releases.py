@@ -2,15 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lockgate import __version__
-from lockgate.app.admission import OpenAdmission
 from lockgate.app.tasks import BUILT_IN, find_task, task_folders, task_names
 from lockgate.config import settings
-from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.artifact import Kind, Manifest
 from lockgate.domain.digest import Digest, JsonObject
@@ -19,7 +17,7 @@ from lockgate.domain.task import TaskSpec
 from lockgate.domain.usage import Budget
 from lockgate.engine.answer import Plan
 from lockgate.errors import Denied, InvalidConfig, NotFound
-from lockgate.ports import Admission, Check, State
+from lockgate.ports import Check, Task
 
 if TYPE_CHECKING:
     from lockgate.oci.kinds.packed import PackedArtifact
@@ -184,6 +182,15 @@ def _sources(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield path.relative_to(folder).as_posix(), path.read_bytes()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoted:
+    """A release that was promoted to this environment."""
+
+    release: Release
+    task: Task | None = None
+    """Made of what the release pins; None: what is installed, if the release was made of that."""
+
+
 class Plans(Mapping[str, Plan]):
     """How each task is served, made when it is asked for."""
 
@@ -193,7 +200,7 @@ class Plans(Mapping[str, Plan]):
         models: "ModelStore",
         *,
         checks: tuple[Check, ...],
-        promoted: Mapping[str, Release] | None = None,
+        promoted: Mapping[str, Promoted] | None = None,
     ) -> None:
         self._promoted = promoted or {}
         self._loaded = loaded
@@ -204,34 +211,32 @@ class Plans(Mapping[str, Plan]):
         task = find_task(self._loaded, name)
         if task is None:
             raise KeyError(name)
+        # Asked once: another release may take over at any moment.
+        promoted = self._promoted.get(task.spec.name)
+        if promoted is not None and promoted.task is not None:
+            task = promoted.task
         spec = task.spec
         chosen = self._loaded.config.task(spec.name)
         return Plan(
             task=task,
-            release=self._release(spec),
+            release=self._release(spec, promoted),
             budget=_budget(spec.budget, chosen.budget),
             on_unavailable=chosen.on_unavailable or spec.on_unavailable,
             checks=self._checks,
         )
 
-    def _release(self, spec: TaskSpec) -> Release:
+    def _release(self, spec: TaskSpec, promoted: Promoted | None) -> Release:
         """Return the promoted release if there is one, else that of the configuration.
 
         Raises:
             Denied: other code is installed than the promoted release was made of.
 
         """
-        found = self._promoted.get(spec.name)
-        if found is None:
+        if promoted is None:
             return release_of(self._loaded, self._models, spec)
-        installed = _code(self._loaded, spec.name)
-        if dict(found.code) != installed:
-            raise Denied(
-                f"the promoted release of `{spec.name}` was made of {_named(found.code)}, "
-                f"installed is {_named(installed)}",
-                hint="install that version, or promote a release of what is installed",
-            )
-        return found
+        if promoted.task is None:
+            require_installed(self._loaded, promoted.release)
+        return promoted.release
 
     def __iter__(self) -> Iterator[str]:
         return iter(task_names(self._loaded))
@@ -240,26 +245,20 @@ class Plans(Mapping[str, Plan]):
         return len(task_names(self._loaded))
 
 
-async def promoted_releases(
-    admission: Admission, environment: Environment, state: State
-) -> Mapping[str, Release]:
-    """Return the releases that run in this environment by task; none where any may run."""
-    if isinstance(admission, OpenAdmission):
-        return {}
-    from lockgate.app.policy_admission import PolicyAdmission
-    from lockgate.domain.policy_document import Require
+def require_installed(loaded: Loaded, release: Release) -> None:
+    """Refuse a release that was made of other code than is installed.
 
-    assert isinstance(admission, PolicyAdmission), "there are these two"
-    from lockgate.app.models import release_store
-    from lockgate.app.release_names import running
+    Raises:
+        Denied: it was.
 
-    found: dict[str, Release] = {}
-    for promotion in await running(state):
-        rules = admission.policy.document.rules(promotion.task, admission.environment)
-        here = promotion.environment == admission.environment
-        if here and rules is not None and rules.require is Require.PROMOTED:
-            found[promotion.task] = release_store(environment).get(promotion.release).release
-    return found
+    """
+    installed = _code(loaded, release.task)
+    if dict(release.code) != installed:
+        raise Denied(
+            f"the promoted release of `{release.task}` was made of {_named(release.code)}, "
+            f"installed is {_named(installed)}",
+            hint="install that version, or promote a release of what is installed",
+        )
 
 
 def _named(code: Mapping[str, str]) -> str:

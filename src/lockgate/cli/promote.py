@@ -1,8 +1,6 @@
 """`lockgate promote` and `lockgate rollback`: let a release take over, if the gate allows it."""
 
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,13 +9,12 @@ from lockgate.cli.options import examples
 from lockgate.cli.output import data, data_json, words
 from lockgate.cli.session import Session
 from lockgate.cli.signer import passphrase_file_option, signer
-from lockgate.domain.digest import Digest
 from lockgate.domain.promotion import checked_name
 
 if TYPE_CHECKING:
     from lockgate.app.promotion import Outcome
     from lockgate.domain.gate.decision import Decision
-    from lockgate.domain.gate.evidence import Intent
+    from lockgate.signing.keys import Signer
 
 EXIT_REFUSED = 1
 SHORT = 12
@@ -38,13 +35,13 @@ SHORT = 12
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 @passphrase_file_option
 @click.pass_obj
-def promote(session: Session, /, reference: str, **given: Any) -> int:
+def promote(session: Session, /, **given: Any) -> int:
     """Let RELEASE take over its task in an environment, if the policy's gate allows it.
 
     Every rule is asked, and every refusal says what was found, what is required, and what to do.
     """
     checked_name(given["environment"], "an environment")
-    return _report(session.run(partial(_promote, session, reference, given)), given)
+    return _report(session.run(partial(_move, session, given, None)), given)
 
 
 @click.command(
@@ -70,66 +67,27 @@ def promote(session: Session, /, reference: str, **given: Any) -> int:
 def rollback(session: Session, /, task: str, **given: Any) -> int:
     """Let an earlier release of TASK run again: on its verdict of then, or by break-glass."""
     checked_name(given["environment"], "an environment")
-    return _report(session.run(partial(_rollback, session, task, given)), given)
+    return _report(session.run(partial(_move, session, given, task)), given)
 
 
-async def _promote(session: Session, reference: str, given: dict[str, Any]) -> "Outcome":
-    from lockgate.app.models import release_store
-    from lockgate.app.release_build import find_release
-    from lockgate.domain.gate.evidence import Intent
+async def _move(session: Session, given: dict[str, Any], task: str | None) -> "Outcome":
+    from lockgate.app.calls import os_user
+    from lockgate.app.moves import Move, move
 
-    async with session.store() as state:
-        digest = await find_release(reference, release_store(session.environment), state)
-    return await _move(session, digest, Intent.PROMOTE, given)
+    def opened() -> "Signer | None":
+        key: str | None = given["key"]
+        return None if key is None else signer(session, key, given["passphrase_file"])
 
-
-async def _rollback(session: Session, task: str, given: dict[str, Any]) -> "Outcome":
-    from lockgate.app.models import release_store
-    from lockgate.app.promotion import previous_release
-    from lockgate.app.release_build import find_release
-    from lockgate.domain.gate.evidence import Intent
-
-    async with session.store() as state:
-        if given["reference"]:
-            releases = release_store(session.environment)
-            digest = await find_release(given["reference"], releases, state)
-        else:
-            digest = await previous_release(state, task, given["environment"])
-    return await _move(session, digest, Intent.ROLLBACK, given)
-
-
-async def _move(
-    session: Session, digest: Digest, intent: "Intent", given: dict[str, Any]
-) -> "Outcome":
-    from lockgate.app.decisions import documents
-    from lockgate.app.evidence import Question
-    from lockgate.app.policies import policy_in_force
-    from lockgate.app.promotion import apply, ask
-    from lockgate.app.trust import trust_store
-
-    now = datetime.now(UTC)
-    policy = policy_in_force(session.loaded, session.environment)
-    rests = documents(policy, session.environment)
-    question = Question(
-        release=digest,
+    wanted = Move(
         environment=given["environment"],
-        intent=intent,
-        policy=policy,
-        trust=trust_store(session.environment).load(now),
-        now=now,
+        actor=os_user().name,
         reason=given["reason"],
+        release=given["reference"],
+        task=task,
+        explain=given["explain"],
     )
     async with session.store() as state:
-        outcome = await ask(question, session.loaded, session.environment, state)
-        if given["explain"]:
-            return outcome
-        key: Path | None = given["passphrase_file"]
-        opened = None
-        if given["key"] and outcome.decision.allowed:
-            opened = signer(session, given["key"], key)
-        return await apply(
-            question, outcome, session.environment, state, rests=rests, signer=opened
-        )
+        return await move(wanted, session.loaded, session.environment, state, signer=opened)
 
 
 def _report(outcome: "Outcome", given: dict[str, Any]) -> int:

@@ -80,6 +80,9 @@ class PolicySettings(_Table):
     environment."""
     environment: Name = "local"
     """The environment that calls run in: the policy has rules for each."""
+    gate_signer: KeyName | None = None
+    """The gate's key, if a gateway is to promote and roll back over its admin API where verdicts
+    are to be signed; its passphrase from `keys.passphrase_env`. Default: it signs none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

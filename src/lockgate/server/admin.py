@@ -1,4 +1,4 @@
-"""The admin API: keys, budgets, usage, the kill switch, and what is only read.
+"""The admin API: keys, budgets, usage, the kill switch, releases, and what is only read.
 
 Nothing here waits for the database on the serving loop: see `app.gateway_admin`.
 """
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from lockgate.app.gateway import Gateway
 from lockgate.server.admin_keys import KeyAdmin
 from lockgate.server.admin_operation import OperationAdmin
+from lockgate.server.admin_releases import ReleaseAdmin
 from lockgate.server.admin_spending import SpendingAdmin
 from lockgate.server.route import Route
 
@@ -21,6 +22,7 @@ class Admin:
     keys: KeyAdmin
     spending: SpendingAdmin
     operation: OperationAdmin
+    releases: ReleaseAdmin
 
 
 def admin_of(gateway: Gateway, routes: Callable[[], Sequence[Route]]) -> Admin:
@@ -30,6 +32,7 @@ def admin_of(gateway: Gateway, routes: Callable[[], Sequence[Route]]) -> Admin:
         keys=KeyAdmin(bridge=bridge, clock=_now, configured=gateway.settings.keys.keys()),
         spending=SpendingAdmin(bridge=bridge, clock=_now, has_prices=gateway.has_prices),
         operation=OperationAdmin(bridge=bridge, clock=_now, routes=routes),
+        releases=ReleaseAdmin(move=gateway.move, clock=_now),
     )
 
 

@@ -10,6 +10,8 @@ _NAME = "[A-Za-z0-9][A-Za-z0-9._/:@-]{0,255}"
 _SCOPE = r"^(task|model|route):(\*|[A-Za-z0-9][A-Za-z0-9._/-]{0,127})$"
 # Reasons are shown on terminals: no control characters.
 _LINE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]+$"
+_RELEASE = "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$"
+_ENVIRONMENT = "^[a-z0-9][a-z0-9._-]{0,62}$"
 _NANOS = "^[0-9]{1,18}$"
 MAX_SECONDS = 1 << 33
 
@@ -18,6 +20,8 @@ Account: TypeAlias = Annotated[str, Meta(pattern=f"^(team|key|task):{_NAME}$", m
 What: TypeAlias = Annotated[str, Meta(pattern=f"^(all|(task|model):{_NAME})$", max_length=300)]
 Reason: TypeAlias = Annotated[str, Meta(pattern=_LINE, max_length=500)]
 Scope: TypeAlias = Annotated[str, Meta(pattern=_SCOPE, max_length=200)]
+ReleaseName: TypeAlias = Annotated[str, Meta(pattern=_RELEASE, max_length=200)]
+EnvironmentName: TypeAlias = Annotated[str, Meta(pattern=_ENVIRONMENT, max_length=63)]
 RoleName: TypeAlias = Literal["caller", "auditor", "operator", "admin"]
 PeriodName: TypeAlias = Literal["day", "month", "total"]
 Dimension: TypeAlias = Literal["team", "key", "task", "route", "model", "release", "day"]
@@ -63,6 +67,29 @@ class NewKill(_Asked, kw_only=True):
     what: What
     leaves: Leaves = "rules"
     reason: Reason
+
+
+class NewPromotion(_Asked, kw_only=True):
+    """A release that is to take over its task in an environment."""
+
+    release: ReleaseName
+    """`sha256:…`, the beginning of it, `TASK:ALIAS` or `TASK@ENVIRONMENT`."""
+    environment: EnvironmentName
+    reason: Reason | UnsetType = UNSET
+    explain: bool = False
+    """Answer with the whole decision, and change nothing."""
+
+
+class NewRollback(_Asked, kw_only=True):
+    """A task whose earlier release is to run again."""
+
+    task: Plain
+    environment: EnvironmentName
+    release: ReleaseName | UnsetType = UNSET
+    """The last that ran before and was not rolled back itself, if it is not given."""
+    reason: Reason
+    explain: bool = False
+    """Answer with the whole decision, and change nothing."""
 
 
 class KeyQuery(_Asked, kw_only=True):
@@ -281,6 +308,35 @@ class Promotions(Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     data: list[Promotion]
+
+
+class Finding(Struct, kw_only=True):
+    """What one check of the gate found."""
+
+    rule: int
+    name: str
+    outcome: Literal["allow", "defer", "deny"]
+    message: str
+    hint: str
+    """The next step; empty where nothing is to be done."""
+
+
+class Decision(Struct, kw_only=True):
+    """What the gate said of a release, and whether it has taken over."""
+
+    object: Literal["release.decision"] = "release.decision"
+    task: str
+    environment: str
+    release: str
+    previous: str | None
+    """What ran there before."""
+    verdict: Literal["allow", "defer", "deny"]
+    done: bool
+    decision: str
+    """Digest of the decision's document."""
+    findings: list[Finding]
+    notes: list[str]
+    """Attestations that did not count, and why."""
 
 
 class AuditEvents(Struct, kw_only=True):

@@ -10,6 +10,7 @@ from lockgate.server import admin_documents as documents
 from lockgate.server.admin import Admin
 from lockgate.server.admin_keys import KeyAdmin
 from lockgate.server.admin_operation import OperationAdmin
+from lockgate.server.admin_releases import ReleaseAdmin
 from lockgate.server.admin_spending import SpendingAdmin
 from lockgate.server.route import Answers, Route
 
@@ -23,6 +24,7 @@ def admin_routes(admin: Admin, *, near: bool = True) -> list[Route]:
         *_keys(admin.keys),
         *_spending(admin.spending),
         *_kills(admin.operation),
+        *_releases(admin.releases),
         *_readings(admin.operation),
     ]
     return [replace(row, near=near) for row in rows]
@@ -152,6 +154,33 @@ def _kills(operation: OperationAdmin) -> list[Route]:
             query=_query(documents.KillQuery),
             needed=_needed(documents.KillQuery),
             answers=(_answer(documents.TurnedOn),),
+        ),
+    ]
+
+
+def _releases(releases: ReleaseAdmin) -> list[Route]:
+    return [
+        Route(
+            name="admin-promote",
+            method="POST",
+            path="/admin/releases/promote",
+            handler=releases.promote,
+            summary="Let a release take over its task, if the gate allows it",
+            role=Role.OPERATOR,
+            media_type=_JSON,
+            body=_schema(documents.NewPromotion),
+            answers=(_answer(documents.Decision),),
+        ),
+        Route(
+            name="admin-rollback",
+            method="POST",
+            path="/admin/releases/rollback",
+            handler=releases.rollback,
+            summary="Let an earlier release of a task run again, if the gate allows it",
+            role=Role.OPERATOR,
+            media_type=_JSON,
+            body=_schema(documents.NewRollback),
+            answers=(_answer(documents.Decision),),
         ),
     ]
 

@@ -66,6 +66,7 @@ TABLE: tuple[Metric, ...] = (
     Metric("lockgate_team_cost_total", C, "Cost, in the configured currency.", (TEAM,)),
     Metric("lockgate_confidence", H, "How sure the answers are.", (VARIANT,), SHARES),
     Metric("lockgate_release_info", G, "1 for what may answer now.", (VARIANT,)),
+    Metric("lockgate_releases_behind", G, "Promoted releases that cannot run here yet."),
     # business
     Metric(
         "lockgate_task_results_total", C, "What tasks found, such as `high` risk.", (TASK, RESULT)

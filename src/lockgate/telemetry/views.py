@@ -315,6 +315,13 @@ ALERTS: tuple[Alert, ...] = (
         "Usage or audit records could not be written: look at them below the spool folder",
     ),
     Alert(
+        "LockgateReleaseBehind",
+        "max (lockgate_releases_behind) > 0",
+        "5m",
+        "ticket",
+        "A replica cannot run a promoted release, and goes on with the one before",
+    ),
+    Alert(
         "LockgateCheckpointFails",
         f"{rate('lockgate_checkpoint_failures_total')} > 0",
         "1m",

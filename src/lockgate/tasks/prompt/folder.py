@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from lockgate.domain.call import EngineKind
@@ -167,6 +168,21 @@ def files(path: Path) -> Mapping[str, bytes]:
         except OSError as error:
             raise InvalidConfig(f"`{target}` cannot be read: {error.strerror}") from error
     return found
+
+
+def unpacked(files: Mapping[str, str]) -> Folder:
+    """Return the task whose files, by name, are elsewhere; other names are left out.
+
+    Raises:
+        InvalidConfig: something is missing or malformed; every problem is listed.
+
+    """
+    with TemporaryDirectory(prefix="lockgate-task-") as name:
+        path = Path(name)
+        for at in _FILES:
+            if at in files:
+                (path / at).write_bytes(files[at].encode("utf-8"))
+        return read(path)
 
 
 def create(path: Path, name: str) -> list[Path]:
