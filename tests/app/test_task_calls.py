@@ -11,9 +11,9 @@ from conftest import Opener
 from ledgers import refused
 from lockgate.app import task_calls
 from lockgate.app.gateway_admin import StateBridge, open_bridge
-from lockgate.app.task_calls import Claim, OnceCalls, expired_calls_job, kept_answer
+from lockgate.app.task_calls import Claim, OnceCalls, expired_calls_job, kept_answer, kept_failure
 from lockgate.domain.call import Answer, EngineKind
-from lockgate.domain.digest import Digest
+from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.usage import Usage
 from lockgate.errors import Corrupt, NoAnswer, Unavailable
 from lockgate.ports import KeptCall
@@ -47,6 +47,10 @@ ANSWER = Answer(
     release=Digest.of(b"r"),
     usage=Usage(input_tokens=7),
 )
+
+
+def described(error: LockgateError) -> JsonObject:
+    return {"error": {"code": error.code, "message": error.message}}
 
 
 async def answer() -> Answer:
@@ -125,6 +129,72 @@ def test_a_call_that_failed_or_was_given_up_can_be_made_again(opener: Opener) ->
         assert await one.claim(claim("h3")) is None
 
     run(opener, work)
+
+
+def test_the_failure_of_an_accepted_call_is_kept_until_its_key_is_used_again(
+    opener: Opener,
+) -> None:
+    async def fail() -> Answer:
+        raise NoAnswer("down")
+
+    async def work(one: OnceCalls, other: OnceCalls, clock: Clock) -> None:
+        assert await one.claim(claim("h1")) is None
+        with pytest.raises(NoAnswer):
+            await one.make(claim("h1"), fail, describe=described)
+        known = await other.find("c")
+        assert known is not None
+        assert kept_failure(known) == {"error": {"code": "no-answer", "message": "down"}}
+        assert await other.claim(claim("h2")) is None
+        running = await one.find("c")
+        assert running is not None
+        assert (kept_failure(running), kept_answer(running)) == (None, None)
+        await other.make(claim("h2"), answer, describe=described)
+        known = await one.claim(claim("h3"))
+        assert known is not None
+        assert kept_failure(known) is None
+        assert kept_answer(known) is not None
+
+    run(opener, work)
+
+
+def test_an_accepted_call_is_known_elsewhere_while_it_runs_and_when_it_ended(
+    opener: Opener,
+) -> None:
+    async def work(one: OnceCalls, other: OnceCalls, clock: Clock) -> None:
+        recorded, go = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> Answer:
+            await go.wait()
+            return ANSWER
+
+        making = asyncio.create_task(
+            one.accept(claim("h1"), slow, describe=described, recorded=recorded)
+        )
+        await recorded.wait()
+        known = await other.find("c")
+        assert known is not None
+        assert kept_answer(known) is None
+        go.set()
+        assert await making == ANSWER
+        known = await other.find("c")
+        assert known is not None
+        again = kept_answer(known)
+        assert again is not None
+        assert again.document == ANSWER.document
+
+    run(opener, work)
+
+
+def test_an_accepted_call_is_made_though_no_database_answers() -> None:
+    once = OnceCalls(StateBridge(), clock=Clock(), keep=KEEP)
+
+    async def work() -> None:
+        recorded = asyncio.Event()
+        made = once.accept(claim("h1"), answer, describe=described, recorded=recorded)
+        assert await made == ANSWER
+        assert recorded.is_set()
+
+    asyncio.run(work())
 
 
 def test_the_claim_of_a_process_that_died_ends_and_one_that_lives_is_prolonged(

@@ -140,6 +140,13 @@ def test_an_idempotency_key_is_known_to_every_replica_and_after_a_start(
         with pytest.raises(HTTPError) as refused:
             Caller(other, secret).ask(body=b'{"text": "another"}', more=once)
         assert refused.value.code == 422
+        # Whoever is asked for an accepted call knows it, from its 202 on.
+        for body, status in ((INPUT, "done"), (b'{"text": 5}', "failed")):
+            later = Caller(process, secret).ask(body=body, more={"prefer": "respond-async"})
+            state = Caller(other, secret).wait_for(later["url"])
+            assert (state["id"], state["status"]) == (later["id"], status)
+            assert state.get("error", {}).get("code") in {None, "invalid-input"}
+            assert state == Caller(process, secret).wait_for(later["url"])
         accepted = Caller(process, secret).ask(more={**once, "prefer": "respond-async"})
     with serving(folder) as process:
         wait_ready(process)
@@ -151,5 +158,5 @@ def test_an_idempotency_key_is_known_to_every_replica_and_after_a_start(
             "answer": first,
         }
         assert caller.ask(more=once) == first
-    assert len(mock.requests) == 1
-    assert usage(capsys, "task") == [(TASK, 1, EACH)]
+    assert len(mock.requests) == 2
+    assert usage(capsys, "task") == [(TASK, 2, 2 * EACH)]

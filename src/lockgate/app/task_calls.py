@@ -1,7 +1,8 @@
-"""Calls of tasks with an idempotency key: made once, on whichever replica, before or after a start.
+"""Calls of tasks that all replicas know of, before and after a start.
 
-Who claims a key makes the call and keeps its answer in the database; whoever is asked again reads
-it there. What an answer says is kept no longer than payloads of the audit log are.
+Those with an idempotency key are made once; those that are accepted are asked for later. Who claims
+a call makes it and keeps its answer in the database; whoever is asked again reads it there. What an
+answer says is kept no longer than payloads of the audit log are.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from lockgate.app.background import Job, until
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.domain.call import Answer, EngineKind
-from lockgate.domain.digest import Digest, canonical
+from lockgate.domain.digest import Digest, JsonObject, canonical
 from lockgate.errors import Corrupt, LockgateError
 from lockgate.ports import Clock, GatewayState, KeptCall
 
@@ -24,6 +25,9 @@ CLAIM: Final = timedelta(minutes=3)
 PROLONG_S: Final = 45.0
 _EVERY_S: Final = 60.0
 _BATCH: Final = 1000
+Describe: TypeAlias = Callable[[LockgateError], JsonObject]
+"""Says what is told of a failure."""
+_FAILURE: Final = "failure"
 _Change: TypeAlias = Callable[[GatewayState, KeptCall], Coroutine[Any, Any, None]]
 
 
@@ -60,24 +64,59 @@ class OnceCalls:
             if await self._bridge.do(lambda state: _claim(state, held, self._clock())):
                 return None
             found = await self.find(claim.id)
-            if found is not None:
+            if found is not None and kept_failure(found) is None:
                 return found
 
-    async def make(self, claim: Claim, make: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Make a call that was claimed, and keep its answer. Raises as `make`; then anybody may."""
+    async def accept(
+        self,
+        claim: Claim,
+        make: Callable[[], Awaitable[Answer]],
+        *,
+        describe: Describe,
+        recorded: asyncio.Event,
+    ) -> Answer:
+        """Make a call that nobody else has a name for. Raises as `make`.
+
+        It is made though the database does not answer; then others do not know of it. `recorded`
+        is set as soon as they do, or as it is clear that they will not.
+        """
+        making = asyncio.ensure_future(make())
+        try:
+            with suppress(LockgateError):
+                await self.claim(claim)
+        except asyncio.CancelledError:
+            making.cancel()
+            raise
+        finally:
+            recorded.set()
+        return await self.make(claim, lambda: making, describe=describe)
+
+    async def make(
+        self,
+        claim: Claim,
+        make: Callable[[], Awaitable[Answer]],
+        *,
+        describe: Describe | None = None,
+    ) -> Answer:
+        """Make a call that was claimed, and keep its answer. Raises as `make`; then anybody may.
+
+        With `describe` its failure is kept too, for whoever asks what became of it.
+        """
         making = asyncio.ensure_future(make())
         try:
             while not (await asyncio.wait({making}, timeout=PROLONG_S))[0]:
                 await self._try(_keep, self._held(claim))
             found = making.result()
-        except (LockgateError, asyncio.CancelledError):
+        except (LockgateError, asyncio.CancelledError) as error:
             if making.cancel():
                 await asyncio.wait({making})
-            await self._try(_give_up, self._held(claim))
+            if describe is None or not isinstance(error, LockgateError):
+                await self._try(_give_up, self._held(claim))
+            else:
+                failure = canonical({_FAILURE: describe(error)})
+                await self._try(_keep, self._ended(claim, failure))
             raise
-        answer = _written(found).decode()
-        kept = replace(self._held(claim), answer=answer, until=self._clock() + self._keep)
-        await self._try(_keep, kept)
+        await self._try(_keep, self._ended(claim, _written(found)))
         return found
 
     async def find(self, name: str) -> KeptCall | None:
@@ -94,6 +133,10 @@ class OnceCalls:
             holder=claim.holder,
             until=self._clock() + CLAIM,
         )
+
+    def _ended(self, claim: Claim, outcome: bytes) -> KeptCall:
+        until = self._clock() + self._keep
+        return replace(self._held(claim), answer=outcome.decode(), until=until)
 
     async def _try(self, change: _Change, call: KeptCall) -> None:
         """Write; where that fails the claim ends by itself, and the call is made all the same."""
@@ -120,6 +163,18 @@ def expired_calls_job(clock: Clock, failed: Callable[[LockgateError], None]) -> 
 def kept_answer(call: KeptCall) -> Answer | None:
     """Return the answer that is kept; None while the call is being made."""
     return None if call.answer is None else _answer(call)
+
+
+def kept_failure(call: KeptCall) -> JsonObject | None:
+    """Return what is told of the failure that is kept; None: there is none."""
+    if call.answer is None or not call.answer.startswith(_FAILED):
+        return None
+    found: JsonObject = json.loads(call.answer)[_FAILURE]
+    return found
+
+
+_FAILED: Final = f'{{"{_FAILURE}":'
+"""How a failure begins, and no answer does: `claim_call` in `queries.sql` knows it too."""
 
 
 async def _claim(state: GatewayState, call: KeptCall, now: datetime) -> bool:

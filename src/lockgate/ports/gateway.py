@@ -148,7 +148,7 @@ class UsageLedger(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptCall:
-    """A call of a task with an idempotency key: being made, or answered."""
+    """A call of a task that replicas share: being made, or ended."""
 
     id: str
     owner: str
@@ -160,14 +160,14 @@ class KeptCall:
     until: datetime
     """When the claim ends, or the answer goes."""
     answer: str | None = None
-    """Canonical JSON; None while it is being made."""
+    """Canonical JSON, or that of its failure; None while it is being made."""
 
 
 class CallBook(Protocol):
     """Calls that are made once, whichever replica is asked. Part of one transaction."""
 
     async def claim(self, call: KeptCall, now: datetime) -> bool:
-        """Say whether it is the caller's to make: nobody else holds it, or did too long ago."""
+        """Say whether it is the caller's to make: nobody has it, or it failed, or is too old."""
         ...
 
     async def find(self, name: str) -> KeptCall | None: ...

@@ -5,7 +5,6 @@ A call goes through the same function of the engine as `lockgate run`.
 
 import asyncio
 import hashlib
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,15 +17,24 @@ from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_observed import Observer
 from lockgate.app.gateway_task_meter import TaskMeter
 from lockgate.app.task_billing import Payer
-from lockgate.app.task_calls import Claim, OnceCalls, kept_answer
+from lockgate.app.task_calls import Claim, OnceCalls, kept_answer, kept_failure
 from lockgate.domain.call import Answer, Call, DataClass, EngineKind
 from lockgate.errors import InvalidInput, LockgateError, NotFound, TurnedOff
 from lockgate.ports import Task
 from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import HttpFailure, failure
+from lockgate.server.failures import HttpFailure
 from lockgate.server.holding import take
 from lockgate.server.task_input import input_of, query_of
+from lockgate.server.task_jobs import (
+    Job,
+    failure_of,
+    has_failed,
+    is_later,
+    state_of,
+    told,
+    until_recorded,
+)
 from lockgate.traffic.kill_switch import Leaves
 from lockgate.traffic.rate_limits import Taken
 
@@ -36,19 +44,6 @@ MAX_OF_ONE = 200
 KEPT_S = 24 * 3600.0
 _SHOWN = 80
 _KEY_CHARACTERS = 255
-
-
-@dataclass(slots=True)
-class Job:
-    """A call that was accepted: running, or what came of it."""
-
-    id: str
-    task: str
-    owner: str
-    digest: bytes
-    """Of the input: the same idempotency key with another one is a mistake."""
-    working: "asyncio.Task[Answer]"
-    until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +58,7 @@ class Tasks:
     default_class: DataClass
     max_body_bytes: int
     once: OnceCalls | None = None
-    """Where calls with an idempotency key are known to other processes too."""
+    """Where calls that are asked for again are known to other processes too."""
     jobs: "OrderedDict[str, Job]" = field(default_factory=OrderedDict)
 
     async def listed(self, exchange: Exchange) -> None:
@@ -97,7 +92,8 @@ class Tasks:
         off = self._off(task)
         taken = take(self.controls, exchange, tokens=0)
         job = await self._begin(exchange, task, off, taken)
-        if b"respond-async" in exchange.headers.get(b"prefer", b"").lower():
+        if is_later(exchange):
+            await until_recorded(job)
             where = f"/v1/tasks/{task.spec.name}/calls/{job.id}"
             exchange.extra += [
                 (b"location", where.encode("ascii")),
@@ -127,20 +123,20 @@ class Tasks:
                 _owner(exchange),
                 task.spec.name,
             ):
-                await exchange.respond_json({**found, **_state(kept_answer(known))})
+                failed = kept_failure(known)
+                state = state_of(kept_answer(known)) if failed is None else failure_of(failed)
+                await exchange.respond_json({**found, **state})
                 return
         if job is None or job.owner != _owner(exchange) or job.task != task.spec.name:
             raise NotFound(f"there is no call `{name[:_SHOWN]}` of yours here")
         if not job.working.done():
-            await exchange.respond_json({**found, **_state(None)})
+            await exchange.respond_json({**found, **state_of(None)})
             return
         error = None if job.working.cancelled() else job.working.exception()
         if isinstance(error, LockgateError):
-            failed = failure(error)
-            body = json.loads(failed.body)
-            await exchange.respond_json({**found, "status": "failed", **body})
+            await exchange.respond_json({**found, **failure_of(told(error))})
             return
-        await exchange.respond_json({**found, **_state(job.working.result())})
+        await exchange.respond_json({**found, **state_of(job.working.result())})
 
     async def drain(self) -> None:
         """Wait for the calls that run."""
@@ -214,7 +210,7 @@ class Tasks:
         digest = hashlib.sha256(f"{engine}\0{data_class}\0".encode() + body).digest()
         job_id = new_id() if key is None else _call_id(owner, task.spec.name, key)
         known = self.jobs.get(job_id)
-        if known is not None and not _failed(known):
+        if known is not None and not has_failed(known):
             if known.digest != digest:
                 raise _mismatch()
             exchange.cache = b"replayed"
@@ -232,23 +228,21 @@ class Tasks:
         payer = Payer(key=caller.key, team=caller.team, route=exchange.route.name)
         observer = Observer(trace=exchange.trace)
         make = partial(self.answer, call, payer, observer)
-        if key is None or self.once is None:
-            working = asyncio.ensure_future(make())
-        else:
-            claim = Claim(
-                id=job_id,
-                owner=owner,
-                task=task.spec.name,
-                digest=digest.hex(),
-                holder=exchange.id,
-            )
-            working = asyncio.ensure_future(self._once(self.once, claim, make))
+        claim = Claim(
+            id=job_id,
+            owner=owner,
+            task=task.spec.name,
+            digest=digest.hex(),
+            holder=exchange.id,
+        )
+        later = is_later(exchange)
+        working, recorded = self._start(claim, make, keyed=key is not None, later=later)
         self._watch(working, task, exchange, observer)
         if taken is not None:
             working.add_done_callback(partial(self._settle, taken))
         until = asyncio.get_running_loop().time() + KEPT_S
-        job = Job(job_id, task.spec.name, owner, digest, working, until)
-        if key is not None or b"respond-async" in exchange.headers.get(b"prefer", b"").lower():
+        job = Job(job_id, task.spec.name, owner, digest, working, until, recorded)
+        if key is not None or later:
             self._keep(job)
             give_back = exchange.keep_body()
             working.add_done_callback(lambda _: give_back())
@@ -267,13 +261,35 @@ class Tasks:
         working.add_done_callback(lambda _: self.meter.paid(team, observer))
         working.add_done_callback(lambda _: tracing.observed(exchange.trace, observer.found))
 
+    def _start(
+        self, claim: Claim, make: Callable[[], Awaitable[Answer]], *, keyed: bool, later: bool
+    ) -> tuple["asyncio.Future[Answer]", asyncio.Event | None]:
+        """Begin a call; return it, and what is set once other replicas know of it."""
+        if self.once is None or not (keyed or later):
+            return asyncio.ensure_future(make()), None
+        recorded = asyncio.Event()
+        if keyed:
+            making = self._once(self.once, claim, make, recorded, keeps_failure=later)
+        else:
+            making = self.once.accept(claim, make, describe=told, recorded=recorded)
+        return asyncio.ensure_future(making), recorded
+
     async def _once(
-        self, once: OnceCalls, claim: Claim, make: Callable[[], Awaitable[Answer]]
+        self,
+        once: OnceCalls,
+        claim: Claim,
+        make: Callable[[], Awaitable[Answer]],
+        recorded: asyncio.Event,
+        *,
+        keeps_failure: bool,
     ) -> Answer:
         """Make a call, or return the answer that another process gave."""
-        known = await once.claim(claim)
+        try:
+            known = await once.claim(claim)
+        finally:
+            recorded.set()
         if known is None:
-            return await once.make(claim, make)
+            return await once.make(claim, make, describe=told if keeps_failure else None)
         if known.digest != claim.digest:
             raise _mismatch()
         answer = kept_answer(known)
@@ -351,12 +367,6 @@ class Tasks:
         await exchange.respond(text.encode("utf-8"), kind=kind)
 
 
-def _state(answer: Answer | None) -> dict[str, Any]:
-    if answer is None:
-        return {"status": "running"}
-    return {"status": "done", "answer": answer.document}
-
-
 def _mismatch() -> HttpFailure:
     return HttpFailure(
         422, "idempotency-mismatch", "the idempotency key was used for another input"
@@ -376,10 +386,3 @@ def _call_id(owner: str, task: str, key: bytes) -> str:
     """Return the id of the call that an idempotency key stands for: one owner's, one task's."""
     text = b"\0".join((owner.encode(), task.encode(), key))
     return hashlib.sha256(text).hexdigest()[:32]
-
-
-def _failed(job: Job) -> bool:
-    """Say whether a call ended without an answer: then its key may be used again."""
-    if not job.working.done():
-        return False
-    return job.working.cancelled() or job.working.exception() is not None

@@ -284,13 +284,14 @@ ON CONFLICT (day, key_id, team, task, route, model, release, flags) DO UPDATE
        duration_us = usage_days.duration_us + excluded.duration_us,
        nanos = usage_days.nanos + excluded.nanos;
 
--- Who claims a call makes it. A claim or an answer whose time is over can be taken over.
+-- Who claims a call makes it. A claim or an answer whose time is over can be taken over, and a
+-- call that failed.
 -- name: claim_call
 INSERT INTO task_calls (id, owner, task, digest, holder, answer, until)
 VALUES (:id, :owner, :task, :digest, :holder, NULL, :until)
 ON CONFLICT (id) DO UPDATE
    SET digest = excluded.digest, holder = excluded.holder, answer = NULL, until = excluded.until
- WHERE task_calls.until < :now
+ WHERE task_calls.until < :now OR substr(task_calls.answer, 1, 11) = '{"failure":'
 RETURNING id;
 
 -- name: find_call
