@@ -14,10 +14,11 @@ from lockgate.app.background import Job, until
 from lockgate.app.models import layout_of, model_store, release_store
 from lockgate.app.release_names import running
 from lockgate.app.releases import Promoted, require_installed
-from lockgate.app.tasks import task_folders, task_names
+from lockgate.app.tasks import find_task, task_folders, task_names
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
 from lockgate.domain.artifact import Kind
+from lockgate.domain.call import EngineKind
 from lockgate.domain.digest import Digest
 from lockgate.domain.promotion import Promotion
 from lockgate.domain.release import Release
@@ -131,22 +132,28 @@ class RunningReleases(Mapping[str, Promoted]):
         """Return a release that can answer the next call."""
         assert self._admission is not None, "there is a policy"
         stored = self._found(task, digest)
-        if stored.missing:
-            names = ", ".join(f"`{pin.name}`" for pin in stored.missing)
+        missing = [f"`{pin.name}`" for pin in stored.missing if pin.kind is not Kind.MODEL]
+        if missing:
             raise NotFound(
-                f"the release {digest} pins what is not here: {names}",
+                f"the release {digest} pins what is not here: {', '.join(missing)}",
                 hint="fetch it with `lockgate release pull`",
             )
-        release = stored.release
-        found = self._promoted(release)
+        found = self._promoted(stored.release)
         if found.task is None:
-            require_installed(self._loaded, release)
-        models = model_store(self._loaded, self._place)
-        for pin in release.pins:
-            if pin.kind is Kind.MODEL:
-                models.files(pin.name, pin.digest)
-        self._admission.admit(release)
+            require_installed(self._loaded, stored.release)
+        # Where the rules answer, models may be elsewhere, as they may at the start.
+        if self._engine(task, found) is EngineKind.MODEL:
+            models = model_store(self._loaded, self._place)
+            for pin in stored.release.pins:
+                if pin.kind is Kind.MODEL:
+                    models.files(pin.name, pin.digest)
+        self._admission.admit(stored.release)
         return found
+
+    def _engine(self, name: str, found: Promoted) -> EngineKind:
+        task = found.task or find_task(self._loaded, name)
+        assert task is not None, "it is one of `task_names`"
+        return self._loaded.config.task(name).engine or task.spec.engine
 
     def _found(self, task: str, digest: Digest) -> "StoredRelease":
         stored = release_store(self._place).get(digest)
