@@ -15,7 +15,7 @@ from lockgate.app.task_calls import Claim, OnceCalls, expired_calls_job, kept_an
 from lockgate.domain.call import Answer, EngineKind
 from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.usage import Usage
-from lockgate.errors import Corrupt, NoAnswer, Unavailable
+from lockgate.errors import Corrupt, LockgateError, NoAnswer, Unavailable
 from lockgate.ports import KeptCall
 from waiting import wait_until
 
