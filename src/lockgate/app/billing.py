@@ -89,6 +89,10 @@ class Billing:
         self._prices = prices
         self._clock = clock
 
+    def take(self, prices: Prices) -> None:
+        """Use other prices for the bills that are opened from now on. Safe on any thread."""
+        self._prices = prices
+
     def has_price(self, model: str, *, local: bool = False) -> bool:
         """Say whether calls of a model can be billed: others are refused."""
         try:

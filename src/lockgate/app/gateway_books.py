@@ -11,6 +11,7 @@ from lockgate.app.billing import Billing
 from lockgate.app.books import Books, load_prices, open_books, spool_root
 from lockgate.app.books_retention import books_retention_job
 from lockgate.app.identity import key_fetcher, open_authenticator
+from lockgate.app.price_watch import PriceWatch
 from lockgate.app.state import open_store
 from lockgate.books.prices import no_prices
 from lockgate.config.environment import Environment
@@ -53,7 +54,9 @@ def open_gateway_books(
 
     """
     named = loaded.config.books.prices
-    prices = no_prices() if named is None else load_prices(loaded.resolve(named))
+    path = None if named is None else loaded.resolve(named)
+    watch = None if path is None else PriceWatch(path)  # before it is read: no change is missed
+    prices = no_prices() if path is None else load_prices(path)
     authenticator, jobs = open_authenticator(
         loaded.config.identity, clock=_now, fetch=key_fetcher(environment), failed=failed
     )
@@ -66,10 +69,13 @@ def open_gateway_books(
             *jobs,
             retention_job(_now, failed),
             books_retention_job(_now, failed, usage_days=loaded.config.books.usage_retention_days),
+            *([] if watch is None else [watch.follow(failed)]),
             *more,
         ],
     ) as books:
         billing = Billing(books.budgets, prices, clock=_now)
+        if watch is not None:
+            watch.take = billing.take
         yield GatewayBooks(authenticator=authenticator, billing=billing, books=books)
 
 
