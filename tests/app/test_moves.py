@@ -15,7 +15,7 @@ from lockgate.app.policies import PolicyInForce
 from lockgate.app.promotion import Outcome, apply
 from lockgate.config.environment import Environment
 from lockgate.config.load import Loaded
-from lockgate.config.settings import Config, StoreSettings
+from lockgate.config.settings import Config, PolicySettings, StoreSettings
 from lockgate.domain.digest import Digest
 from lockgate.domain.gate.decision import Decision, Finding, Rule
 from lockgate.domain.gate.decision import Outcome as Verdict
@@ -125,6 +125,13 @@ def test_a_second_move_is_refused_while_one_runs_and_that_one_ends_though_its_cl
             await mover.move(wanted)
 
     asyncio.run(work())
+
+
+def test_a_gates_key_that_is_not_there_is_found_at_the_start(tmp_path: Path) -> None:
+    config = Config(policy=PolicySettings(gate_signer="gate"))
+    place = Environment.read({"LOCKGATE_DATA_DIR": str(tmp_path)})
+    with pytest.raises(NotFound, match="no key `gate`"):
+        Mover(Loaded(config=config, path=None, folder=tmp_path), place)
 
 
 def test_where_there_is_no_gateway_nothing_is_moved() -> None:

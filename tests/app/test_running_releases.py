@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cli.test_promote import Run, change_prompt, run, to_production, workplace
+from ledgers import refused
 from lockgate.app.engine import Engine, open_engine
 from lockgate.app.models import release_store
 from lockgate.app.running_releases import ServedTasks
@@ -58,10 +59,6 @@ class Place:
                 await work(engine, state)
 
         asyncio.run(main())
-
-
-def refused(error: LockgateError) -> None:
-    raise AssertionError(error)
 
 
 def runs(run: Run) -> Digest:

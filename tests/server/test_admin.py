@@ -12,6 +12,7 @@ from urllib.parse import quote
 import jsonschema_rs
 import pytest
 
+from ledgers import refused
 from lockgate.app.gateway_checkpoints import Checkpointer, Place
 from lockgate.app.gateway_controls import Controls
 from lockgate.app.moves import Move
@@ -19,7 +20,6 @@ from lockgate.app.promotion import Outcome
 from lockgate.domain.digest import Digest
 from lockgate.domain.gate.decision import Decision, Finding, Rule
 from lockgate.domain.gate.decision import Outcome as Verdict
-from lockgate.errors import LockgateError
 from lockgate.server.openapi import document as document_of
 from lockgate.signing.keys import PrivateKey
 from lockgate.store.sqlite import open_sqlite
@@ -390,10 +390,8 @@ def signed(database: Path) -> None:
 
     async def work() -> None:
         async with open_sqlite(database) as state:
-            await Checkpointer(place=place, every_s=1, clock=lambda: NOON, failed=fail).end(state)
-
-    def fail(error: LockgateError) -> None:
-        raise AssertionError(error)
+            signer = Checkpointer(place=place, every_s=1, clock=lambda: NOON, failed=refused)
+            await signer.end(state)
 
     asyncio.run(work())
 
