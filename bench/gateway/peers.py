@@ -1,6 +1,7 @@
 """Other gateways: each in a folder of its own outside the checkout, made once and kept."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def installed(peer: Peer) -> Path:
         NotInstalled: it cannot be made.
 
     """
-    folder = cache_folder() / f"{peer.name}-{peer.version}-py{sys.version_info.minor}"
+    folder = cache_folder() / f"{peer.name}-{peer.version}-py{platform.python_version()}"
     whole = folder / ".whole"
     if whole.exists():
         return folder
