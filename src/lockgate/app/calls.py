@@ -42,9 +42,7 @@ def new_id() -> str:
 
 def uuid7(random: int) -> str:
     """Return the id of this moment with 80 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & (1 << 48) - 1) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76  # version
-    value = value & ~(0x3 << 62) | 0x2 << 62  # variant
-    text = f"{value:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    when = f"{time.time_ns() // 1_000_000:012x}"
+    rest = f"{random:020x}"
+    variant = "89ab"[random >> 60 & 3]
+    return f"{when[:8]}-{when[8:12]}-7{rest[1:4]}-{variant}{rest[5:8]}-{rest[8:]}"

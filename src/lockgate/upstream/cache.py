@@ -21,9 +21,7 @@ class _Kept(NamedTuple):
 def address(body: bytes, *names: bytes) -> bytes:
     """Return the address of the answer to a body under some names; no two lists share one."""
     head = b"".join([b"%d:%b" % (len(name), name) for name in names])
-    digest = hashlib.sha256(b"%b%d:" % (head, len(body)))
-    digest.update(body)
-    return digest.digest()
+    return hashlib.sha256(b"%b%d:%b" % (head, len(body), body)).digest()
 
 
 class ExactCache:
