@@ -1,6 +1,7 @@
 """Serves: sockets by uvicorn, the configuration renewed on SIGHUP, a drain on SIGTERM."""
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import resource
@@ -107,6 +108,7 @@ class Server:
             loop.add_signal_handler(signal.SIGHUP, self._reload, open_gateway)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._drain, number)
+            _set_apart()
             started(self._current.gateway, _address(listening))
             await server.serve(sockets=[listening])
         finally:
@@ -179,6 +181,8 @@ class Server:
             await old.built.tasks.drain()
             await asyncio.to_thread(old.built.close)
             await old.stack.aclose()
+            del old
+            _set_apart()
 
     async def _close(self) -> None:
         for task in tuple(self._background):
@@ -192,6 +196,16 @@ class Server:
             _LOG.warning("accepted calls did not end in %g s and are lost", self._settings.drain_s)
         await asyncio.to_thread(self._current.built.close)
         await self._current.stack.aclose()
+
+
+def _set_apart() -> None:
+    """Take what is there now, and lives as long as the gateway, out of the garbage collector's way.
+
+    Else it looks at all of it again while requests wait: 20 ms, at some moment under load.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 async def _until_ready(gateway: Gateway) -> None:
