@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import select
 import socket
 import time
 from collections.abc import Callable, Generator
@@ -65,6 +66,10 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def answered(clients: list[socket.socket]) -> list[socket.socket]:
+    return select.select(clients, [], [], 0)[0]
+
+
 def test_half_sent_large_bodies_are_bounded_in_sum_and_stop_no_other_team(mock: MockModel) -> None:
     with gated(mock) as served, ExitStack() as stack:
         sent = post(b"/v1/chat/completions", chat(LARGEST - 1000), b"Authorization: Bearer blue")
@@ -77,7 +82,9 @@ def test_half_sent_large_bodies_are_bounded_in_sum_and_stop_no_other_team(mock: 
             if number == 20:
                 until(lambda: held(served) > ROOM // 2 - LARGEST)
             most = max(most, held(served))
-        answers = [client.recv(4096) for client in clients[-3:]]
+        # Which of them find room is chance, and four halves fill it.
+        until(lambda: len(answered(clients)) >= len(clients) - 4)
+        answers = [client.recv(4096) for client in answered(clients)]
         assert {status(answer) for answer in answers} == {503}
         assert all(b"retry-after: 1\r\n" in answer for answer in answers)
         assert LARGEST < most <= ROOM // 2
