@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from lockgate.app.books import Books, open_books
 from lockgate.books.journal import Journal
-from lockgate.books.records import encode_audited, encode_settled, frame
+from lockgate.books.records import common_parts, encode_audited, encode_settled
 from lockgate.books.spool import Spool
 from lockgate.domain.audit import Entry
 from lockgate.domain.budget import Bucket, Budget, Period, UsageEvent
@@ -123,7 +123,7 @@ async def drain(state: GatewayState, root: Path, kind: str, count: int) -> None:
     for n in range(count):
         if kind == "usage":
             one = event(1000)
-            spool.append(encode_settled(one, frame(one, bucket)))
+            spool.append(encode_settled(one, common_parts(one, bucket)))
         else:
             entry = Entry(
                 id=f"c{n}", at=now(), actor="a", action="call", subject="s", detail=DETAIL

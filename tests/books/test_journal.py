@@ -10,12 +10,12 @@ from conftest import Opener
 from lockgate.books.journal import Journal
 from lockgate.books.keeper import adopt
 from lockgate.books.records import (
+    common_parts,
     decode,
     encode_audited,
     encode_released,
     encode_reserved,
     encode_settled,
-    frame,
 )
 from lockgate.books.spool import Spool
 from lockgate.domain.audit import Entry, verify
@@ -59,11 +59,11 @@ def entry(number: int) -> Entry:
 
 
 def reserved(one: UsageEvent) -> bytes:
-    return encode_reserved(one, frame(one, [MONTH]))
+    return encode_reserved(one, common_parts(one, [MONTH]))
 
 
 def settled(one: UsageEvent) -> bytes:
-    return encode_settled(one, frame(one, [MONTH]))
+    return encode_settled(one, common_parts(one, [MONTH]))
 
 
 def fill(spool: Spool, first: int, count: int) -> None:

@@ -4,8 +4,7 @@ import hashlib
 import json
 import select
 import socket
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -16,6 +15,7 @@ from lockgate.server.strict import MAX_VALUES
 from security.talking import CHAT, post, status, to
 from server.serving import Served, serving
 from upstream.mock_model import MockModel
+from waiting import wait_until
 
 LARGEST = 1 << 20
 ROOM = 4 << 20
@@ -59,13 +59,6 @@ def held(served: Served) -> int:
     return found
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 def answered(clients: list[socket.socket]) -> list[socket.socket]:
     return select.select(clients, [], [], 0)[0]
 
@@ -80,10 +73,10 @@ def test_half_sent_large_bodies_are_bounded_in_sum_and_stop_no_other_team(mock: 
             client.sendall(sent[: LARGEST // 2])
             clients.append(client)
             if number == 20:
-                until(lambda: held(served) > ROOM // 2 - LARGEST)
+                wait_until(lambda: held(served) > ROOM // 2 - LARGEST)
             most = max(most, held(served))
         # Which of them find room is chance, and four halves fill it.
-        until(lambda: len(answered(clients)) >= len(clients) - 4)
+        wait_until(lambda: len(answered(clients)) >= len(clients) - 4)
         answers = [client.recv(4096) for client in answered(clients)]
         assert {status(answer) for answer in answers} == {503}
         assert all(b"retry-after: 1\r\n" in answer for answer in answers)
@@ -93,9 +86,9 @@ def test_half_sent_large_bodies_are_bounded_in_sum_and_stop_no_other_team(mock: 
         assert ask(served, "blue", 30_000) == (200, None)
         for client in clients:
             client.close()
-        until(lambda: held(served) == 0)
+        wait_until(lambda: held(served) == 0)
         assert ask(served, "blue", LARGEST - 1000) == (200, None)
-        until(lambda: held(served) == 0)
+        wait_until(lambda: held(served) == 0)
 
 
 def test_a_body_counts_until_its_request_has_ended_also_where_the_answer_came_first() -> None:

@@ -7,8 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,6 +20,7 @@ from lockgate.cli.main import execute
 from security.asking import Asking
 from security.talking import CHAT
 from upstream.mock_model import MockModel
+from waiting import wait_until
 
 __all__ = ["folder"]
 CLIENTS = 8
@@ -83,13 +82,6 @@ class Load:
         return True
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("kept", [False, True], ids=["new connections", "kept connections"])
 def test_no_request_that_was_taken_is_lost_when_the_gateway_ends(
     folder: Path, mock: MockModel, *, kept: bool
@@ -99,7 +91,7 @@ def test_no_request_that_was_taken_is_lost_when_the_gateway_ends(
     try:
         wait_ready(process)
         with Load(process, kept=kept) as load:
-            until(lambda: len(load.answered) > 10 * CLIENTS)
+            wait_until(lambda: len(load.answered) > 10 * CLIENTS)
             process.running.send_signal(signal.SIGTERM)
             assert process.running.wait(20) == 0
         taken = {request["user"] for request in mock.requests}
@@ -129,9 +121,9 @@ def test_no_request_fails_while_the_configuration_is_read_again_and_again(
                 put(folder, f"{text}\n[server.cache]\nttl_s = {number}\n{wrong}")
                 before = len(kept.answered) + len(new.answered)
                 process.running.send_signal(signal.SIGHUP)
-                until(lambda at=before: len(kept.answered) + len(new.answered) > at + 30)  # type: ignore[misc]
+                wait_until(lambda at=before: len(kept.answered) + len(new.answered) > at + 30)  # type: ignore[misc]
                 # The file is read when the signal has come through: nothing replaces it before.
-                until(lambda seen=number: outcomes(process) == seen + 1)  # type: ignore[misc]
+                wait_until(lambda seen=number: outcomes(process) == seen + 1)  # type: ignore[misc]
         assert kept.broken == []
         assert new.broken == []
         process.wait_until_it_says("the configuration stays as it was")
@@ -145,7 +137,7 @@ def test_a_call_that_was_accepted_is_there_after_the_configuration_was_read_agai
         wait_ready(process)
         headers = {"Prefer": "respond-async", "Idempotency-Key": "k", "Content-Type": "text/plain"}
         accepted = process.ask("/v1/tasks/review?engine=rules", EVAL, **headers)
-        until(lambda: process.ask(accepted["url"])["status"] == "done")
+        wait_until(lambda: process.ask(accepted["url"])["status"] == "done")
         process.running.send_signal(signal.SIGHUP)
         process.wait_until_it_says("the configuration was read again")
         assert process.ask(accepted["url"])["answer"]["risk"] == "high"

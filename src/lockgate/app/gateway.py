@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lockgate.app.books import Books
@@ -147,9 +148,7 @@ async def open_gateway(
         stack.push_async_callback(room.stop)  # before the books close: it writes in them
         limits, sharing = opening.limits(shared)
         audit = _audit(kept.books, stack) if settings.record_calls else NoAudit()
-        admin = stack.enter_context(
-            open_bridge(lambda: open_store(loaded, environment), failed=_failed)
-        )
+        admin = opening.bridge()
         controls = replace(
             opening.controls(models, slow_s),
             limits=limits,
@@ -209,6 +208,11 @@ class _Opening:
         ]
         opened = open_gateway_books(self.loaded, self.environment, failed=_failed, more=jobs)
         return self.stack.enter_context(opened)
+
+    def bridge(self) -> StateBridge:
+        """Open the admin API's own way to the database."""
+        store = partial(open_store, self.loaded, self.environment)
+        return self.stack.enter_context(open_bridge(store, failed=_failed))
 
     def mover(self) -> Mover:
         """Return what moves releases, and ends with the gateway."""

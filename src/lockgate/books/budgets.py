@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from typing import Final
 
 from lockgate.books.records import (
-    Frame,
+    CommonParts,
+    common_parts,
     encode_released,
     encode_reserved,
     encode_settled,
-    frame,
 )
 from lockgate.books.slices import Slice, Slices
 from lockgate.books.spool import Spool
@@ -33,12 +33,12 @@ _IDLE_S: Final = 5.0
 class Reservation:
     """Money held for one call, until it is settled or released: once."""
 
-    __slots__ = ("event", "is_open", "shared", "slices")
+    __slots__ = ("common", "event", "is_open", "slices")
 
-    def __init__(self, event: UsageEvent, slices: Sequence[Slice], shared: Frame) -> None:
+    def __init__(self, event: UsageEvent, slices: Sequence[Slice], common: CommonParts) -> None:
         self.event = event
         self.slices = slices
-        self.shared = shared
+        self.common = common
         """What its records have in common."""
         self.is_open = True
 
@@ -110,12 +110,12 @@ class Budgets:
                     return None
             if worst.id in self._open:
                 raise ValueError(f"there is a reservation `{worst.id}` already")
-            shared = frame(worst, [one.bucket for one in slices])
-            self._spool.append(encode_reserved(worst, shared))
+            common = common_parts(worst, [one.bucket for one in slices])
+            self._spool.append(encode_reserved(worst, common))
             for one in slices:
                 one.held += nanos
                 one.used_at = now
-            found = Reservation(worst, slices, shared)
+            found = Reservation(worst, slices, common)
             self._open[worst.id] = found
             return found
 
@@ -140,16 +140,17 @@ class Budgets:
     def settle(self, reservation: Reservation, event: UsageEvent) -> None:
         """Spend what the call did cost, and let go of the rest.
 
+        `event` is that of the reservation with its own amounts, flags, model and release.
         The event is in the spool when this returns. If the disk has failed it is kept in memory,
         and should the process die then, the call counts as `reservation.event`.
         """
         assert reservation.is_open, f"`{event.id}` was settled or released before"
-        worst, shared = reservation.event, reservation.shared
+        worst, common = reservation.event, reservation.common
         assert event.id == worst.id
         over = max(0, event.nanos - worst.nanos)
         if event.model != worst.model or event.release != worst.release:
-            shared = frame(event, [one.bucket for one in reservation.slices])
-        content = encode_settled(event, shared)
+            common = common_parts(event, [one.bucket for one in reservation.slices])
+        content = encode_settled(event, common)
         with self._lock:
             self._write(content)
             self._close(reservation, spent=event.nanos)
@@ -178,7 +179,7 @@ class Budgets:
                 self._spool.rotate()
                 # Now nothing in the old segments is needed once they are in the ledger.
                 for one in self._open.values():
-                    self._spool.append(encode_reserved(one.event, one.shared))
+                    self._spool.append(encode_reserved(one.event, one.common))
 
     def wanting(self) -> Sequence[Slice]:
         """Return the slices that should borrow ahead, so that calls need not wait."""

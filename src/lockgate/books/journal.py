@@ -12,9 +12,9 @@ from lockgate.books.records import (
     Released,
     Reserved,
     Settled,
+    common_parts,
     decode,
     encode_settled,
-    frame,
 )
 from lockgate.books.spool import Record, Spool
 from lockgate.domain.budget import Bucket
@@ -122,7 +122,7 @@ class Journal:
         for each in lost:
             event = each.event
             flagged = event._replace(flags=event.flags | {"lost"})
-            self._spool.append(encode_settled(flagged, frame(flagged, each.buckets)))
+            self._spool.append(encode_settled(flagged, common_parts(flagged, each.buckets)))
         while await self.flush():
             pass
         async with self._state.begin() as unit:

@@ -63,28 +63,28 @@ class Audited:
 Content: TypeAlias = Reserved | Settled | Released | Audited
 
 
-class Frame(NamedTuple):
+class CommonParts(NamedTuple):
     """What the records of a call share: it is written twice, and put together once."""
 
     before: str
     after: str
 
 
-def frame(event: UsageEvent, buckets: Sequence[Bucket]) -> Frame:
+def common_parts(event: UsageEvent, buckets: Sequence[Bucket]) -> CommonParts:
     """Return what all records have of calls with this event's names, and of these buckets."""
     names = _names(event.key, event.team, event.task, event.route, event.model, event.release)
     places = ",".join([f"[{_names(each.account, each.period)}]" for each in buckets])
-    return Frame(f'[{_QUOTE(event.id)},"{event.at.isoformat()}",{names},', f",[{places}]]")
+    return CommonParts(f'[{_QUOTE(event.id)},"{event.at.isoformat()}",{names},', f",[{places}]]")
 
 
-def encode_reserved(event: UsageEvent, shared: Frame) -> bytes:
-    """Write a `Reserved`. `shared` is the `frame` of the event."""
-    return _event("R", event, shared)
+def encode_reserved(event: UsageEvent, common: CommonParts) -> bytes:
+    """Write a `Reserved`. `common` are the `common_parts` of the event."""
+    return _event("R", event, common)
 
 
-def encode_settled(event: UsageEvent, shared: Frame) -> bytes:
-    """Write a `Settled`. `shared` is the `frame` of the event."""
-    return _event("S", event, shared)
+def encode_settled(event: UsageEvent, common: CommonParts) -> bytes:
+    """Write a `Settled`. `common` are the `common_parts` of the event."""
+    return _event("S", event, common)
 
 
 def encode_released(name: str) -> bytes:
@@ -149,12 +149,12 @@ def decode(content: bytes) -> Content:
     raise Corrupt(f"the usage spool has a record of the unknown kind {content[:1]!r}")
 
 
-def _event(kind: str, event: UsageEvent, shared: Frame) -> bytes:
+def _event(kind: str, event: UsageEvent, common: CommonParts) -> bytes:
     counts = event.counts
     flags = _ENCODE(list(event.flags)) if event.flags else "[]"
     return (
-        f"{kind}{shared.before}{counts.input_tokens},{counts.cached_tokens},"
-        f"{counts.output_tokens},{counts.duration_us},{event.nanos},{flags}{shared.after}"
+        f"{kind}{common.before}{counts.input_tokens},{counts.cached_tokens},"
+        f"{counts.output_tokens},{counts.duration_us},{event.nanos},{flags}{common.after}"
     ).encode("ascii")
 
 
