@@ -194,7 +194,8 @@ class _Opening:
         self.stack.push_async_callback(room.stop)
         engine = await room.start()
         models = _embedded(self.loaded, self.environment, engine.answering.inferring.backends)
-        return models, await add_upstreams(self.loaded, self.environment, self.stack, models)
+        cork = self.renewal.cork()
+        return models, await add_upstreams(self.loaded, self.environment, self.stack, models, cork)
 
     def books(
         self, switch: Switch, shared: SharedElsewhere, releases: RunningReleases
@@ -235,6 +236,7 @@ class _Opening:
             queues=self.renewal.queues({model.backend_name for model in models.values()}),
             urgencies=Urgencies(self.loaded.config.server.urgency),
             retries=self.renewal.retries(),
+            cork=self.renewal.cork(),
             cache=self.renewal.cache(),
             guards=guards(self.loaded.config.guards),
         )

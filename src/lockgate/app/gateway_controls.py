@@ -23,6 +23,7 @@ from lockgate.traffic.queue import Queue
 from lockgate.traffic.rate_limits import RateLimits
 from lockgate.traffic.retry_budget import RetryBudget
 from lockgate.upstream.cache import ExactCache
+from lockgate.upstream.cork import Cork
 
 
 class Switch:
@@ -103,6 +104,8 @@ class Controls:
     retries: RetryBudget = field(default_factory=RetryBudget)
     cache: ExactCache | None = None
     guards: Guards | None = None
+    cork: Cork = field(default_factory=Cork)
+    """What upstreams and the edge write through."""
 
 
 def breakers(upstreams: Mapping[str, float]) -> dict[str, Breaker]:

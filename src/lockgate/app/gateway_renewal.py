@@ -5,7 +5,7 @@ answers stay where their configuration did.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lockgate.app.calls import new_id
 from lockgate.app.gateway_controls import Controls, Switch, breakers, exact_cache
@@ -19,6 +19,7 @@ from lockgate.traffic.queue import Queue
 from lockgate.traffic.rate_limits import RateLimits
 from lockgate.traffic.retry_budget import RetryBudget
 from lockgate.upstream.cache import ExactCache
+from lockgate.upstream.cork import Cork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Renewal:
 
     loaded: Loaded
     previous: Previous | None = None
+    _first_cork: Cork = field(default_factory=Cork)
 
     def switch(self) -> Switch:
         """Return the kill switch: what is off stays off before the database has answered."""
@@ -88,6 +90,10 @@ class Renewal:
     def retries(self) -> RetryBudget:
         """Return the retry budget."""
         return RetryBudget() if self.previous is None else self.previous.controls.retries
+
+    def cork(self) -> Cork:
+        """Return what all connections write through: those of the edge outlive a gateway."""
+        return self._first_cork if self.previous is None else self.previous.controls.cork
 
     def cache(self) -> ExactCache | None:
         """Return the cache. Its addresses hold release and request, so nothing in it is stale."""

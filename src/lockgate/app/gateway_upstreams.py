@@ -10,6 +10,7 @@ from lockgate.config.settings import OpenAIBackend, UpstreamLimits
 from lockgate.domain.digest import Digest
 from lockgate.errors import InvalidConfig
 from lockgate.upstream.address import Pinned, pin
+from lockgate.upstream.cork import Cork
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.pool import Pool
 from lockgate.upstream.reply import Client
@@ -20,6 +21,7 @@ async def add_upstreams(
     environment: Environment,
     stack: AsyncExitStack,
     models: dict[str, ServedModel],
+    cork: Cork,
 ) -> dict[str, float]:
     """Add the models of servers elsewhere; return after how many seconds a call of each is slow.
 
@@ -34,14 +36,14 @@ async def add_upstreams(
     for name, backend in loaded.config.backends.items():
         if isinstance(backend, OpenAIBackend) and backend.models:
             pinned = await asyncio.to_thread(pin, name, backend.url, networks=backend.networks)
-            client = _client(pinned, backend.limits, environment)
+            client = _client(pinned, backend.limits, environment, cork)
             stack.push_async_callback(client.close)
             slow_s[name] = backend.limits.first_byte_s / 2
             _add(models, _upstream(name, backend, pinned, client, environment))
     return slow_s
 
 
-def _client(pinned: Pinned, limits: UpstreamLimits, environment: Environment) -> Client:
+def _client(pinned: Pinned, limits: UpstreamLimits, environment: Environment, cork: Cork) -> Client:
     chosen = Limits(
         connect_s=limits.connect_s,
         first_byte_s=limits.first_byte_s,
@@ -50,7 +52,7 @@ def _client(pinned: Pinned, limits: UpstreamLimits, environment: Environment) ->
         connections=limits.connections,
     )
     if pinned.scheme == "http":
-        return Pool(pinned, limits=chosen)
+        return Pool(pinned, limits=chosen, cork=cork)
     from lockgate.upstream.tls import TlsClient
 
     return TlsClient(pinned, limits=chosen, ca_file=environment.ca_file)

@@ -5,6 +5,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
+from lockgate.upstream.cork import Cork
+
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -18,6 +20,7 @@ class Connection(Protocol):
     loop: asyncio.AbstractEventLoop
     transport: Any
     drained: "asyncio.Future[None] | None"
+    cork: Cork
 
     def head(self, status: int, headers: list[tuple[bytes, bytes]], *, keep: bool) -> bytes: ...
     def answered(self, cycle: "Cycle") -> None: ...
@@ -172,20 +175,30 @@ class Cycle:
             return
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
-        if self._chunked and body:
-            body = b"%x\r\n%b\r\n" % (len(body), body)
-        if self._chunked and not more:
-            body += b"0\r\n\r\n"
-        if self._head is not None:
-            body, self._head = self._head if self._silent else self._head + body, b""
-        elif self._silent:
-            body = b""
-        if body:
+        at_once = bool(self._head) and not more
+        body = self._framed(body, last=not more)
+        if at_once and self.keep:
+            protocol.cork.write(protocol.transport, body)
+        elif body:
             protocol.transport.write(body)
         if not more:
             self.complete = True
         elif protocol.drained is not None:
             await protocol.drained
+
+    def _framed(self, body: bytes, *, last: bool) -> bytes:
+        """Return what goes out for a part of the body: the head before the first one."""
+        head = self._head or b""
+        if head:
+            self._head = b""
+        if self._silent:
+            return head
+        if self._chunked:
+            if body:
+                body = b"%x\r\n%b\r\n" % (len(body), body)
+            if last:
+                body += b"0\r\n\r\n"
+        return head + body
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         assert self._head is None, "an answer has one head"

@@ -13,6 +13,7 @@ from typing import Any
 import httptools
 
 from lockgate.server.cycle import ASGI, Cycle, refusal
+from lockgate.upstream.cork import Cork
 
 _SWEEP_S = 0.25
 _NEVER = float("inf")
@@ -55,6 +56,8 @@ class Edge:
     limits: EdgeLimits = field(default_factory=EdgeLimits)
     app: ASGI | None = None
     """What answers requests that begin from now on; None: what uvicorn was given."""
+    cork: Cork = field(default_factory=Cork)
+    """The one that the upstreams of the application have."""
     open: set["HttpProtocol"] = field(default_factory=set["HttpProtocol"])
     _sweeper: asyncio.TimerHandle | None = None
 
@@ -83,6 +86,7 @@ class Edge:
         """
         for protocol in self.open:
             if protocol is not newest and protocol.is_idle:
+                self.cork.flush()
                 protocol.transport.close()
                 return
         newest.refuse(503, "too many connections")
@@ -105,6 +109,7 @@ class HttpProtocol(asyncio.Protocol):
         self._limits = edge.limits
         self._state = state
         self.loop = loop
+        self.cork = edge.cork
         self._parser = httptools.HttpRequestParser(self)
         self.transport: Any = None
         self.deadline = _NEVER
@@ -201,6 +206,7 @@ class HttpProtocol(asyncio.Protocol):
         """Close now if idle, else after the answer that is being made."""
         self._stopping = True
         if self.cycle is None:
+            self.cork.flush()
             self.transport.close()
         else:
             self.cycle.keep = False
@@ -281,6 +287,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._ignoring or self.cycle is None:
             return
         self.deadline = _NEVER
+        self.cork.expect()
         self.cycle.end()
 
     # What a cycle calls.
@@ -336,6 +343,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _leave(self) -> None:
         """Close once what was written is read: a client that does not read it gets some time."""
+        self.cork.flush()
         self.transport.close()
         self.deadline = self.loop.time() + self._limits.write_s
 
@@ -374,6 +382,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._ignoring:
             return
         self._ignoring = True
+        self.cork.flush()
         if self.cycle is not None:
             self.cycle.disconnect()
         elif not self.transport.is_closing():

@@ -91,6 +91,7 @@ class Server:
             refuse_open_door(listen, keyless=self._current.gateway.keyless)
             listening = _listen(listen)
             self._edge.app = self._current.built.application
+            self._edge.cork = self._current.gateway.controls.cork
             self._uvicorn = server = _Uvicorn(
                 uvicorn.Config(
                     self._edge.app,

@@ -13,6 +13,7 @@ from typing import Any
 import httptools
 
 from lockgate.errors import LockgateError, UpstreamFailed
+from lockgate.upstream.cork import Cork
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.reply import Reply
 
@@ -30,10 +31,13 @@ class Connection(asyncio.Protocol):
     for each request.
     """
 
-    def __init__(self, name: str, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, name: str, limits: Limits, loop: asyncio.AbstractEventLoop, cork: Cork
+    ) -> None:
         self._name = name
         self._limits = limits
         self._loop = loop
+        self._cork = cork
         self._transport: Any = None
         self._parser = httptools.HttpResponseParser(self)
         self.closed = False
@@ -81,7 +85,7 @@ class Connection(asyncio.Protocol):
         self.deadline = min(now + self._limits.first_byte_s, self._last)
         self.stage = "first byte"
         self._waiter = waiter = self._loop.create_future()
-        self._transport.write(data)
+        self._cork.write(self._transport, data)
         return waiter
 
     def reply(self) -> Reply:
@@ -245,6 +249,8 @@ class Connection(asyncio.Protocol):
         self._whole = True
         self.deadline = _NEVER
         self.keep = self.keep and self._parser.should_keep_alive() and not self._until_close
+        if not self._streamed:
+            self._cork.expect()
         self._wake(None)
 
     def _framing(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lockgate.errors import UpstreamFailed, UpstreamTimeout
 from lockgate.upstream.address import Pinned
 from lockgate.upstream.connection import Connection
+from lockgate.upstream.cork import Cork
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.reply import Reply
 from lockgate.upstream.request import Headers, Request, message, preamble
@@ -19,9 +20,12 @@ _KEPT_HEADS = 64
 class Pool:
     """Implements `reply.Client`. Belongs to one event loop."""
 
-    def __init__(self, pinned: Pinned, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, pinned: Pinned, *, limits: Limits | None = None, cork: Cork | None = None
+    ) -> None:
         self._pinned = pinned
         self._limits = limits or Limits()
+        self._cork = cork or Cork()
         self._loop = asyncio.get_running_loop()
         self._free: deque[Connection] = deque()
         self._all: set[Connection] = set()
@@ -136,7 +140,7 @@ class Pool:
         for address in self._pinned.addresses:
             try:
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._pinned.name, self._limits, self._loop),
+                    lambda: Connection(self._pinned.name, self._limits, self._loop, self._cork),
                     address,
                     self._pinned.port,
                 )
