@@ -16,9 +16,9 @@ from lockgate.server.answer_checks import AnswerSchemas
 from lockgate.server.replies import Choice, Delta
 from lockgate.server.requests import ChatRequest, Message
 from lockgate.server.streamed_answers import MOST_CHARACTERS, StreamedAnswers
+from server.booked import Books
 from server.serving import CHAT, Served, serving, to
 from server.test_answer_checks import WANTED
-from server.test_money import Books
 from upstream.mock_model import MockModel, mock_model
 
 WELL = nullcontext()

@@ -1,7 +1,7 @@
 """One call's money, from the ceiling that is reserved to the event in the ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -155,7 +155,7 @@ def _worst(
     call: BilledCall, ceiling: TokenCounts, prices: Mapping[str, Price], now: datetime
 ) -> UsageEvent:
     """Return the call at its dearest: what the ledger gets if this process dies meanwhile."""
-    nanos, model = max((cost(ceiling, price), name) for name, price in prices.items())
+    nanos, model = max((_dearest(ceiling, price), name) for name, price in prices.items())
     return UsageEvent(
         id=call.id,
         at=now,
@@ -169,6 +169,13 @@ def _worst(
         nanos=nanos,
         flags=_ASSUMED if prices[model].assumed else _NONE,
     )
+
+
+def _dearest(ceiling: TokenCounts, price: Price) -> int:
+    """Return what a call can cost at most: the upstream says how much of a prompt it had kept."""
+    if price.cached_input > price.input:
+        ceiling = replace(ceiling, cached_tokens=ceiling.input_tokens)
+    return cost(ceiling, price)
 
 
 def _flags(price: Price, counts: TokenCounts, *, over: bool, cancelled: bool) -> frozenset[str]:

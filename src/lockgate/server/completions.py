@@ -58,6 +58,7 @@ from lockgate.upstream.request import Request
 Asked: TypeAlias = ChatRequest | CompletionRequest | EmbeddingRequest
 _encode = msgspec.json.Encoder().encode
 _OK = 200
+_MOST_TOKENS = 1 << 31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,17 +322,27 @@ class Completions:
         return model.request(endpoint, encoded), len(encoded)
 
     def _ceiling(self, asked: Asked) -> int:
-        """Return the most tokens that an answer may have."""
+        """Return the most tokens that may be written for a request.
+
+        Raises:
+            InvalidInput: they are more than the books count for one call.
+
+        """
         if isinstance(asked, EmbeddingRequest):
             return 0
-        count = asked.n if isinstance(asked.n, int) else 1
-        return (_limit(asked) or self.max_output_tokens) * count
+        most = (_limit(asked) or self.max_output_tokens) * asked.answers
+        if most > _MOST_TOKENS:
+            raise InvalidInput(
+                f"the request may write `{most}` tokens, the most is `{_MOST_TOKENS}`",
+                hint="ask for fewer tokens, answers or prompts",
+            )
+        return most
 
     def _cost(self, asked: Asked, sent: int) -> int:
         """Return about how many tokens the queue has to count."""
         if isinstance(asked, EmbeddingRequest):
             return cost_of(sent, 0, 0)
-        return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
+        return cost_of(sent, _limit(asked), asked.answers)
 
 
 def _count(span: Span, usage: Usage | None) -> None:
@@ -341,7 +352,11 @@ def _count(span: Span, usage: Usage | None) -> None:
 
 
 def _limit(asked: ChatRequest | CompletionRequest) -> int:
-    """Return the most tokens that the client wants; 0 if it does not say."""
+    """Return the most tokens that the client wants of an answer; 0 if it does not say.
+
+    Of two limits the larger one counts: which of them a server knows is its own affair.
+    """
+    named = asked.max_tokens if isinstance(asked.max_tokens, int) else 0
     if isinstance(asked, ChatRequest) and isinstance(asked.max_completion_tokens, int):
-        return asked.max_completion_tokens
-    return asked.max_tokens if isinstance(asked.max_tokens, int) else 0
+        return max(named, asked.max_completion_tokens)
+    return named

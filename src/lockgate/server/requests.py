@@ -99,6 +99,11 @@ class Sampling(Body, forbid_unknown_fields=True, kw_only=True):
         options = self.stream_options
         return isinstance(options, StreamOptions) and options.include_usage is True
 
+    @property
+    def answers(self) -> int:
+        """How many answers are written for it."""
+        return self.n if isinstance(self.n, int) else 1
+
 
 class ChatRequest(Sampling, forbid_unknown_fields=True, kw_only=True):
     """The body of `POST /v1/chat/completions`."""
@@ -131,6 +136,13 @@ class CompletionRequest(Sampling, forbid_unknown_fields=True, kw_only=True):
     echo: bool | UnsetType | None = UNSET
     logprobs: Annotated[int, Meta(ge=0, le=20)] | UnsetType | None = UNSET
     best_of: Annotated[int, Meta(ge=1, le=16)] | UnsetType | None = UNSET
+
+    @property
+    def answers(self) -> int:
+        """See `Sampling.answers`: so many for each prompt, those included that nobody gets."""
+        tried = self.best_of if isinstance(self.best_of, int) else 1
+        prompts = len(self.prompt) if isinstance(self.prompt, list) else 1
+        return max(super().answers, tried) * prompts
 
 
 class EmbeddingRequest(Body, forbid_unknown_fields=True, kw_only=True):
