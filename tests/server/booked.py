@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,19 @@ PRICES = price_file(m=("1000", "1000"), spare=("3000", "3000"), here="0.5")
 class Books:
     """A gateway with prices, and what its ledger has at the end."""
 
-    def __init__(self, folder: Path, models: Models = none, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        models: Models = none,
+        *,
+        controls: Controls | None = None,
+        **settings: Any,
+    ) -> None:
         self._opener: Opener = lambda: open_sqlite(folder / "books.db")
         self._folder = folder
         self._models = models
         self._settings = ServerSettings(**settings)
+        self._controls = controls or Controls()
         self.events: list[UsageEvent] = []
 
     @contextmanager
@@ -35,7 +44,7 @@ class Books:
         asyncio.run(set_budgets(self._opener, *budgets))
         with ready_books(self._opener, self._folder / "spool") as books:
             billing = Billing(books.budgets, read_prices(prices.encode()), clock=now)
-            controls = Controls(billing=billing)
+            controls = replace(self._controls, billing=billing)
             with serving(self._models, settings=self._settings, controls=controls) as served:
                 yield served
         self.events = asyncio.run(ledger(self._opener))

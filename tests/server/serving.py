@@ -156,6 +156,12 @@ class Served:
                 return state
             time.sleep(0.01)
 
+    def leave(self, data: bytes, *, once: threading.Event) -> None:
+        """Send bytes, and leave once something has happened."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
+            client.sendall(data)
+            assert once.wait(10)
+
     def raw(self, data: bytes, *, wait_s: float = 5.0) -> bytes:
         """Send bytes; return all that comes back until the server closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait_s) as client:

@@ -28,7 +28,7 @@ GUARDING = Guarding(CONTROLS, GatewayMeter(CONTROLS), DataClass.INTERNAL)
 class Note:
     usage: Usage | None = None
     written: int = 0
-    answered: bool = False
+    measured: bool = False
 
     def counts(self, sent: int, time: int = 0) -> TokenCounts:
         return counts_of(self.usage, sent=sent, written=self.written, duration_us=time)

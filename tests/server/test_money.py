@@ -117,7 +117,7 @@ def test_an_answer_that_fails_its_schema_is_paid_though_another_model_answers(
 
     lost = [event for event in books.events if event.model == "m"]
     given = [event for event in books.events if event.model == "spare"]
-    assert [event.counts.output_tokens for event in lost] == [4, 10, 0, 0]
+    assert [event.counts.output_tokens for event in lost] == [4, 10, 0, 2]
     assert (lost[0].nanos, lost[0].release) == (11 * 1_000_000, f"sha256:{0:064}")
     assert lost[0].flags == {"cancelled"}
     assert lost[1].flags == lost[2].flags == lost[3].flags == {"cancelled", "estimated"}
@@ -154,8 +154,7 @@ def test_an_answer_that_nobody_got_is_not_paid_twice_where_no_other_may_be_asked
         return {"m": upstream("m", mock.port), "spare": await asyncio.sleep(0, spare)}
 
     mock.answer = badly()
-    controls = {"fallbacks": {"m": ("spare",)}}
-    books = Books(tmp_path, models, **controls)
+    books = Books(tmp_path, models, fallbacks={"m": ("spare",)})
     with books.serving() as served:
         assert chat(served, response_format=JSON)[0].status == 403
     (event,) = books.events

@@ -10,8 +10,11 @@ from lockgate.app.gateway_controls import Controls
 from lockgate.app.gateway_meter import GatewayMeter
 from lockgate.app.gateway_models import UpstreamModel
 from lockgate.errors import Unavailable, UpstreamTimeout
+from lockgate.server.closing import Closing
 from lockgate.server.exchange import Exchange
+from lockgate.server.failures import costs_nothing
 from lockgate.server.holding import open_circuit
+from lockgate.server.note import Note
 from lockgate.upstream.reply import Reply, Stream
 from lockgate.upstream.request import Request
 
@@ -26,33 +29,46 @@ class Asking:
 
     controls: Controls
     meter: GatewayMeter
+    closing: Closing
 
-    async def fetch(self, exchange: Exchange, model: UpstreamModel, request: Request) -> Reply:
+    async def fetch(
+        self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
+    ) -> Reply:
         """Return the whole answer. Raises as `Client.fetch`.
 
         Raises:
             Overloaded: the circuit is open.
+            OverBudget: nothing is left for a second try, after a first that may have cost.
 
         """
-        return await self._ask(exchange, model, lambda: model.client.fetch(request))
+        return await self._ask(exchange, model, lambda: model.client.fetch(request), note)
 
-    async def open(self, exchange: Exchange, model: UpstreamModel, request: Request) -> Stream:
+    async def open(
+        self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
+    ) -> Stream:
         """Return the answer at its head. As `fetch`."""
-        return await self._ask(exchange, model, lambda: model.client.open(request))
+        return await self._ask(exchange, model, lambda: model.client.open(request), note)
 
     async def _ask(
-        self, exchange: Exchange, model: UpstreamModel, ask: Callable[[], Awaitable[T]]
+        self,
+        exchange: Exchange,
+        model: UpstreamModel,
+        ask: Callable[[], Awaitable[T]],
+        note: Note,
     ) -> T:
         retries = self.controls.retries
         retries.attempted()
         while True:
+            note.ask(exchange, model)
             try:
                 answer = await self._once(exchange, model, ask)
             except UpstreamTimeout:
                 raise  # its time is used up
-            except Unavailable:
+            except Unavailable as error:
                 if not self._may_retry(model):
                     raise
+                if not costs_nothing(error):
+                    await self.closing.lose(exchange, note)
                 continue
             if answer.status < _FAULT or not self._may_retry(model):
                 return answer

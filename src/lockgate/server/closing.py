@@ -11,7 +11,7 @@ from lockgate.errors import RequestRefused, Unavailable
 from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import code_of
-from lockgate.server.holding import Held
+from lockgate.server.holding import Held, hold_on
 from lockgate.server.note import Note
 from lockgate.server.replies import Usage
 
@@ -27,11 +27,20 @@ class Closing:
     audit: AuditSink
     meter: GatewayMeter
 
-    def lose(self, exchange: Exchange, note: Note) -> Held:
-        """Book an answer that nobody gets, because another model is to give one."""
-        held, model = note.held, note.asked
+    async def lose(self, exchange: Exchange, note: Note) -> None:
+        """Book what nobody gets, and reserve anew: somebody is to be asked again.
+
+        Raises as `hold`.
+        """
+        if note.payee is None:
+            return
+        held = self._lost(exchange, note)
+        await hold_on(held, exchange, note.chain, (note.sent, note.most))
+
+    def _lost(self, exchange: Exchange, note: Note) -> Held:
+        held, model = note.held, note.payee
         assert held is not None, "held before anything is asked"
-        assert model is not None, "who has answered was asked"
+        assert model is not None, "somebody has done something"
         nanos = held.lose(note.counts(exchange), answered=model)
         release = model.release.decode("ascii")
         self.meter.inferred(model.name, release, "", _tokens(note.usage or Usage()), nanos)
@@ -43,7 +52,7 @@ class Closing:
         if note.guarding is not None:
             tracing.found(exchange, note.guarding.findings)
         if note.held is not None:
-            note.held.settle(note.counts(exchange), answered=note.asked, cancelled=not note.ended)
+            note.held.settle(note.counts(exchange), answered=note.payee, cancelled=not note.ended)
         usage = note.usage or Usage()
         held = note.held
         nanos = 0 if held is None else held.nanos

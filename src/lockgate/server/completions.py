@@ -32,9 +32,9 @@ from lockgate.server.asking import Asking
 from lockgate.server.closing import Closing
 from lockgate.server.embedded import Embedded, Here
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import why_of
+from lockgate.server.failures import code_of, costs_nothing, why_of
 from lockgate.server.guarding import LONG_BYTES, Guarding
-from lockgate.server.holding import hold, hold_on, still_on, with_prices
+from lockgate.server.holding import hold, still_on, with_prices
 from lockgate.server.keeping import Kept
 from lockgate.server.note import Note
 from lockgate.server.queueing import Place, Urgency, cost_of
@@ -118,12 +118,9 @@ class Completions:
                 if await note.guarding.clean_long(asked) if long else note.guarding.clean(asked):
                     encoded = _encode(asked)
             note.urgency = Urgency(self.controls, exchange, self._cost(asked, len(encoded)))
+            note.most = self._ceiling(asked)
             note.held = await hold(
-                self.controls,
-                exchange,
-                chain,
-                sent=len(encoded),
-                output_tokens=self._ceiling(asked),
+                self.controls, exchange, chain, sent=len(encoded), output_tokens=note.most
             )
             # Only now: whoever is over a limit gets no inference of the second pass either.
             if await self._review(exchange, asked, note.guarding):
@@ -167,20 +164,19 @@ class Completions:
         note: Note,
     ) -> None:
         """Ask the models in turn, until one has answered or begun to."""
+        note.chain = chain
         for place, model in enumerate(chain):
             exchange.release = model.release
             try:
                 await self._ask(exchange, model, asked, encoded, note)
             except LockgateError as error:
                 self._failed(model, why_of(error))
-                falls_back = isinstance(error, Unavailable | Denied)
-                if not falls_back or exchange.status or model is chain[-1]:
+                note.unpaid = note.unpaid or costs_nothing(error)
+                if not _falls_back(error) or exchange.status or model is chain[-1]:
                     raise
-                note.passed_over.append(f"{model.name}: {error.code}")
-                if note.has_answer:
-                    held = self.closing.lose(exchange, note)
-                    ceiling = (len(encoded), self._ceiling(asked))
-                    await hold_on(held, exchange, chain[place + 1 :], ceiling)
+                note.passed_over.append(f"{model.name}: {code_of(error)}")
+                note.chain = chain[place + 1 :]
+                await self.closing.lose(exchange, note)
                 continue
             note.ended = not exchange.code
             self._failed(model, exchange.why)
@@ -254,13 +250,12 @@ class Completions:
             await exchange.respond(body)
             return body
         async with self._place(exchange, model, note):
-            note.ask(exchange, model)
-            reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
+            asking = Asking(self.controls, self.meter, self.closing)
+            reply = await asking.fetch(exchange, model, request, note)
             if reply.status != _OK:
                 raise passing.refused(model.upstream, reply)
         passing.read_usage(model.upstream, reply.body, note)
         if note.schema is not None:
-            note.answered = True
             check_answer(note.schema, model.upstream, reply.body)
         with tracing.part(exchange, conventions.GUARD_OUTPUT):
             body = note.guarding.whole(reply.body)
@@ -288,8 +283,8 @@ class Completions:
     ) -> None:
         exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
         async with self._place(exchange, model, note):
-            note.ask(exchange, model)
-            source = await Asking(self.controls, self.meter).open(exchange, model, request)
+            asking = Asking(self.controls, self.meter, self.closing)
+            source = await asking.open(exchange, model, request, note)
             try:
                 assert note.guarding is not None, "made with the note"
                 relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
@@ -343,6 +338,11 @@ class Completions:
         if isinstance(asked, EmbeddingRequest):
             return cost_of(sent, 0, 0)
         return cost_of(sent, _limit(asked), asked.answers)
+
+
+def _falls_back(error: LockgateError) -> bool:
+    """Say whether another model may answer: the request is not what is wrong."""
+    return isinstance(error, Unavailable | Denied) or code_of(error) == "upstream-busy"
 
 
 def _count(span: Span, usage: Usage | None) -> None:

@@ -11,6 +11,7 @@ from lockgate.errors import (
     InvalidConfig,
     InvalidInput,
     LockgateError,
+    ModelMissing,
     NoAnswer,
     NotFound,
     OverBudget,
@@ -119,6 +120,17 @@ def why_of(error: LockgateError) -> str:
     if isinstance(error, Unavailable):
         return error.why
     return _WHY.get(code_of(error), "")
+
+
+_FREE = frozenset({"connect", "status", "circuit-open", "overloaded"})
+_REFUSED = frozenset({"upstream-busy", "upstream-refused"})
+
+
+def costs_nothing(error: LockgateError) -> bool:
+    """Say whether whoever was asked did no work: it was not reached, or it said no."""
+    if isinstance(error, Unavailable):
+        return isinstance(error, ModelMissing | RequestRefused | TurnedOff) or error.why in _FREE
+    return code_of(error) in _REFUSED
 
 
 def _headers(error: LockgateError) -> tuple[tuple[bytes, bytes], ...]:

@@ -8,6 +8,7 @@ the number of bytes of text, which is the same however the text was cut into chu
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from lockgate.domain.money import TokenCounts
 from lockgate.server.replies import REPLY, WRITTEN, Choice, Usage
@@ -15,21 +16,35 @@ from lockgate.server.replies import REPLY, WRITTEN, Choice, Usage
 BYTES_PER_TOKEN: Final = 3
 
 
+class ErrorInstead(Exception):
+    """An upstream says what went wrong where its answer should be."""
+
+
 def measured_whole(body: bytes) -> tuple[Usage | None, int]:
     """Return what a whole answer says that it took, and the bytes of its text where it does not.
 
     Raises:
+        ErrorInstead: it says what went wrong.
         msgspec.MsgspecError, UnicodeError, RecursionError: it is not the JSON of such an answer.
 
     """
-    usage = said(REPLY.decode(body).usage)
+    if not body.isascii():
+        body.decode("utf-8")  # texts that are not looked at go out, too
+    reply = REPLY.decode(body)
+    if reply.error is not None:
+        raise ErrorInstead
+    usage = said(reply.usage)
     if usage is not None:
         return usage, 0
     try:
-        choices = WRITTEN.decode(body).choices
+        written = WRITTEN.decode(body)
     except msgspec.ValidationError:
         return None, 0  # embeddings and the like: there is no text
-    return None, sum(map(text_bytes, choices))
+    if written.choices is None:
+        if written.data is UNSET:
+            raise msgspec.ValidationError("Object has neither `choices` nor `data`")
+        return None, 0
+    return None, sum(map(text_bytes, written.choices))
 
 
 def said(usage: Usage | None) -> Usage | None:
@@ -67,16 +82,18 @@ def text_bytes(choice: Choice) -> int:
     return size
 
 
-def counts_of(usage: Usage | None, *, sent: int, written: int, duration_us: int = 0) -> TokenCounts:
+def counts_of(
+    usage: Usage | None, *, sent: int, written: int | None, duration_us: int = 0, most: int = 0
+) -> TokenCounts:
     """Return what a call took, as reported, or else estimated from what was sent and written.
 
     `sent` and `written` are bytes. A stream that was cut off before its usage came is charged for
-    what was delivered.
+    what was delivered. Where nobody knows what was written (None) it is `most`, in tokens.
     """
     if usage is None:
         return TokenCounts(
             input_tokens=-(-sent // BYTES_PER_TOKEN),
-            output_tokens=-(-written // BYTES_PER_TOKEN),
+            output_tokens=most if written is None else -(-written // BYTES_PER_TOKEN),
             duration_us=duration_us,
             estimated=True,
         )

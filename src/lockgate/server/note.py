@@ -1,6 +1,7 @@
 """What the audit log and the books get to know of a call of a model."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
@@ -33,11 +34,17 @@ class Note:
     waited: float = 0.0
     ended: bool = False
     """Whether the answer came to its end."""
-    answered: bool = False
-    """It came whole, whatever it was worth."""
+    unpaid: bool = False
+    """It did no work."""
+    measured: bool = False
+    """What it wrote is known."""
     usage: Usage | None = None
     written: int = 0
     """Bytes of text that came, for an upstream that says nothing of usage."""
+    most: int = 0
+    """Tokens that may be written."""
+    chain: Sequence[ServedModel] = ()
+    """Those that may be asked from here on."""
     held: Held | None = None
     guarding: Guarding | None = None
     urgency: Urgency | None = None
@@ -50,29 +57,41 @@ class Note:
     passed_over: list[str] = field(default_factory=list)
 
     def ask(self, exchange: Exchange, model: ServedModel) -> None:
-        """Note that a model is asked now. What one that failed before it had begun is forgotten."""
+        """Note that a model is asked now."""
         self.asked, self.usage, self.written = model, None, 0
+        self.unpaid = self.measured = False
         self.began, self.waited = time.perf_counter(), exchange.waited
 
     @property
-    def has_answer(self) -> bool:
-        """Whether the model that was asked last has answered: it is paid, whoever gets that."""
-        came = self.answered or self.usage is not None or self.written > 0
-        return came and self.asked is not None
+    def payee(self) -> ServedModel | None:
+        """The model that is paid for what it has done; None: none has done anything.
+
+        One that answered is paid, whoever gets that. So is one of which nobody knows how far it
+        came.
+        """
+        if self.unpaid and self.usage is None and not self.written:
+            return None
+        return self.asked
 
     def forget(self) -> None:
         """Forget the model that was asked: what it took is booked."""
-        self.asked, self.usage, self.written, self.answered = None, None, 0, False
+        self.asked, self.usage, self.written = None, None, 0
+        self.unpaid = self.measured = False
 
     def counts(self, exchange: Exchange) -> TokenCounts:
         """Return what the call took."""
-        model = self.asked
+        model = self.payee
         if model is None:
             return TokenCounts()
         if isinstance(model, EmbeddedModel) and self.ended:
             seconds = exchange.waited - self.waited  # not the time of a client that reads slowly
         else:
             seconds = min(time.perf_counter() - self.began, model.most_s)
+        known = self.measured or self.written or exchange.status
         return counts_of(
-            self.usage, sent=self.sent, written=self.written, duration_us=int(seconds * 1e6)
+            self.usage,
+            sent=self.sent,
+            written=self.written if known or isinstance(model, EmbeddedModel) else None,
+            duration_us=int(seconds * 1e6),
+            most=self.most,
         )

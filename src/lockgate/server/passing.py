@@ -11,7 +11,7 @@ from lockgate.errors import LockgateError, UpstreamFailed
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure, why_of
 from lockgate.server.guarding import Guarding
-from lockgate.server.measuring import larger, measured_whole, text_bytes
+from lockgate.server.measuring import ErrorInstead, larger, measured_whole, text_bytes
 from lockgate.server.replies import CHUNK, REFUSAL, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.server.streamed_answers import StreamedAnswers
@@ -33,22 +33,28 @@ class Noted(Protocol):
     usage: Usage | None
     written: int
     """Bytes of text so far."""
-    answered: bool
-    """It came whole, whatever it was worth."""
+    measured: bool
+    """What it wrote is known."""
 
 
 def read_usage(upstream: str, body: bytes, note: Noted) -> None:
     """Note what a whole answer says that it took.
 
     Raises:
-        UpstreamFailed: it is not the JSON that such an answer is.
+        UpstreamFailed: it is not the JSON that such an answer is, or says what went wrong.
 
     """
     try:
         note.usage, note.written = measured_whole(body)
+    except ErrorInstead as error:
+        # Its words stay with it, as in `refused`.
+        raise UpstreamFailed(
+            f"the answer of the upstream `{upstream}` is an error", why="status"
+        ) from error
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        note.answered = True
+        note.written = len(body)  # somebody has written that
         raise _garbled(upstream, error) from error
+    note.measured = True
 
 
 @dataclass(slots=True)
@@ -132,7 +138,9 @@ class Relay:
             raise _garbled(self.upstream, error) from error
         if chunk.error is not None:
             # Its words stay with it, as in `refused`.
-            raise UpstreamFailed(f"the stream of the upstream `{self.upstream}` is an error")
+            raise UpstreamFailed(
+                f"the stream of the upstream `{self.upstream}` is an error", why="status"
+            )
         if chunk.usage is not None:
             self.note.usage = larger(self.note.usage, chunk.usage)
             if not chunk.choices and not self.wants_usage:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Count: TypeAlias = Annotated[int, Meta(ge=-(1 << 31), le=1 << 31)]
 """Tokens. An upstream can lie, and what no ledger holds must not get there."""
@@ -27,6 +27,8 @@ class Reply(Struct):
     """A whole answer."""
 
     usage: Usage | None = None
+    error: Any = None
+    """What some servers send with status 200."""
 
 
 class Delta(Struct):
@@ -63,9 +65,10 @@ class Chunk(Struct):
 
 
 class Written(Struct):
-    """What a whole answer has written."""
+    """What a whole answer has written, or its embeddings."""
 
-    choices: list[Choice] = []
+    choices: list[Choice] | None = None
+    data: msgspec.Raw | UnsetType = UNSET
 
 
 class Problem(Struct):

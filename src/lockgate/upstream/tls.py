@@ -108,7 +108,10 @@ class TlsClient:
     def _failed(self, error: BaseException) -> LockgateError:
         name = self._pinned.name
         if isinstance(error, TimeoutError):
-            return UpstreamTimeout(f"the upstream `{name}` was slower than its limits allow")
+            return UpstreamTimeout(
+                f"the upstream `{name}` was slower than its limits allow",
+                why="connect" if isinstance(error, aiohttp.ConnectionTimeoutError) else "timeout",
+            )
         reason = str(error) or type(error).__name__
         if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
             # Those quote what the upstream sent, which may quote our key: it goes to a log.
