@@ -24,6 +24,8 @@ Programming mistakes are not in this tree: they raise TypeError, ValueError or A
 
 from typing import ClassVar
 
+_FREE = frozenset({"connect", "status", "circuit-open", "overloaded"})
+
 
 class LockgateError(Exception):
     """Base of the tree. `message` says what happened; `hint` says what to do about it."""
@@ -96,12 +98,19 @@ class Unavailable(LockgateError):
     code = "unavailable"
     why: str = "internal"
     """The kind of failure as metrics count it, such as `timeout`."""
+    _idle: ClassVar[bool] = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no work was done: nobody was reached, or whoever was reached said no."""
+        return self._idle or self.why in _FREE
 
 
 class ModelMissing(Unavailable):
     """The model is not in the local store."""
 
     code = "model-missing"
+    _idle = True
 
 
 class Overloaded(Unavailable):
@@ -120,12 +129,14 @@ class RequestRefused(Unavailable):
     """The model cannot do what is asked, such as read so long a text or keep to such a schema."""
 
     code = "request-refused"
+    _idle = True
 
 
 class TurnedOff(Unavailable):
     """Somebody has turned off the model, the task, or everything."""
 
     code = "turned-off"
+    _idle = True
 
 
 class UpstreamFailed(Unavailable):

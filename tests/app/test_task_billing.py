@@ -38,6 +38,8 @@ from price_files import price_file
 from upstream.mock_model import MockModel, mock_model
 
 TASK = "log-triage"
+MOST = 80
+"""Tokens of an answer of a new task."""
 PAYER = Payer(key="ci", team="shop", route="call")
 PRICES = price_file(smollm2=("1000", "1000"))
 
@@ -273,7 +275,30 @@ def test_a_call_that_is_given_up_pays_for_what_was_asked_and_holds_nothing(
     (event,) = run(workplace, work)
     assert event.flags == {"estimated", "cancelled"}
     assert event.counts.input_tokens > 0
-    assert event.counts.output_tokens == 0
+    assert event.counts.output_tokens == MOST
+
+
+@pytest.mark.parametrize("status", [b"400 X", b"404 X", b"429 X", b"500 X"])
+def test_a_server_that_says_no_is_not_paid(workplace: Path, status: bytes) -> None:
+    async def work(made: House) -> None:
+        made.mock.answer = b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status
+        assert (await made.ask()).engine is EngineKind.RULES
+
+    assert run(workplace, work) == []
+
+
+def test_a_server_that_answers_nonsense_is_paid_for_each_time_that_it_was_asked(
+    workplace: Path,
+) -> None:
+    async def work(made: House) -> None:
+        for _ in range(12):
+            await made.ask()  # each of which earns a part of a retry
+        made.mock.answer = b"nothing that is HTTP\r\n\r\n"
+        assert (await made.ask()).engine is EngineKind.RULES
+
+    *_, event = run(workplace, work)
+    assert event.flags == {"estimated", "cancelled"}
+    assert event.counts.output_tokens == 2 * MOST
 
 
 def test_a_reservation_that_comes_after_its_call_was_given_up_is_given_back(
@@ -330,4 +355,4 @@ def test_the_wait_in_a_queue_is_no_time_of_the_model() -> None:
     timed = Timed(model="m", digest=Digest.of(b""), request=Embed(texts=()), stopwatch=watch)
     with pytest.raises(OverBudget):
         asyncio.run(backends["here"].infer(timed))
-    assert (watch.began, watch.seconds) == (True, 2.5)
+    assert (watch.unheard, watch.seconds) == (1, 2.5)

@@ -22,6 +22,7 @@ from lockgate.domain.release import Release
 from lockgate.domain.usage import Budget, Usage
 from lockgate.engine.infer import Inferring
 from lockgate.engine.record import Entry
+from lockgate.errors import Unavailable
 from lockgate.ports import Backend, Models
 
 _TEMPLATE_TOKENS = 16
@@ -78,7 +79,8 @@ class Stopwatch:
     """How long a backend worked on one inference, all attempts together; waiting is not work."""
 
     seconds: float = 0.0
-    began: bool = False
+    unheard: int = 0
+    """Attempts that ended without an answer and may have been work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +122,12 @@ class _TimedBackend:
         if not isinstance(dispatch, Timed):
             return await self.backend.infer(dispatch)
         watch = dispatch.stopwatch
-        watch.began = True
         began = self.clock()
         try:
             return await self.backend.infer(dispatch)
+        except BaseException as error:
+            watch.unheard += not (isinstance(error, Unavailable) and error.is_free)
+            raise
         finally:
             watch.seconds += self.clock() - began
 
@@ -217,12 +221,17 @@ class _Billed:
         try:
             result = await self.backend.infer(timed)
         except BaseException:
-            if watch.began:
-                self.call.observer.nanos += bill.settle(_estimated(request, watch), cancelled=True)
+            if watch.unheard or (charged.local and watch.seconds):
+                unheard = _unheard(request, watch, local=charged.local)
+                self.call.observer.nanos += bill.settle(unheard, cancelled=True)
             else:
                 bill.cancel()
             raise
-        nanos = bill.settle(_counts(request, result, watch))
+        counts = _counts(request, result, watch)
+        if watch.unheard:
+            before = _unheard(request, watch, local=charged.local)
+            counts = replace(counts + before, duration_us=counts.duration_us)
+        nanos = bill.settle(counts)
         self.call.observer.nanos += nanos
         usage = replace(result.usage, cost_micros=-(-nanos // _NANOS_PER_MICRO))
         return replace(result, usage=usage)
@@ -264,6 +273,19 @@ def _counts(request: Inference, result: Result, watch: Stopwatch) -> TokenCounts
         input_tokens=max(0, usage.input_tokens),
         output_tokens=max(0, usage.output_tokens),
         duration_us=int(watch.seconds * 1e6),
+    )
+
+
+def _unheard(request: Inference, watch: Stopwatch, *, local: bool) -> TokenCounts:
+    """Return what the attempts took of which nothing was heard: elsewhere the most, each."""
+    once = _estimated(request, watch)
+    if local:
+        return once
+    written = request.max_tokens if isinstance(request, Generate) else 0
+    return replace(
+        once,
+        input_tokens=once.input_tokens * watch.unheard,
+        output_tokens=written * watch.unheard,
     )
 
 

@@ -129,10 +129,12 @@ class OpenAIBackend:
             ):
                 content = await self._read(response)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            raise Unavailable(
+            failure = Unavailable(
                 f"the model server at `{self._url}` failed: {str(error) or type(error).__name__}",
                 hint="check that it runs and that `url` in lockgate.toml is right",
-            ) from error
+            )
+            failure.why = _why(error)
+            raise failure from error
         if response.status_code != httpx2.codes.OK:
             raise self._refused(response.status_code, content)
         try:
@@ -203,16 +205,24 @@ class OpenAIBackend:
             404: "check `url` (it ends in `/v1`) and the model's name under `models`",
             429: "the server limits requests: try again later",
         }
-        return Unavailable(
+        failure = Unavailable(
             f"the model server at `{self._url}` answered {status}: {said}",
             hint=hints.get(status),
         )
+        failure.why = "status"
+        return failure
 
     def _malformed(self, expected: str, error: Exception) -> Unavailable:
         return Unavailable(
             f"the model server at `{self._url}` did not answer with {expected}: "
             f"{str(error)[:_SHOWN]}"
         )
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+        return "connect"
+    return "timeout" if isinstance(error, TimeoutError | httpx2.TimeoutException) else "truncated"
 
 
 def _usage(reply: Mapping[str, Any]) -> Usage:

@@ -11,7 +11,6 @@ from lockgate.errors import (
     InvalidConfig,
     InvalidInput,
     LockgateError,
-    ModelMissing,
     NoAnswer,
     NotFound,
     OverBudget,
@@ -122,14 +121,13 @@ def why_of(error: LockgateError) -> str:
     return _WHY.get(code_of(error), "")
 
 
-_FREE = frozenset({"connect", "status", "circuit-open", "overloaded"})
 _REFUSED = frozenset({"upstream-busy", "upstream-refused"})
 
 
 def costs_nothing(error: LockgateError) -> bool:
     """Say whether whoever was asked did no work: it was not reached, or it said no."""
     if isinstance(error, Unavailable):
-        return isinstance(error, ModelMissing | RequestRefused | TurnedOff) or error.why in _FREE
+        return error.is_free
     return code_of(error) in _REFUSED
 
 
