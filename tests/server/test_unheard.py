@@ -156,6 +156,32 @@ def test_each_try_of_which_nothing_was_heard_is_booked(tmp_path: Path) -> None:
     assert (given.id, given.counts.output_tokens) == (f"{lost.id}.2", 4)
 
 
+def test_a_kept_connection_that_was_closed_meanwhile_has_cost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockgate.upstream.pool._CROSSED_S", 60.0)  # however slow this machine is
+    good = whole(b'{"choices": [], "usage": {"prompt_tokens": 3}}')
+    with chaotic_model(lambda number: b"" if number == 1 else good) as model:
+        model.closes_after = 1
+        books = Books(tmp_path, at(model.port))
+        with books.serving() as served:
+            assert chat(served, max_tokens=MOST)[0].status == 200
+            assert chat(served, max_tokens=MOST)[0].status == 502
+    assert model.asked == 2
+    assert [event.counts.input_tokens for event in books.events] == [3]
+
+
+def test_one_call_does_not_use_up_the_tries_that_all_have_saved(tmp_path: Path) -> None:
+    saved = RetryBudget()
+    for _ in range(500):
+        saved.attempted()
+    for said in (b"", whole(b"", b"500 Oops")):
+        with chaotic_model(said, closes=not said) as model:
+            books = Books(tmp_path, at(model.port), controls=Controls(retries=saved))
+            assert ask(books)[0] == 502
+            assert model.asked == 3
+
+
 def test_a_client_that_leaves_before_anything_came_has_asked_for_the_most(
     mock: MockModel, tmp_path: Path
 ) -> None:

@@ -86,6 +86,16 @@ def test_a_failed_call_is_made_again_while_the_budget_lasts() -> None:
     run(work())
 
 
+def test_one_call_does_not_use_up_what_all_have_saved() -> None:
+    async def work() -> None:
+        rig = Rig(lambda _: Unavailable("no"), saved=50)
+        with pytest.raises(Unavailable):
+            await rig.backend.infer(ask())
+        assert rig.inner.calls == 3
+
+    run(work())
+
+
 def test_an_open_circuit_refuses_with_the_time_to_come_back_and_calls_nothing() -> None:
     async def work() -> None:
         rig = Rig(lambda _: Unavailable("no"))

@@ -13,6 +13,8 @@ class ChaoticModel:
     """What is sent for each request, or for that of a number."""
     closes: bool = False
     """Hangs up after it if that is no whole answer; else it waits for the client to do so."""
+    closes_after: int = -1
+    """The number of a request after which it hangs up."""
     port: int = 0
     asked: int = 0
     open: int = 0
@@ -29,7 +31,7 @@ class ChaoticModel:
                 said = self.says if isinstance(self.says, bytes) else self.says(self.asked - 1)
                 writer.write(said)
                 await writer.drain()
-                if self.closes:
+                if self.closes or self.asked - 1 == self.closes_after:
                     return
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return

@@ -15,6 +15,7 @@ from lockgate.server.exchange import Exchange
 from lockgate.server.failures import costs_nothing
 from lockgate.server.holding import open_circuit
 from lockgate.server.note import Note
+from lockgate.traffic.retry_budget import MOST_RETRIES
 from lockgate.upstream.reply import Reply, Stream
 from lockgate.upstream.request import Request
 
@@ -58,22 +59,23 @@ class Asking:
     ) -> T:
         retries = self.controls.retries
         retries.attempted()
-        while True:
+        for left in range(MOST_RETRIES, -1, -1):
             note.ask(exchange, model)
             try:
                 answer = await self._once(exchange, model, ask)
             except UpstreamTimeout:
                 raise  # its time is used up
             except Unavailable as error:
-                if not self._may_retry(model):
+                if not left or not self._may_retry(model):
                     raise
                 if not costs_nothing(error):
                     await self.closing.lose(exchange, note)
                 continue
-            if answer.status < _FAULT or not self._may_retry(model):
+            if answer.status < _FAULT or not left or not self._may_retry(model):
                 return answer
             if not isinstance(answer, Reply):
                 answer.close()
+        raise AssertionError("the last try returns or raises")
 
     def _may_retry(self, model: UpstreamModel) -> bool:
         breaker = self.controls.breakers.get(model.upstream)

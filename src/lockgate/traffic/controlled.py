@@ -11,7 +11,7 @@ from lockgate.ports import Backend
 from lockgate.traffic.breaker import Breaker, BreakerState
 from lockgate.traffic.lane import Klass
 from lockgate.traffic.queue import Queue
-from lockgate.traffic.retry_budget import RetryBudget
+from lockgate.traffic.retry_budget import MOST_RETRIES, RetryBudget
 
 _CHARACTERS_A_TOKEN = 4
 """Of English text, about. The queue learns the time per token in whatever it is told."""
@@ -64,14 +64,16 @@ class ControlledBackend:
         """
         urgency = self._urgency()
         self._budget.attempted()
-        while True:
+        for left in range(MOST_RETRIES, -1, -1):
             try:
                 return await self._once(dispatch, urgency)
             except (Overloaded, ModelMissing):
                 raise
             except Unavailable:
-                if self._breaker.state is BreakerState.OPEN or not self._budget.may_retry():
+                is_open = self._breaker.state is BreakerState.OPEN
+                if not left or is_open or not self._budget.may_retry():
                     raise
+        raise AssertionError("the last try returns or raises")
 
     async def _once(self, dispatch: Dispatch, urgency: Urgency) -> Result:
         cost = cost_of(dispatch)

@@ -1,6 +1,8 @@
 """Retries for the whole process, as a share of its traffic."""
 
 SHARE = 0.1
+MOST_RETRIES = 2
+"""Of one call at one place: what failed three times is not to use up what others may need."""
 _MOST_SAVED = 100.0
 
 

@@ -46,6 +46,8 @@ class Connection(asyncio.Protocol):
         """Answers so far."""
         self.keep = True
         self.free_until = 0.0
+        self.since = 0.0
+        """When the request was sent."""
         self.deadline = _NEVER
         self.stage = "connect"
         self._last = _NEVER
@@ -80,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._reset()
         self.busy = True
         self._streamed = streamed
-        now = self._loop.time()
+        self.since = now = self._loop.time()
         self._last = now + self._limits.total_s
         self.deadline = min(now + self._limits.first_byte_s, self._last)
         self.stage = "first byte"

@@ -15,6 +15,8 @@ from lockgate.upstream.request import Headers, Request, message, preamble
 
 _SWEEP_S = 0.05
 _KEPT_HEADS = 64
+_CROSSED_S = 0.1
+"""A kept connection that ends so soon after a request was closed before it came there."""
 
 
 class Pool:
@@ -68,11 +70,13 @@ class Pool:
             waiter = connection.write(data, streamed=streamed)
             try:
                 await waiter
-            except UpstreamFailed:
+            except UpstreamFailed as failure:
                 untouched = reused and not connection.touched
                 self._give_back(connection)
                 if untouched and request.idempotent:
                     continue  # it was closed while we wrote: nothing was answered
+                if untouched and self._loop.time() < connection.since + _CROSSED_S:
+                    failure.why = "connect"
                 raise
             except BaseException:
                 connection.abort()
