@@ -181,6 +181,24 @@ async def once_then_close(
     await state.request(reader)
 
 
+def test_a_request_that_was_answered_before_it_was_read_is_the_last_of_its_connection() -> None:
+    async def work() -> None:
+        async def script(
+            state: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 413 Too large\r\nContent-Length: 2\r\n\r\n{}")
+            await asyncio.Event().wait()
+
+        async with listening(script) as server, pool_to(server) as pool:
+            for number in (1, 2):
+                reply = await pool.fetch(Request(b"POST", b"/v1/x", b"x" * (32 << 20)))
+                assert (reply.status, server.connections) == (413, number)
+            assert pool.open_connections == 0
+
+    asyncio.run(work())
+
+
 def test_an_idempotent_request_on_a_stale_connection_is_sent_again() -> None:
     async def work(pool: Pool, server: Server) -> None:
         await pool.fetch(GET)

@@ -122,7 +122,14 @@ class Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether the next request may go here: nothing is left over, on either side."""
-        return self._whole and self.keep and not self.closed and not self._paused
+        return (
+            self._whole
+            and self.keep
+            and not self.closed
+            and not self._paused
+            # Answered before it was read: nobody may ever read the rest, nor what comes after it.
+            and not self._transport.get_write_buffer_size()
+        )
 
     def release(self, now: float) -> None:
         """Make the connection free until the server may close it."""
