@@ -230,6 +230,29 @@ def test_the_claim_of_a_process_that_died_ends_and_one_that_lives_is_prolonged(
     run(opener, work)
 
 
+def test_a_call_whose_process_died_is_told_from_one_that_never_was(opener: Opener) -> None:
+    async def work(one: OnceCalls, other: OnceCalls, clock: Clock) -> None:
+        assert await one.claim(claim("dead")) is None
+        running = await other.find("c")
+        assert running is not None
+        assert not other.is_lost(running)
+        clock.now += task_calls.CLAIM + timedelta(seconds=1)
+        lost = await other.find("c")
+        assert lost is not None
+        assert other.is_lost(lost)
+        assert await other.claim(claim("again")) is None
+        await other.make(claim("again"), answer)
+        made = await one.find("c")
+        assert made is not None
+        clock.now += KEEP - timedelta(seconds=1)
+        assert not one.is_lost(made)
+        assert kept_answer(made) is not None
+        clock.now += timedelta(seconds=2)
+        assert await one.find("c") is None
+
+    run(opener, work)
+
+
 def test_without_a_database_nobody_knows_and_nothing_is_made() -> None:
     once = OnceCalls(StateBridge(), clock=Clock(), keep=KEEP)
     with pytest.raises(Unavailable):
@@ -242,20 +265,27 @@ def test_an_answer_that_was_made_is_given_where_it_cannot_be_kept() -> None:
 
 
 def test_answers_past_their_time_are_deleted(opener: Opener) -> None:
-    def kept(name: str, until: datetime) -> KeptCall:
-        return KeptCall(id=name, owner="o", task="t", digest="d", holder="h", until=until)
+    def kept(name: str, until: datetime, answer: str | None = None) -> KeptCall:
+        return KeptCall(
+            id=name, owner="o", task="t", digest="d", holder="h", until=until, answer=answer
+        )
 
     async def work() -> None:
         async with opener() as store:
             async with store.begin() as unit:
                 await unit.calls.claim(kept("old", NOON), NOON)
+                await unit.calls.keep(kept("old", NOON, "{}"))
+                await unit.calls.claim(kept("lost", NOON), NOON)
+                await unit.calls.claim(kept("long lost", NOON - KEEP), NOON - 2 * KEEP)
                 await unit.calls.claim(kept("new", NOON + KEEP), NOON)
             stop = asyncio.Event()
             asyncio.get_running_loop().call_soon(stop.set)
             later = NOON + timedelta(seconds=1)
-            await expired_calls_job(lambda: later, refused)(store, stop)
+            await expired_calls_job(lambda: later, refused, keep=KEEP)(store, stop)
             async with store.begin() as unit:
                 assert await unit.calls.find("old") is None
+                assert await unit.calls.find("long lost") is None
+                assert await unit.calls.find("lost") is not None
                 assert await unit.calls.find("new") is not None
 
     asyncio.run(work())

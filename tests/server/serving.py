@@ -8,12 +8,13 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from ledgers import now
 from lockgate.app.gateway import Gateway
 from lockgate.app.gateway_access import ConfiguredKeys, LocalCaller
 from lockgate.app.gateway_admin import StateBridge, open_bridge
@@ -23,6 +24,7 @@ from lockgate.app.gateway_observed import Observation, Observer
 from lockgate.app.moves import Move
 from lockgate.app.promotion import Outcome
 from lockgate.app.task_billing import Payer
+from lockgate.app.task_calls import OnceCalls
 from lockgate.config.gateway_settings import ServerKey, ServerSettings
 from lockgate.config.load import Loaded
 from lockgate.config.settings import Config
@@ -280,6 +282,7 @@ def _serving(
             has_prices=(controls or Controls()).billing is not None,
             admin=bridge,
             move=engine.move,
+            once=OnceCalls(bridge, clock=now, keep=timedelta(days=1)) if bridge.is_open else None,
         )
         application = build(gateway, ready=lambda: "").application
         edge.app = application

@@ -1,12 +1,17 @@
+import asyncio
 import hashlib
 import json
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lockgate.config.gateway_settings import ServerKey
 from lockgate.server import tasks
+from lockgate.store.sqlite import open_sqlite
 from lockgate.tasks.review.task import Review
 from server.serving import Served, serving
 
@@ -96,6 +101,39 @@ def test_a_failed_accepted_call_says_why() -> None:
         _, body = served.ask("POST", "/v1/tasks/review", {"nothing": 1}, headers)
         state = served.wait_for(body["url"])
         assert (state["status"], state["error"]["code"]) == ("failed", "invalid-input")
+
+
+def test_an_accepted_call_that_ended_by_a_mistake_of_ours_has_failed() -> None:
+    with serving() as served:
+        served.engine.broken = True
+        _, body = call(served, Prefer="respond-async")
+        state = served.wait_for(body["url"])
+        assert (state["status"], state["error"]["code"]) == ("failed", "internal")
+        assert "mistake" not in str(state)
+
+
+def test_a_call_whose_process_was_killed_has_failed_and_can_be_sent_again(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+
+    async def kill(name: str) -> None:
+        """Leave the call as a process does that claimed it four minutes ago and was killed."""
+        async with open_sqlite(file) as store, store.begin() as unit:
+            found = await unit.calls.find(name)
+            assert found is not None
+            ended = datetime.now(UTC) - timedelta(minutes=1)
+            await unit.calls.keep(replace(found, answer=None, until=ended))
+
+    key = {"Idempotency-Key": "k", "Prefer": "respond-async"}
+    with serving(database=file) as served:
+        _, body = call(served, **key)
+        assert served.wait_for(body["url"])["status"] == "done"
+    asyncio.run(kill(body["id"]))
+    with serving(database=file) as served:
+        _, state = served.ask("GET", body["url"])
+        assert (state["status"], state["error"]["code"]) == ("failed", "call-lost")
+        assert call(served, **key)[1]["id"] == body["id"]
+        state = served.wait_for(body["url"])
+        assert (state["status"], state["answer"]["risk"]) == ("done", "low")
 
 
 def test_a_client_that_leaves_cancels_its_call() -> None:

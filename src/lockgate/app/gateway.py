@@ -204,7 +204,7 @@ class _Opening:
         jobs = [
             switch.follow(_failed),
             shared.serve,
-            expired_calls_job(_now, _failed),
+            expired_calls_job(_now, _failed, keep=_answers_kept(self.loaded)),
             releases.follow(_failed),
         ]
         opened = open_gateway_books(self.loaded, self.environment, failed=_failed, more=jobs)
@@ -268,10 +268,12 @@ def _audit(books: Books, stack: AsyncExitStack) -> AuditSink:
 
 def _once(loaded: Loaded, bridge: StateBridge) -> OnceCalls | None:
     """Return what makes calls once; None where no content is kept, answers neither."""
-    retention = timedelta(days=loaded.config.audit.payload_retention_days)
-    if not retention:
-        return None
-    return OnceCalls(bridge, clock=_now, keep=min(retention, _ANSWERS_KEPT))
+    keep = _answers_kept(loaded)
+    return OnceCalls(bridge, clock=_now, keep=keep) if keep else None
+
+
+def _answers_kept(loaded: Loaded) -> timedelta:
+    return min(timedelta(days=loaded.config.audit.payload_retention_days), _ANSWERS_KEPT)
 
 
 def _now() -> datetime:

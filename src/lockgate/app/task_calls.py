@@ -120,9 +120,16 @@ class OnceCalls:
         return found
 
     async def find(self, name: str) -> KeptCall | None:
-        """Return a call by its id, if its time is not over."""
+        """Return a call by its id, if its time is not over, or it was lost a short while ago."""
         found = await self._bridge.do(lambda state: _find(state, name))
-        return None if found is None or found.until < self._clock() else found
+        if found is None:
+            return None
+        kept = self._keep if found.answer is None else timedelta()
+        return None if found.until + kept < self._clock() else found
+
+    def is_lost(self, call: KeptCall) -> bool:
+        """Say whether the process that made a call has died: nobody prolongs its claim."""
+        return call.answer is None and call.until < self._clock()
 
     def _held(self, claim: Claim) -> KeptCall:
         return KeptCall(
@@ -144,15 +151,19 @@ class OnceCalls:
             await asyncio.shield(self._bridge.do(lambda state: change(state, call)))
 
 
-def expired_calls_job(clock: Clock, failed: Callable[[LockgateError], None]) -> Job:
-    """Return the job that deletes answers past their time."""
+def expired_calls_job(
+    clock: Clock, failed: Callable[[LockgateError], None], *, keep: timedelta
+) -> Job:
+    """Return the job that deletes answers past their time, and lost claims so long after theirs."""
 
     async def work(state: GatewayState, stop: asyncio.Event) -> None:
         while not stop.is_set():
             more = False
             try:
                 async with state.begin() as unit:
-                    more = await unit.calls.drop_expired(clock(), limit=_BATCH) == _BATCH
+                    now = clock()
+                    gone = await unit.calls.drop_expired(now, lost=now - keep, limit=_BATCH)
+                    more = gone == _BATCH
             except LockgateError as error:
                 failed(error)
             await until(stop, 0 if more else _EVERY_S)

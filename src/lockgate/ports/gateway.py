@@ -180,8 +180,8 @@ class CallBook(Protocol):
         """Let others make a call that has no answer."""
         ...
 
-    async def drop_expired(self, now: datetime, *, limit: int) -> int:
-        """Delete calls whose time is over; return how many."""
+    async def drop_expired(self, now: datetime, *, lost: datetime, limit: int) -> int:
+        """Delete calls whose time is over, claims if it was before `lost`; return how many."""
         ...
 
 

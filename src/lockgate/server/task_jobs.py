@@ -10,7 +10,7 @@ from typing import Any, Final
 from lockgate.domain.call import Answer
 from lockgate.errors import LockgateError
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import failure
+from lockgate.server.failures import HttpFailure, failure
 
 _RECORDED_S: Final = 2.0
 
@@ -40,6 +40,13 @@ def state_of(answer: Answer | None) -> dict[str, Any]:
 def failure_of(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is told of a call that failed."""
     return {"status": "failed", **told}
+
+
+LOST: Final = HttpFailure(
+    503, "call-lost", "the process that made the call ended before it had an answer: send it again"
+)
+"""The same idempotency key may be used again."""
+BROKEN: Final = HttpFailure(500, "internal", "something went wrong here")
 
 
 def told(error: LockgateError) -> dict[str, Any]:

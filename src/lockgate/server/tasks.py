@@ -27,6 +27,8 @@ from lockgate.server.failures import HttpFailure
 from lockgate.server.holding import take
 from lockgate.server.task_input import input_of, query_of
 from lockgate.server.task_jobs import (
+    BROKEN,
+    LOST,
     Job,
     failure_of,
     has_failed,
@@ -123,7 +125,7 @@ class Tasks:
                 _owner(exchange),
                 task.spec.name,
             ):
-                failed = kept_failure(known)
+                failed = told(LOST) if self.once.is_lost(known) else kept_failure(known)
                 state = state_of(kept_answer(known)) if failed is None else failure_of(failed)
                 await exchange.respond_json({**found, **state})
                 return
@@ -132,9 +134,10 @@ class Tasks:
         if not job.working.done():
             await exchange.respond_json({**found, **state_of(None)})
             return
-        error = None if job.working.cancelled() else job.working.exception()
-        if isinstance(error, LockgateError):
-            await exchange.respond_json({**found, **failure_of(told(error))})
+        error = LOST if job.working.cancelled() else job.working.exception()
+        if error is not None:
+            failed = told(error if isinstance(error, LockgateError) else BROKEN)
+            await exchange.respond_json({**found, **failure_of(failed)})
             return
         await exchange.respond_json({**found, **state_of(job.working.result())})
 

@@ -53,6 +53,8 @@ class SqlCalls:
     async def give_up(self, call: KeptCall) -> None:
         await self._db.run("give_up_call", id=call.id, holder=call.holder)
 
-    async def drop_expired(self, now: datetime, *, limit: int) -> int:
-        gone = await self._db.run("drop_expired_calls", now=rows.as_time(now), most=limit)
+    async def drop_expired(self, now: datetime, *, lost: datetime, limit: int) -> int:
+        gone = await self._db.run(
+            "drop_expired_calls", now=rows.as_time(now), lost=rows.as_time(lost), most=limit
+        )
         return len(gone)

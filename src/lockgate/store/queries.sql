@@ -304,7 +304,10 @@ UPDATE task_calls SET answer = CAST(:answer AS TEXT), until = :until
 -- name: give_up_call
 DELETE FROM task_calls WHERE id = :id AND holder = :holder AND answer IS NULL;
 
+-- Claims stay for longer: whoever asks for a call whose process died is told so.
 -- name: drop_expired_calls
 DELETE FROM task_calls WHERE id IN
-       (SELECT id FROM task_calls WHERE until < :now ORDER BY until, id LIMIT :most)
+       (SELECT id FROM task_calls
+         WHERE until < :now AND (answer IS NOT NULL OR until < :lost)
+         ORDER BY until, id LIMIT :most)
 RETURNING id;
