@@ -47,6 +47,8 @@ class Replicas:
         self._due = [(self.clock.now + self.random.random() * EVERY_S, n) for n in range(count)]
         heapq.heapify(self._due)
         self._dead: set[int] = set()
+        self.skew_s = [0.05 * n for n in range(count)]
+        """How far the clock on the wall of each is ahead."""
         self._loop = asyncio.new_event_loop()
         for shared in self._shared:
             self._loop.run_until_complete(shared.exchange())
@@ -61,6 +63,20 @@ class Replicas:
             self._loop.run_until_complete(self._shared[n].exchange())
             heapq.heappush(self._due, (at + EVERY_S * (0.9 + 0.2 * self.random.random()), n))
         self.clock.now = to
+
+    def start(self, n: int) -> None:
+        """Put another process in the place of one that was killed."""
+        self._dead.discard(n)
+        shared = SharedLimits(
+            self.limits[n],
+            self.state,
+            replica=f"another r{n}",
+            clock=self.clock,
+            wall_clock=self._skewed(n),
+        )
+        self._shared[n] = shared
+        self._loop.run_until_complete(shared.exchange())
+        heapq.heappush(self._due, (self.clock.now + EVERY_S, n))
 
     def kill(self, n: int) -> None:
         """Let a replica vanish with what it holds."""
@@ -85,4 +101,4 @@ class Replicas:
         return found
 
     def _skewed(self, n: int) -> Callable[[], float]:
-        return lambda: self.clock.now + 0.05 * n
+        return lambda: self.clock.now + self.skew_s[n]

@@ -110,6 +110,37 @@ def test_a_replica_that_dies_gives_its_part_to_the_others(start: Start) -> None:
     assert sum(t.allowed for t in taken) == pytest.approx(3000, rel=0.01)
 
 
+@pytest.mark.parametrize("ahead_s", [5.0, 60.0, 3600.0])
+def test_a_clock_that_is_wrong_changes_nothing(start: Start, ahead_s: float) -> None:
+    replicas = start(4, lambda _: REQUESTS)
+    replicas.skew_s[:] = [0.0, -ahead_s, 0.0, ahead_s]
+    taken = replicas.poisson("k", per_s=100, seconds=2 * MINUTE, weights=EVEN, tokens=0)
+    assert sum(t.allowed for t in taken) == pytest.approx(2 * 3000 + 100, rel=0.01)
+
+
+def test_a_clock_that_was_wrong_and_is_put_right_stops_nobody(start: Start) -> None:
+    replicas = start(2, lambda _: REQUESTS)
+    replicas.poisson("k", per_s=100, seconds=10, weights=(1, 1), tokens=0)
+    replicas.skew_s[1] = 3600.0
+    replicas.poisson("k", per_s=100, seconds=10, weights=(1, 1), tokens=0)
+    replicas.skew_s[1] = 0.0
+    taken = replicas.poisson("k", per_s=100, seconds=MINUTE, weights=(1, 1), tokens=0)
+    assert sum(t.allowed for t in taken) == pytest.approx(3000, rel=0.01)
+
+
+def test_a_replica_that_begins_with_a_wrong_clock_gains_no_more_than_a_burst(start: Start) -> None:
+    replicas = start(2, lambda _: REQUESTS)
+    replicas.poisson("k", per_s=100, seconds=10, weights=(1, 1), tokens=0)
+    passed = 0
+    for _ in range(3):
+        replicas.kill(1)
+        replicas.skew_s[1] = 3600.0
+        replicas.start(1)
+        taken = replicas.poisson("k", per_s=100, seconds=MINUTE, weights=(1, 1), tokens=0)
+        passed += sum(t.allowed for t in taken)
+    assert passed == pytest.approx(3 * 3000 + 100, rel=0.015)
+
+
 def test_subjects_that_nobody_asks_for_leave_the_shared_state(start: Start) -> None:
     replicas = start(2, lambda _: REQUESTS)
     for n in range(50):

@@ -78,6 +78,8 @@ class Outcome:
 
     document: str
     """The state that the replicas share."""
+    now: float
+    """When it happened, in the time that they share."""
     replicas: int
     grants: Sequence[Grant]
 
@@ -85,19 +87,21 @@ class Outcome:
 def exchange(document: str | None, replica: str, reports: Sequence[Report], now: float) -> Outcome:
     """Account what a replica spent, and lease it what it needs until the next time.
 
-    `now` is wall time in seconds. Clocks may differ: the pots fill by the one that is ahead.
+    `now` is in seconds, as this replica knows the time that all share. That never goes back:
+    what another has seen already has been.
 
     Raises:
         Corrupt: the document is malformed.
 
     """
     seen, pots = _read(document)
-    seen[replica] = max(now, seen.get(replica, now))
+    now = max((now, *seen.values()))
+    seen[replica] = now
     seen = {name: at for name, at in seen.items() if now - at < GONE_S}
     grants = [_serve(pots, report, replica, now=now, replicas=len(seen)) for report in reports]
     for name in [name for name, pot in pots.items() if now > pot.full_at]:
         del pots[name]
-    return Outcome(document=_write(seen, pots), replicas=len(seen), grants=grants)
+    return Outcome(document=_write(seen, pots), now=now, replicas=len(seen), grants=grants)
 
 
 def _serve(pots: dict[str, _Pot], report: Report, replica: str, now: float, replicas: int) -> Grant:

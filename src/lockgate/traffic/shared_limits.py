@@ -34,7 +34,11 @@ class SharedLimits:
         wall_clock: Callable[[], float],
         every_s: float = EVERY_S,
     ) -> None:
-        """`clock` is the limits' own; `wall_clock` gives seconds that other hosts agree on."""
+        """`clock` is the limits' own; `wall_clock` gives seconds that other hosts agree on.
+
+        The latter is asked until the first exchange only. From then on the time that all share
+        goes on by what passes on `clock`: a clock that is wrong, or is put right, changes nothing.
+        """
         self._limits = limits
         self._shared = shared
         self._replica = replica
@@ -48,6 +52,8 @@ class SharedLimits:
         """Seconds to wait before the next exchange."""
         self._parted = False
         self._leaving: list[str] = []
+        self._heard: tuple[float, float] | None = None
+        """The shared time of the last exchange, and when that was on our own clock."""
 
     async def exchange(self) -> LockgateError | None:
         """Report what was spent and take over what is granted; return why it failed if it did.
@@ -64,14 +70,15 @@ class SharedLimits:
 
     async def _exchange(self) -> LockgateError | None:
         reports, spoken_for = self._reports()
-        outcomes: list[Outcome] = []
+        outcomes: list[tuple[Outcome, float]] = []
 
         def change(document: str | None) -> str:
             began = self._clock()
-            outcomes.append(exchange(document, self._replica, reports, self._wall_clock()))
+            outcome = exchange(document, self._replica, reports, self._shared_time(began))
+            outcomes.append((outcome, began))
             busy_s = self._clock() - began
             self.pause_s = max(self._every_s, min(busy_s / _MOST_BUSY, IDLE_S))
-            return outcomes[-1].document
+            return outcome.document
 
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -82,8 +89,16 @@ class SharedLimits:
         except TimeoutError:
             self._part()
             return StorageFailed(f"the shared limits did not answer in {_PATIENCE_S:g} s")
-        self._take_over(outcomes[-1], spoken_for)
+        outcome, began = outcomes[-1]
+        self._heard = (outcome.now, began)
+        self._take_over(outcome, spoken_for)
         return None
+
+    def _shared_time(self, now: float) -> float:
+        if self._heard is None:
+            return self._wall_clock()
+        shared, at = self._heard
+        return shared + now - at
 
     def _reports(self) -> tuple[list[Report], dict[str, tuple[Bucket, float]]]:
         now = self._clock()
