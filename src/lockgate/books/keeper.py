@@ -67,11 +67,11 @@ class Keeper:
         journal = Journal(self._spool, state, clock=self._clock, quarantine=self.quarantine)
         while not stop.is_set():
             try:
-                await self._step(state, journal)
+                await self._step_durably(state, journal)
                 pause = FLUSH_S
             except (StorageFailed, Corrupt) as error:
                 self._failed(error)
-                self._spool.sync()  # what the database does not take must outlive a power cut
+                self._sync()
                 pause = _BACK_OFF_S
             await _until(stop, pause)
         await self._end(state, journal)
@@ -104,8 +104,31 @@ class Keeper:
             self._down_until = self._loop_time() + _DOWN_S
             raise _silent(one) from error
 
+    async def _step_durably(self, state: GatewayState, journal: Journal) -> None:
+        """Make one step. A database that hangs is one that takes nothing, too."""
+        step = asyncio.ensure_future(self._step(state, journal))
+        try:
+            while not (await asyncio.wait({step}, timeout=_BACK_OFF_S))[0]:
+                self._sync()
+        except asyncio.CancelledError:
+            step.cancel()
+            await asyncio.wait({step})
+            raise
+        await step
+
+    def _sync(self) -> None:
+        """Have what the database does not take outlive a power cut."""
+        try:
+            self._spool.sync()
+        except StorageFailed as error:
+            self._failed(error)
+
     async def _step(self, state: GatewayState, journal: Journal) -> None:
-        self._budgets.maintain()
+        full: StorageFailed | None = None
+        try:
+            self._budgets.maintain()
+        except StorageFailed as error:
+            full = error  # it may be the spool that fills the disk: flushing it makes room
         while await journal.flush():
             self._taken = self._spool.end - journal.behind
             if journal.behind < _FEW_BYTES:
@@ -120,6 +143,8 @@ class Keeper:
                 await unit.budgets.renew(self._spool.name, self._clock() + LEASE)
         if self._is_due("adopt", _ADOPT_S):
             await adopt(self._root, state, clock=self._clock, failed=self._failed)
+        if full is not None:
+            raise full
 
     async def _limits(self, state: GatewayState) -> None:
         async with state.begin() as unit:
@@ -137,7 +162,7 @@ class Keeper:
             await journal.wind_up()
         except (StorageFailed, Corrupt) as error:
             self._failed(error)  # the folder stays, for the next process to take over
-            self._spool.sync()
+            self._sync()
             self._spool.close()
         else:
             self._spool.close(remove=True)
