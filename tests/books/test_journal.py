@@ -1,4 +1,5 @@
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -241,6 +242,31 @@ def test_the_money_of_a_spool_from_another_boot_counts_as_spent(
             ids, lent, spent = await books(store)
             assert ids == ["e0", "e1"]
             assert lent == spent >= 200_000
+
+    asyncio.run(work())
+
+
+def test_a_power_cut_that_takes_what_the_ledger_has_already_adds_nothing_and_frees_nothing(
+    opener: Opener, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with opener() as store:
+            await lend(store, "r", 1000)
+            spool = Spool(tmp_path / "r")
+            spool.append(reserved(event(0, 10)))
+            kept = spool.end
+            spool.append(settled(event(0, 7)))
+            await Journal(spool, store, clock=clock).flush()
+            spool.close()
+            (file,) = (tmp_path / "r").glob("*.spool")
+            os.truncate(file, kept)
+            (tmp_path / "r" / "boot").write_text("another")
+
+            assert await adopt(tmp_path, store, clock=clock, failed=complain) == 1
+            ids, lent, spent = await books(store)
+            assert ids == ["e0"]
+            assert lent == spent >= 1000
+            assert left(tmp_path) == []
 
     asyncio.run(work())
 

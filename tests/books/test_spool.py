@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -22,6 +23,12 @@ def contents(spool: Spool, after: int = 0) -> list[bytes]:
         found += [record.content for record in records]
         after = records[-1].end
     return found
+
+
+def open_below(folder: Path) -> int:
+    """Return how many files of this process are open there."""
+    files = [file for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    return sum(file.readlink().is_relative_to(folder) for file in files)
 
 
 def only_segment(folder: Path) -> Path:
@@ -159,6 +166,53 @@ spool.append(b"z" * 100)
     spool = Spool(tmp_path)
     assert contents(spool) == [b"x" * 500, b"z" * 100]
     spool.close()
+
+
+def test_a_record_that_could_not_be_cut_off_is_before_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all that follows it would stand in another place than it says, and could not be read."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "the disk fails")
+
+    write = os.write
+    spool = Spool(tmp_path)
+    spool.append(b"a" * 50)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:20]))
+        patch.setattr(os, "ftruncate", fail)
+        with pytest.raises(StorageFailed):
+            spool.append(b"b" * 50)
+        patch.setattr(os, "write", write)
+        with pytest.raises(StorageFailed):
+            spool.append(b"c" * 50)
+    spool.append(b"d" * 50)
+    assert contents(spool) == [b"a" * 50, b"d" * 50]
+    spool.close()
+
+
+def test_old_segments_are_synced_and_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill() -> None:
+        for _ in range(3):
+            spool.append(b"x" * 100)
+            spool.rotate()
+
+    synced: list[int] = []
+    spool = Spool(tmp_path, segment_bytes=100)
+    opened = open_below(tmp_path)
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    fill()
+    spool.sync()
+    assert len(set(synced)) == 4
+    fill()
+    spool.forget(spool.end)
+    assert open_below(tmp_path) == opened
+    fill()
+    spool.close()
+    assert open_below(tmp_path) == 0
 
 
 def test_what_was_appended_is_there_after_kill_9(tmp_path: Path) -> None:

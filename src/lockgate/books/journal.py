@@ -118,7 +118,11 @@ class Journal:
         """
         if not await self.open():
             return 0
-        lost = _lost(self._spool, self._read)
+        assert self._position is not None
+        # A power cut may have taken the end of what is in the ledger already: what was reserved
+        # before it may be settled there, and its leases count as spent.
+        cut = self._position > self._spool.end
+        lost = [] if cut else _lost(self._spool, self._read)
         for each in lost:
             event = each.event
             flagged = event._replace(flags=event.flags | {"lost"})
@@ -127,7 +131,7 @@ class Journal:
             pass
         async with self._state.begin() as unit:
             await unit.usage.close_spool(self._spool.name)
-            await unit.budgets.close(self._spool.name, keep=not self._is_whole())
+            await unit.budgets.close(self._spool.name, keep=cut or not self._is_whole())
         return len(lost)
 
     def _read(self, record: Record) -> Content:

@@ -55,6 +55,10 @@ class Spool:
         self._writing = threading.Lock()
         self._file = -1
         self._synced = 0
+        self._torn = False
+        """Whether a part of a record may stand at the end, which could not be cut off."""
+        self._unsynced: list[int] = []
+        """Older segments that the next `sync` is for, too."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _locked(folder / "lock")
@@ -128,9 +132,14 @@ class Spool:
 
     def _write(self, data: bytes) -> None:
         try:
+            if self._torn:
+                os.ftruncate(self._file, self.end - self._starts[-1])
+                self._torn = False
             written = os.write(self._file, data)
             if written != len(data):
+                self._torn = True
                 os.ftruncate(self._file, self.end - self._starts[-1])
+                self._torn = False
                 raise StorageFailed(
                     f"`{self._folder}` is full", hint="free some space for the usage spool"
                 )
@@ -151,7 +160,7 @@ class Spool:
             except OSError as error:
                 raise _failed(self._folder, error) from error
             self._starts.append(self.end)
-            os.close(old)
+            self._unsynced.append(old)
 
     def read(self, after: int, *, limit: int) -> Sequence[Record]:
         """Return records from a position that is between two of them.
@@ -183,17 +192,39 @@ class Spool:
         return found
 
     def forget(self, before: int) -> None:
-        """Delete the segments that end at or before a position."""
+        """Delete the segments that end at or before a position.
+
+        Raises:
+            StorageFailed: the disk does not let them go.
+
+        """
         while len(self._starts) > 1 and self._starts[1] <= before:
-            (self._folder / f"{self._starts[0]:020}{_SUFFIX}").unlink(missing_ok=True)
+            try:
+                (self._folder / f"{self._starts[0]:020}{_SUFFIX}").unlink(missing_ok=True)
+            except OSError as error:
+                raise _failed(self._folder, error) from error
             self._starts.pop(0)
+        while len(self._unsynced) >= len(self._starts):
+            os.close(self._unsynced.pop(0))
 
     def sync(self) -> None:
-        """Wait until what is written would outlive a power cut."""
-        if self._synced != self.end:
-            end = self.end
+        """Wait until what is written would outlive a power cut.
+
+        Raises:
+            StorageFailed: the disk fails.
+
+        """
+        if self._synced == self.end:
+            return
+        end = self.end
+        try:
+            while self._unsynced:
+                os.fdatasync(self._unsynced[0])
+                os.close(self._unsynced.pop(0))
             os.fdatasync(self._file)
-            self._synced = end
+        except OSError as error:
+            raise _failed(self._folder, error) from error
+        self._synced = end
 
     def close(self, *, remove: bool = False) -> None:
         """Let go of the folder, and delete it with `remove`."""
@@ -201,8 +232,8 @@ class Spool:
             for path in self._folder.iterdir():
                 path.unlink()
             self._folder.rmdir()
-        os.close(self._file)
-        os.close(self._lock)
+        for file in (*self._unsynced, self._file, self._lock):
+            os.close(file)
 
     def _open(self, start: int) -> None:
         path = self._folder / f"{start:020}{_SUFFIX}"
