@@ -140,7 +140,7 @@ async def open_postgres(url: str) -> AsyncGenerator[SqlStore]:
     await _knock(url, shown)
     pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
         url,
-        kwargs=_SETTINGS,
+        kwargs={**_SETTINGS, **_patience(url)},
         configure=_configure,
         min_size=0,
         max_size=MAX_CONNECTIONS,
@@ -151,6 +151,22 @@ async def open_postgres(url: str) -> AsyncGenerator[SqlStore]:
         driver = PostgresDriver(pool, shown)
         await driver.migrate()
         yield SqlStore(driver)
+
+
+_PATIENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # ms
+}
+"""A host that vanishes without a word is otherwise waited for a quarter of an hour, and so are the
+keys that were revoked meanwhile. A server that is slow, or waits for a lock, answers all the same."""
+
+
+def _patience(url: str) -> dict[str, int]:
+    """Return how long a silent connection is believed in, where the address does not say."""
+    said = conninfo_to_dict(url)
+    return {name: value for name, value in _PATIENCE.items() if name not in said}
 
 
 _SETTINGS = {
