@@ -321,6 +321,38 @@ def test_a_key_is_used_only_with_its_own_kind_of_algorithm(
         oidc.verify(sign(private, {"kid": "curve"}))
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"alg": "HS256"},
+        {"alg": "RS512"},
+        {"alg": "none"},
+        {"alg": ["RS256"]},
+        {"alg": 7},
+        {"key_ops": ["encrypt"]},
+        {"key_ops": []},
+        {"key_ops": 7},
+        {"key_ops": "verify"},
+        {"kty": ["RSA"]},
+        {"kid": ["one"]},
+    ],
+    ids=str,
+)
+def test_a_key_that_its_issuer_has_for_something_else_checks_nothing(
+    loopback: LoopbackIssuer,
+    private: rsa.RSAPrivateKey,
+    oidc: Oidc,
+    clock: Time,
+    members: dict[str, Any],
+) -> None:
+    loopback.keys = [{**public_jwk(private, "one"), **members}, public_jwk(rsa_key(), "other")]
+    clock.now += timedelta(minutes=11)
+    assert oidc.refresh() == []
+    clock.now = NOON
+    with pytest.raises(Unauthenticated, match="key is not known"):
+        oidc.verify(sign(private))
+
+
 def test_symmetric_algorithms_cannot_be_configured() -> None:
     for name in ("HS256", "none", "RS1"):
         with pytest.raises(InvalidConfig, match=f"`{name}` cannot sign"):

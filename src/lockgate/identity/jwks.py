@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -32,10 +32,18 @@ ALGORITHMS: Final[Mapping[str, tuple[str, str | None]]] = {
 }
 
 
+class _Listed(NamedTuple):
+    kind: str
+    curve: str | None
+    key: PublicKey
+    only: str | None
+    """The algorithm that it is for, if the set says so (RFC 7517 4.4)."""
+
+
 class KeySet:
     """Public keys by their `kid`, which is a name to compare and never a place to look."""
 
-    def __init__(self, keys: Mapping[str, tuple[str, str | None, PublicKey]]) -> None:
+    def __init__(self, keys: Mapping[str, "_Listed"]) -> None:
         self._keys = keys
 
     def __len__(self) -> int:
@@ -43,10 +51,12 @@ class KeySet:
 
     def find(self, kid: str, algorithm: str) -> PublicKey | None:
         """Return the key of that name if it is of the kind that the algorithm signs with."""
-        kind, curve, key = self._keys.get(kid, ("", None, None))
-        if key is None or ALGORITHMS.get(algorithm) not in {(kind, curve), (kind, None)}:
+        found = self._keys.get(kid)
+        if found is None or found.only not in {None, algorithm}:
             return None
-        return key
+        if ALGORITHMS.get(algorithm) not in {(found.kind, found.curve), (found.kind, None)}:
+            return None
+        return found.key
 
 
 def read_key_set(document: bytes) -> KeySet:
@@ -65,22 +75,22 @@ def read_key_set(document: bytes) -> KeySet:
     listed = parsed.get("keys") if isinstance(parsed, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise Corrupt(f"a key set has no list `keys` of at most {MAX_KEYS}")
-    keys: dict[str, tuple[str, str | None, PublicKey]] = {}
+    keys: dict[str, _Listed] = {}
     for item in listed:
         found = _key(item)
         if found is None:
             continue
-        kid, kind, curve, key = found
+        kid, listed_key = found
         if kid in keys:
             raise Corrupt(f"a key set has two keys `{kid[:80]}`")
-        keys[kid] = (kind, curve, key)
+        keys[kid] = listed_key
     if not keys:
         raise Corrupt("a key set has no key that can check a signature")
     return KeySet(keys)
 
 
-def _key(item: Any) -> tuple[str, str, str | None, PublicKey] | None:
-    if not isinstance(item, dict) or item.get("use", "sig") != "sig":
+def _key(item: Any) -> tuple[str, _Listed] | None:
+    if not isinstance(item, dict) or not _is_to_verify(item):
         return None
     kid, kind, curve = item.get("kid"), item.get("kty"), item.get("crv")
     algorithm = _signs_with(kind, curve)
@@ -91,7 +101,17 @@ def _key(item: Any) -> tuple[str, str, str | None, PublicKey] | None:
         key = jwt.PyJWK.from_dict(public, algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
-    return (kid, str(kind), ALGORITHMS[algorithm][1], key) if _strong(key) else None
+    if not _strong(key):
+        return None
+    return kid, _Listed(str(kind), ALGORITHMS[algorithm][1], key, item.get("alg"))
+
+
+def _is_to_verify(item: Mapping[str, Any]) -> bool:
+    """Say whether its issuer has a key for what we do with it (RFC 7517 4.2 to 4.4)."""
+    only, uses = item.get("alg"), item.get("key_ops", ["verify"])
+    if only is not None and (not isinstance(only, str) or only not in ALGORITHMS):
+        return False
+    return item.get("use", "sig") == "sig" and isinstance(uses, list) and "verify" in uses
 
 
 def _signs_with(kind: Any, curve: Any) -> str | None:

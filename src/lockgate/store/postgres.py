@@ -160,7 +160,7 @@ _PATIENCE = {
     "tcp_user_timeout": 15_000,  # ms
 }
 """A host that vanishes without a word is otherwise waited for a quarter of an hour, and so are the
-keys that were revoked meanwhile. A server that is slow, or waits for a lock, answers all the same."""
+keys that were revoked meanwhile. A server that is slow, or waits for a lock, still answers."""
 
 
 def _patience(url: str) -> dict[str, int]:
