@@ -287,6 +287,26 @@ def test_requests_beyond_the_connections_wait_for_their_turn() -> None:
     with_pool(says(*[OK] * 9), work, Limits(connections=2))
 
 
+def test_who_waits_for_a_connection_of_a_client_that_is_closed_is_told_and_not_cancelled() -> None:
+    async def work() -> None:
+        async def script(
+            state: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await state.request(reader)
+            await reader.read()
+
+        async with listening(script) as server, pool_to(server, Limits(connections=1)) as pool:
+            asking = [asyncio.create_task(pool.fetch(POST)) for _ in range(3)]
+            await server.asked.wait()
+            await pool.close()
+            found = await asyncio.gather(*asking, return_exceptions=True)
+            assert [getattr(error, "why", "") for error in found] == [
+                "truncated", "connect", "connect"
+            ]  # fmt: skip
+
+    asyncio.run(work())
+
+
 def test_a_stream_comes_in_parts_and_its_connection_is_used_again() -> None:
     async def script(s: Server, r: asyncio.StreamReader, w: asyncio.StreamWriter) -> None:
         for _ in range(2):

@@ -52,10 +52,12 @@ class Pool:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for waiting in self._waiting:
-            waiting.cancel()
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(self._was_closed())
         for connection in tuple(self._all):
-            connection.fail(UpstreamFailed(f"the upstream `{self._pinned.name}` was closed"))
+            connection.fail(self._was_closed(why="truncated"))
 
     @property
     def open_connections(self) -> int:
@@ -113,7 +115,7 @@ class Pool:
         limits = self._limits
         name = self._pinned.name
         if self._closed:
-            raise UpstreamFailed(f"the upstream `{name}` was closed", why="connect")
+            raise self._was_closed()
         try:
             async with asyncio.timeout(limits.connect_s):
                 while len(self._all) + self._opening >= limits.connections:
@@ -175,6 +177,9 @@ class Pool:
             if not waiting.done():
                 waiting.set_result(None)
                 break
+
+    def _was_closed(self, *, why: str = "connect") -> UpstreamFailed:
+        return UpstreamFailed(f"the upstream `{self._pinned.name}` was closed", why=why)
 
     def _sweep_later(self) -> None:
         if self._sweeper is None:
