@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lockgate.books.budgets import Budgets
-from lockgate.books.keeper import Keeper
+from lockgate.books.keeper import Keeper, adopt
 from lockgate.books.spool import Spool
 from lockgate.domain.budget import UsageEvent
 from lockgate.domain.money import TokenCounts
@@ -179,3 +179,21 @@ def test_a_disk_that_cannot_be_synced_does_not_end_the_books(
         assert await booked(state) == {"e0"}
 
     assert {error.message for error in run(tmp_path, work).failures} == {"the disk fails"}
+
+
+def test_a_database_that_hangs_at_the_end_leaves_the_books_to_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockgate.books.keeper._BACK_OFF_S", 0.01)
+    monkeypatch.setattr("lockgate.books.keeper._END_S", 0.05)
+
+    async def work(desk: Desk, state: GatewayState) -> None:
+        hanging = Hanging(state)
+        async with working(desk, hanging):
+            hanging.answers.clear()
+            desk.call(0)()
+        root = tmp_path / "spools"
+        assert await adopt(root, state, clock=lambda: NOON, failed=desk.failures.append) == 1
+        assert await booked(state) == {"e0"}
+
+    assert all("stay in the spool" in error.message for error in run(tmp_path, work).failures)

@@ -17,6 +17,8 @@ Job: TypeAlias = Callable[[GatewayState, asyncio.Event], Coroutine[Any, Any, Non
 OpenState: TypeAlias = Callable[[], AbstractAsyncContextManager[GatewayState]]
 
 _RETRY_S: Final = 0.5
+_LAST_S: Final = 3.0
+"""From the end of the first job to that of the others."""
 
 
 class Background:
@@ -44,7 +46,7 @@ class Background:
         self._started.wait()
 
     def stop(self, timeout_s: float | None = None) -> bool:
-        """Let the jobs end, and wait; say whether they did."""
+        """Let the jobs end, and wait; say whether they did. The first may take its time."""
         assert self._loop is not None
         assert self._stop is not None
         if not self._loop.is_closed():
@@ -61,10 +63,37 @@ class Background:
         while not self._stop.is_set():
             try:
                 async with self._open_state() as state:
-                    await asyncio.gather(*(job(state, self._stop) for job in self._jobs))
+                    await self._work(state, self._stop)
             except LockgateError as error:
                 self._failed(error)
             await until(self._stop, _RETRY_S)
+
+    async def _work(self, state: GatewayState, stop: asyncio.Event) -> None:
+        """Run the jobs until one fails, or all have ended; raise what the first of them raised.
+
+        Told to stop, the first job gets the time that it takes. The others only read: they are
+        given up soon after it, since a database that hangs would hold them for ever.
+        """
+        working = [asyncio.ensure_future(job(state, stop)) for job in self._jobs]
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            left = {stopping, *working}
+            while stopping in left and len(left) > 1 and not any(map(_has_failed, working)):
+                _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done() and not any(map(_has_failed, working)):
+                await asyncio.wait(working[:1])
+                await asyncio.wait(working, timeout=_LAST_S)
+        finally:
+            for one in (stopping, *working):
+                one.cancel()
+            await asyncio.wait({stopping, *working})
+        for one in working:
+            if _has_failed(one):
+                one.result()
+
+
+def _has_failed(job: "asyncio.Future[None]") -> bool:
+    return job.done() and not job.cancelled() and job.exception() is not None
 
 
 @contextmanager

@@ -47,6 +47,8 @@ class Journal:
         self._clock = clock
         self._quarantine = quarantine
         self._position: int | None = None
+        self.batches = 0
+        """How many were taken over."""
 
     @property
     def behind(self) -> int:
@@ -82,6 +84,7 @@ class Journal:
         before, self._position = self._position, None  # unknown until it is committed
         if await self._commit(before, records):
             self._position = records[-1].end
+            self.batches += 1
             self._spool.forget(self._position)
         return len(records)
 

@@ -1,10 +1,10 @@
 """Keeps one replica's books in step with the database, on a thread of its own."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lockgate.books.budgets import Budgets
 from lockgate.books.journal import LEASE, Journal
@@ -24,8 +24,14 @@ _LIMITS_S: Final = 0.5
 _RENEW_S: Final = 20.0
 _ADOPT_S: Final = 10.0
 _BACK_OFF_S: Final = 0.5
+_END_S: Final = 5.0
+"""Without a batch that was taken, at the end."""
 _LOAN_S: Final = 2.0
 _DOWN_S: Final = 1.0
+
+
+class _Silent(StorageFailed):
+    """A database that hangs while this process is to end."""
 
 
 class Keeper:
@@ -67,14 +73,17 @@ class Keeper:
         journal = Journal(self._spool, state, clock=self._clock, quarantine=self.quarantine)
         while not stop.is_set():
             try:
-                await self._step_durably(state, journal)
+                await self._durably(self._step(state, journal), journal, stop)
                 pause = FLUSH_S
+            except _Silent as error:
+                self._leave(error)
+                return
             except (StorageFailed, Corrupt) as error:
                 self._failed(error)
                 self._sync()
                 pause = _BACK_OFF_S
             await _until(stop, pause)
-        await self._end(state, journal)
+        await self._end(state, journal, stop)
 
     def lend(self, one: Slice, need: int, ask: int) -> Future[Loan]:
         """Ask the shared account; called on any thread."""
@@ -104,17 +113,39 @@ class Keeper:
             self._down_until = self._loop_time() + _DOWN_S
             raise _silent(one) from error
 
-    async def _step_durably(self, state: GatewayState, journal: Journal) -> None:
-        """Make one step. A database that hangs is one that takes nothing, too."""
-        step = asyncio.ensure_future(self._step(state, journal))
+    async def _durably(
+        self, work: Coroutine[Any, Any, Any], journal: Journal, stop: asyncio.Event
+    ) -> None:
+        """Work. A database that hangs is one that takes nothing, too.
+
+        Once told to stop, it is given up when it has taken nothing for some seconds.
+
+        Raises as the work, and:
+            StorageFailed: it was given up.
+
+        """
+        working = asyncio.ensure_future(work)
         try:
-            while not (await asyncio.wait({step}, timeout=_BACK_OFF_S))[0]:
-                self._sync()
-        except asyncio.CancelledError:
-            step.cancel()
-            await asyncio.wait({step})
+            await self._watch(working, journal, stop)
+        except BaseException:
+            working.cancel()
+            await asyncio.wait({working})
             raise
-        await step
+        await working
+
+    async def _watch(
+        self, working: "asyncio.Future[Any]", journal: Journal, stop: asyncio.Event
+    ) -> None:
+        batches, since = journal.batches, self._loop_time()
+        while not (await asyncio.wait({working}, timeout=_BACK_OFF_S))[0]:
+            self._sync()
+            if journal.batches != batches or not stop.is_set():
+                batches, since = journal.batches, self._loop_time()
+            elif self._loop_time() > since + _END_S:
+                raise _Silent(
+                    "the database takes nothing: the books stay in the spool",
+                    hint="the next process on this host takes them over",
+                )
 
     def _sync(self) -> None:
         """Have what the database does not take outlive a power cut."""
@@ -156,17 +187,21 @@ class Keeper:
                 async with state.begin() as unit:
                     await unit.budgets.give_back(self._spool.name, one.bucket, free)
 
-    async def _end(self, state: GatewayState, journal: Journal) -> None:
+    async def _end(self, state: GatewayState, journal: Journal, stop: asyncio.Event) -> None:
         try:
             self._budgets.maintain()
-            await journal.wind_up()
+            await self._durably(journal.wind_up(), journal, stop)
         except (StorageFailed, Corrupt) as error:
-            self._failed(error)  # the folder stays, for the next process to take over
-            self._sync()
-            self._spool.close()
+            self._leave(error)
         else:
             self._spool.close(remove=True)
             await _forget(self._spool, state, self._failed)
+
+    def _leave(self, error: LockgateError) -> None:
+        """Let go of the spool. Its folder stays, for the next process to take over."""
+        self._failed(error)
+        self._sync()
+        self._spool.close()
 
     def _loop_time(self) -> float:
         assert self._loop is not None
