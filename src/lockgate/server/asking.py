@@ -27,27 +27,31 @@ class Asking:
     controls: Controls
     meter: GatewayMeter
 
-    async def fetch(self, exchange: Exchange, model: UpstreamModel, request: Request) -> Reply:
+    def fetch(self, exchange: Exchange, model: UpstreamModel, request: Request) -> Awaitable[Reply]:
         """Return the whole answer. Raises as `Client.fetch`.
 
         Raises:
             Overloaded: the circuit is open.
 
         """
-        return await self._ask(exchange, model, lambda: model.client.fetch(request))
+        return self._ask(exchange, model, model.client.fetch, request)
 
-    async def open(self, exchange: Exchange, model: UpstreamModel, request: Request) -> Stream:
+    def open(self, exchange: Exchange, model: UpstreamModel, request: Request) -> Awaitable[Stream]:
         """Return the answer at its head. As `fetch`."""
-        return await self._ask(exchange, model, lambda: model.client.open(request))
+        return self._ask(exchange, model, model.client.open, request)
 
     async def _ask(
-        self, exchange: Exchange, model: UpstreamModel, ask: Callable[[], Awaitable[T]]
+        self,
+        exchange: Exchange,
+        model: UpstreamModel,
+        ask: Callable[[Request], Awaitable[T]],
+        request: Request,
     ) -> T:
         retries = self.controls.retries
         retries.attempted()
         while True:
             try:
-                answer = await self._once(exchange, model, ask)
+                answer = await self._once(exchange, model, ask, request)
             except UpstreamTimeout:
                 raise  # its time is used up
             except Unavailable:
@@ -68,7 +72,11 @@ class Asking:
         return allowed
 
     async def _once(
-        self, exchange: Exchange, model: UpstreamModel, ask: Callable[[], Awaitable[T]]
+        self,
+        exchange: Exchange,
+        model: UpstreamModel,
+        ask: Callable[[Request], Awaitable[T]],
+        request: Request,
     ) -> T:
         breaker = self.controls.breakers.get(model.upstream)
         if breaker is not None and not breaker.allow():
@@ -76,7 +84,7 @@ class Asking:
         began = time.perf_counter()
         result = "failed"
         try:
-            answer = await ask()
+            answer = await ask(request)
             result = "ok" if answer.status < _FAULT else "failed"
         except asyncio.CancelledError:
             if breaker is not None:

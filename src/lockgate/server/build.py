@@ -8,6 +8,7 @@ from lockgate.app.gateway_meter import GatewayMeter, tracer_of
 from lockgate.server.admin import admin_of
 from lockgate.server.admin_routes import admin_routes
 from lockgate.server.application import Application
+from lockgate.server.asking import Asking
 from lockgate.server.bodies import Room
 from lockgate.server.closing import Closing
 from lockgate.server.completions import Completions
@@ -50,6 +51,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         closing=Closing(models=gateway.models, audit=gateway.audit, meter=meter),
         controls=gateway.controls,
         meter=meter,
+        asking=Asking(gateway.controls, meter),
         max_output_tokens=settings.max_output_tokens,
         caps_answers=gateway.has_prices,
         default_class=default_class,

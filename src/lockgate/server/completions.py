@@ -70,6 +70,7 @@ class Completions:
     closing: Closing
     controls: Controls
     meter: GatewayMeter
+    asking: Asking
     default_class: DataClass
     max_body_bytes: int
     max_output_tokens: int
@@ -254,7 +255,7 @@ class Completions:
             return body
         async with self._place(exchange, model, note):
             note.ask(exchange, model)
-            reply = await Asking(self.controls, self.meter).fetch(exchange, model, request)
+            reply = await self.asking.fetch(exchange, model, request)
             if reply.status != _OK:
                 raise passing.refused(model.upstream, reply)
         passing.read_usage(model.upstream, reply.body, note)
@@ -288,7 +289,7 @@ class Completions:
         exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
         async with self._place(exchange, model, note):
             note.ask(exchange, model)
-            source = await Asking(self.controls, self.meter).open(exchange, model, request)
+            source = await self.asking.open(exchange, model, request)
             try:
                 assert note.guarding is not None, "made with the note"
                 relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)

@@ -10,7 +10,7 @@ from lockgate.app.gateway_stages import Caller
 from lockgate.domain.call import DataClass
 from lockgate.errors import Denied, InvalidInput, Overloaded
 from lockgate.server.bodies import FREE, Room
-from lockgate.server.cycle import Receive, Scope, Send
+from lockgate.server.cycle import Message, Receive, Scope, Send
 from lockgate.server.failures import Failure, HttpFailure
 from lockgate.server.route import Route
 from lockgate.telemetry.spans import Trace
@@ -184,17 +184,20 @@ class Exchange:
         self, body: bytes, *, status: int = 200, kind: tuple[bytes, bytes] = JSON
     ) -> None:
         """Send the whole answer."""
-        await self.begin(status, kind, length=len(body))
+        await self._send(self._head(status, kind, length=len(body)))
         await self._send({"type": "http.response.body", "body": body})
 
     async def respond_json(self, value: Any, *, status: int = 200) -> None:
         """Send a value as JSON."""
         await self.respond(_encode(value), status=status)
 
-    async def begin(
+    async def begin(self, status: int, kind: tuple[bytes, bytes]) -> None:
+        """Send the head of an answer without a length."""
+        await self._send(self._head(status, kind))
+
+    def _head(
         self, status: int, kind: tuple[bytes, bytes], *, length: int | None = None
-    ) -> None:
-        """Send the head of the answer."""
+    ) -> Message:
         self.status = status
         headers = [
             kind,
@@ -207,7 +210,7 @@ class Exchange:
         ]
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        return {"type": "http.response.start", "status": status, "headers": headers}
 
     async def part(self, data: bytes) -> None:
         """Send a part of an answer without a length."""
