@@ -266,3 +266,10 @@ def test_an_answer_that_was_edited_is_damage(text: str) -> None:
     call = KeptCall(id="c", owner="o", task="t", digest="d", holder="h", until=NOON, answer=text)
     with pytest.raises(Corrupt, match="`c`"):
         kept_answer(call)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_a_failure_that_was_edited_is_damage(text: str) -> None:
+    call = KeptCall(id="c", owner="o", task="t", digest="d", holder="h", until=NOON, failure=text)
+    with pytest.raises(Corrupt, match="failure of the call `c`"):
+        kept_failure(call)
