@@ -376,6 +376,20 @@ def test_a_move_that_does_not_fit_is_not_asked_of_the_gate(
     assert untouched.served.engine.moves == []
 
 
+@pytest.mark.parametrize(
+    ("path", "request_"),
+    [
+        ("budgets?account=team:nobody", "GET /admin/budgets"),
+        ("kills?what=all&reason=x", "GET /admin/kills"),
+    ],
+)
+def test_what_to_do_is_said_as_a_request_and_not_as_a_command(
+    untouched: Admin, path: str, request_: str
+) -> None:
+    status, answer = untouched.ask("operator", "DELETE", path)
+    assert (status, answer["error"]["message"].partition(": see ")[2]) == (404, f"`{request_}`")
+
+
 def test_only_an_operator_moves_releases(untouched: Admin) -> None:
     for role in ("caller", "auditor", "admin"):
         assert untouched.ask(role, "POST", "releases/promote", PROMOTE)[0] == 403

@@ -100,7 +100,9 @@ def failure(error: LockgateError) -> Failure:
         body = error_body(error.status, error.stable_code, error.message, error.param)
         return Failure(error.status, error.stable_code, body, error.headers)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    body = error_body(status, error.code, error.advice)
+    hint = error.request_hint or error.hint
+    message = f"{error.message}: {hint}" if hint else error.message
+    body = error_body(status, error.code, message)
     return Failure(status, error.code, body, _headers(error))
 
 
