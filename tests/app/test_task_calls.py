@@ -17,7 +17,7 @@ from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.usage import Usage
 from lockgate.errors import Corrupt, LockgateError, NoAnswer, Unavailable
 from lockgate.ports import KeptCall
-from waiting import wait_until
+from waiting import until, wait_until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEEP = timedelta(hours=24)
@@ -51,6 +51,11 @@ ANSWER = Answer(
 
 def described(error: LockgateError) -> JsonObject:
     return {"error": {"code": error.code, "message": error.message}}
+
+
+async def is_held(calls: OnceCalls, to: datetime) -> bool:
+    held = await calls.find("c")
+    return held is not None and held.until >= to
 
 
 async def answer() -> Answer:
@@ -215,9 +220,7 @@ def test_the_claim_of_a_process_that_died_ends_and_one_that_lives_is_prolonged(
         making = asyncio.create_task(other.make(claim("lives"), slow))
         for _ in range(3):
             clock.now += task_calls.CLAIM - timedelta(seconds=1)
-            until = clock.now + timedelta(seconds=2)
-            while (held := await one.find("c")) is None or held.until < until:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+            await until(lambda: is_held(one, clock.now + timedelta(seconds=2)))
             assert await one.claim(claim("waits")) is not None
         go.set()
         assert await making == ANSWER
