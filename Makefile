@@ -8,7 +8,7 @@ BIN := .venv/bin
 REPO ?= .
 RANGE ?=
 
-.PHONY: help run test check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload fuzz-gateway lock setup setup-run clean
+.PHONY: help run serve test check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload fuzz-gateway lock setup setup-run setup-serve clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -16,6 +16,11 @@ help: ## List the commands
 run: setup-run ## Write the release notes of REPO (default: this one) for RANGE (default: since the last tag)
 	@$(BIN)/lockgate model pull --if-missing smollm2 minilm >&2
 	@$(BIN)/lockgate run release-notes --repo "$(REPO)" $(if $(RANGE),--range "$(RANGE)")
+
+# `exec`: a signal to this shell is one to the gateway, which then ends in order.
+serve: setup-serve ## Serve the tasks and the two default models on loopback (ARGS="--listen ADDRESS")
+	@$(BIN)/lockgate model pull --if-missing smollm2 minilm >&2
+	@exec $(BIN)/lockgate serve $(ARGS)
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
@@ -83,6 +88,9 @@ fuzz-gateway: setup ## Send the gateway 100,000 hostile requests, and compare wh
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh
+
+setup-serve:
+	@tools/setup.sh serve
 
 setup-run:
 	@tools/setup.sh run

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Make .venv hold what a lock file pins, and this checkout. Safe to repeat; quick when nothing changed.
-# usage: tools/setup.sh run|dev|bench
+# usage: tools/setup.sh run|serve|dev|bench
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-want=${1:?usage: tools/setup.sh run|dev|bench}
+want=${1:?usage: tools/setup.sh run|serve|dev|bench}
 python=${PYTHON:-python3}
 lock=requirements/$want.lock
 say() { printf '%s\n' "$*" >&2; }
