@@ -8,7 +8,7 @@ BIN := .venv/bin
 REPO ?= .
 RANGE ?=
 
-.PHONY: help run serve test check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload fuzz-gateway lock setup setup-run setup-serve clean
+.PHONY: help run serve test check-python check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload fuzz-gateway lock setup setup-run setup-serve clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,6 +24,10 @@ serve: setup-serve ## Serve the tasks and the two default models on loopback (AR
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+check-python: ## Run the tests on another Python: PYTHON=python3.13 (ARGS as for test)
+	@tools/setup.sh dev build/python
+	@build/python/bin/python -m pytest $(ARGS)
 
 check: lint types arch docs test ## Everything that CI demands
 
