@@ -25,8 +25,10 @@ serve: setup-serve ## Serve the tasks and the two default models on loopback (AR
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-check-python: ## Run the tests on another Python: PYTHON=python3.13 (ARGS as for test)
+check-python: ## Check types and run the tests on another Python: PYTHON=python3.13 (ARGS as for test)
 	@tools/setup.sh dev build/python
+	@version=$$(build/python/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	@build/python/bin/mypy --no-error-summary --cache-dir build/mypy --python-version $$version
 	@build/python/bin/python -m pytest $(ARGS)
 
 check: lint types arch docs test ## Everything that CI demands
