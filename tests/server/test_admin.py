@@ -377,16 +377,18 @@ def test_a_move_that_does_not_fit_is_not_asked_of_the_gate(
 
 
 @pytest.mark.parametrize(
-    ("path", "request_"),
+    ("role", "method", "path", "request_"),
     [
-        ("budgets?account=team:nobody", "GET /admin/budgets"),
-        ("kills?what=all&reason=x", "GET /admin/kills"),
+        ("operator", "DELETE", "budgets?account=team:nobody", "GET /admin/budgets"),
+        ("operator", "DELETE", "kills?what=all&reason=x", "GET /admin/kills"),
+        ("admin", "DELETE", "keys/nobody", "GET /admin/keys"),
+        ("admin", "POST", "keys/nobody/rotate", "GET /admin/keys"),
     ],
 )
 def test_what_to_do_is_said_as_a_request_and_not_as_a_command(
-    untouched: Admin, path: str, request_: str
+    untouched: Admin, role: str, method: str, path: str, request_: str
 ) -> None:
-    status, answer = untouched.ask("operator", "DELETE", path)
+    status, answer = untouched.ask(role, method, path, {} if method == "POST" else None)
     assert (status, answer["error"]["message"].partition(": see ")[2]) == (404, f"`{request_}`")
 
 
