@@ -1,7 +1,9 @@
 import json
 import socket
 import time
+from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from typing import Any
 
 import openai
@@ -185,6 +187,25 @@ def test_an_upstream_cannot_place_events_or_headers_of_its_own(mock: MockModel) 
         assert lines[-1] == b"data: [DONE]"
         assert body.count(b"\n\ndata: [DONE]") == 1
         assert b"after the end" not in body
+
+
+def test_a_client_that_has_a_whole_stream_may_ask_on_though_the_upstream_has_not_ended_it(
+    mock: MockModel,
+) -> None:
+    mock.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\ne\r\ndata: [DONE]\n\n\r\n"
+    )
+    asked = json.dumps({**CHAT, "stream": True}).encode()
+    with (
+        serving(to(mock)) as served,
+        closing(HTTPConnection("127.0.0.1", served.port, timeout=5)) as client,
+    ):
+        for _ in range(3):
+            client.request("POST", "/v1/chat/completions", asked)
+            assert client.getresponse().read() == b"data: [DONE]\n\n"
+        client.request("GET", "/healthz/live")
+        assert client.getresponse().status == 200
 
 
 def test_data_that_may_not_leave_does_not(mock: MockModel) -> None:
