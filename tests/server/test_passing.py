@@ -30,6 +30,12 @@ def chat(served: Served, **more: Any) -> tuple[Any, Any]:
     return served.ask("POST", "/v1/chat/completions", {**CHAT, **more})
 
 
+def whole(value: Any, status: bytes = b"200 OK") -> bytes:
+    """An upstream's answer."""
+    body = json.dumps(value).encode()
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
 def events(body: bytes) -> list[bytes]:
     return [line[6:] for line in body.split(b"\n\n") if line]
 
@@ -263,3 +269,32 @@ def test_the_official_client_works(mock: MockModel) -> None:
         with pytest.raises(openai.NotFoundError) as caught:
             client.chat.completions.create(model="x", messages=[{"role": "user", "content": "a"}])
         assert caught.value.code == "not-found"
+
+
+def test_the_official_client_can_send_back_what_a_model_said(mock: MockModel) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}
+    odd: dict[str, Any] = {
+        "annotations": [],
+        "audio": None,
+        "reasoning": "so",
+        "reasoning_content": "so",
+    }
+    message = {**said, **odd, "function_call": None}
+    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
+    mock.answer = whole({"id": "1", "object": "chat.completion", "created": 1, "model": "m",
+                         "choices": [choice], "usage": USAGE})  # fmt: skip
+    asked: list[Any] = [{"role": "user", "content": "hi"}]
+    with (
+        serving(to(mock)) as served,
+        openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        for _ in range(2):
+            reply = client.chat.completions.create(
+                model="m", messages=asked, service_tier="auto", store=False, modalities=["text"]
+            )
+            asked.append(reply.choices[0].message)
+            asked.append(reply.choices[0].message.model_dump())
+            asked.append({"role": "tool", "tool_call_id": "c", "content": "done"})
+    back = mock.requests[1]["messages"][1]
+    assert (back["tool_calls"], back["annotations"], back["reasoning"]) == ([call], [], "so")
