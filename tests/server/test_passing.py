@@ -173,6 +173,49 @@ def test_an_upstream_that_fails_is_an_error_of_a_stable_code(
             assert (response.headers["retry-after"] == "7") == (status == 429)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"error": {"message": "no way"}}, "says: no way"),
+        ({"error": "no way"}, "says: no way"),
+        ({"object": "error", "message": "no way", "code": 400}, "says: no way"),
+        ({"detail": "no way"}, "says: no way"),
+        ({"detail": [{"loc": ["body"], "msg": "no way", "input": "hi"}]}, "says: no way"),
+        ({"detail": [7]}, "says: (no reason given)"),
+        ({"message": 7}, "says: (no reason given)"),
+    ],
+)
+def test_the_client_learns_what_is_wrong_with_its_request_however_the_upstream_says_it(
+    mock: MockModel, answer: Any, words: str
+) -> None:
+    mock.answer = whole(answer, b"422 X")
+    with serving(to(mock)) as served:
+        response, body = chat(served)
+    assert response.status == 422
+    assert body["error"]["message"] == f"the upstream `there` {words}"
+
+
+@pytest.mark.parametrize("answer", [{"error": {"message": "quota"}}, {"status": "ok"}, {}])
+def test_what_is_no_answer_is_none_though_its_status_is_200(mock: MockModel, answer: Any) -> None:
+    mock.answer = whole(answer)
+    with serving(to(mock)) as served:
+        response, body = chat(served)
+    assert (response.status, body["error"]["code"]) == (502, "upstream-failed")
+    assert "quota" not in body["error"]["message"]
+
+
+def test_an_upstream_that_does_not_stream_is_said_to_send_no_events(mock: MockModel) -> None:
+    body = b'{"choices":[]}'
+    mock.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json; x=y\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    with serving(to(mock)) as served:
+        response, failed = chat(served, stream=True)
+    assert (response.status, failed["error"]["code"]) == (502, "upstream-failed")
+    assert "no event but `application/json`" in failed["error"]["message"]
+
+
 def test_an_upstream_cannot_place_events_or_headers_of_its_own(mock: MockModel) -> None:
     evil = (
         b"event: error\ndata: {}\n\nid: 1\nretry: 1\n\n: comment\n\n"

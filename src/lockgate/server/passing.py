@@ -25,6 +25,12 @@ _OURS_TO_FIX = frozenset({401, 402, 403, 405, 407, 408, 411, 415, 421, 426, 431}
 _CLIENT = range(400, 500)
 _SHOWN = 300
 _RETRY_DIGITS = 6
+_KIND = 80
+_HINTS = {
+    401: "check what `token_env` of the backend names",
+    403: "check what `token_env` of the backend names",
+    405: "check the `url` of the backend",
+}
 
 
 class Noted(Protocol):
@@ -86,6 +92,8 @@ class Relay:
                     return
                 if out:
                     await exchange.part(out)
+            if not self._events.began:
+                raise _no_events(self.upstream, source)
             raise UpstreamFailed(
                 f"the stream of the upstream `{self.upstream}` ended without `[DONE]`",
                 why="truncated",
@@ -158,6 +166,15 @@ async def break_off(exchange: Exchange, error: LockgateError, unsent: bytes = b"
     await exchange.end(unsent + said)
 
 
+def _no_events(upstream: str, source: Stream) -> UpstreamFailed:
+    kind = next((value for name, value in source.headers if name == b"content-type"), b"")
+    shown = kind.partition(b";")[0].strip()[:_KIND].decode("latin-1") or "nothing"
+    return UpstreamFailed(
+        f"the upstream `{upstream}` sent no event but `{shown}`, though a stream was asked for",
+        hint="check that it can stream, and that its `url` is right",
+    )
+
+
 async def _drain(source: Stream) -> None:
     """Read the end of the body, so that the connection can be used again."""
     while await source.part():
@@ -187,16 +204,24 @@ def refused(upstream: str, reply: Reply) -> LockgateError:
     if status in _CLIENT and status not in _OURS_TO_FIX:
         return HttpFailure(status, "upstream-refused", f"the upstream `{upstream}` says: {said}")
     # Its words stay with it: they may quote our key, or the prompt, and this goes to a log.
-    return UpstreamFailed(f"the upstream `{upstream}` answered {status}", why="status")
+    return UpstreamFailed(
+        f"the upstream `{upstream}` answered {status}", hint=_HINTS.get(status), why="status"
+    )
 
 
 def _said(body: bytes) -> str:
     try:
-        error = REFUSAL.decode(body).error
+        found = REFUSAL.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return "(no reason that can be shown)"
-    text = error if isinstance(error, str) else error.message
-    return " ".join(text[:_SHOWN].split()) or "(no reason given)"
+    detail = found.detail
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        detail = detail[0].get("msg")  # its other members quote the request
+    error = found.error if isinstance(found.error, str) else found.error.message
+    for text in (error, found.message, detail):
+        if isinstance(text, str) and text.strip():
+            return " ".join(text[:_SHOWN].split())
+    return "(no reason given)"
 
 
 def _garbled(upstream: str, error: Exception) -> UpstreamFailed:
