@@ -225,6 +225,9 @@ def test_a_body_that_does_not_fit_changes_nothing(untouched: Admin, path: str, b
         "keys?after=",
         "audit?limit=201",
         "audit?subject=",
+        "audit?id=",
+        "audit?before=0",
+        "audit?before=99999999999999999999",
         "releases?task=review",
         "promotions?task=%00",
         "audit/checkpoint?limit=1",
@@ -251,6 +254,19 @@ def test_sql_in_a_name_is_a_name_that_nobody_has(admin: Admin, name: str) -> Non
     (row,) = admin.ask("auditor", "GET", "keys")[1]["data"]
     assert (row["id"], row["revoked_at"]) == ("ci", None)
     assert len(admin.events()) == 1
+
+
+def test_the_audit_log_is_read_by_request_and_page_by_page(admin: Admin) -> None:
+    admin.ask("admin", "POST", "keys", KEY)
+    for account in "abc":
+        admin.ask("operator", "POST", "budgets", {"account": f"team:{account}", "limit_nanos": "5"})
+    _, found = admin.ask("auditor", "GET", "audit?limit=3")
+    assert [event["subject"] for event in found["data"]] == ["team:c", "team:b", "team:a"]
+    _, older = admin.ask("auditor", "GET", f"audit?limit=3&before={found['data'][-1]['seq']}")
+    (made,) = older["data"]
+    assert (made["subject"], made["actor"]) == ("ci", "core/admin")
+    assert admin.ask("auditor", "GET", f"audit?id={made['id']}")[1]["data"] == [made]
+    assert admin.ask("auditor", "GET", "audit?id=nobody")[1]["data"] == []
 
 
 def test_a_rotation_that_is_sent_again_prolongs_no_secret(admin: Admin) -> None:

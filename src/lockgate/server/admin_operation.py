@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.gateway_checkpoints import newest_checkpoint
 from lockgate.app.kills import kills, turn_off, turn_on
@@ -102,7 +104,12 @@ class OperationAdmin:
 
         async def read(state: GatewayState) -> Sequence[AuditEvent]:
             async with state.begin() as unit:
-                return await unit.recent(limit=asked.limit, task=asked.subject or None)
+                if asked.id is not UNSET:
+                    event = await unit.event(asked.id)
+                    return [] if event is None else [event]
+                return await unit.recent(
+                    limit=asked.limit, task=asked.subject or None, before=asked.before or None
+                )
 
         found = await self.bridge.do(read)
         data = []

@@ -171,7 +171,9 @@ class Completions:
             try:
                 await self._ask(exchange, model, asked, encoded, note)
             except LockgateError as error:
-                self._failed(model, why_of(error))
+                why = why_of(error)
+                self._failed(model, why)
+                note.failed(why)
                 falls_back = isinstance(error, Unavailable | Denied)
                 if not falls_back or exchange.status or model is chain[-1]:
                     raise

@@ -132,6 +132,7 @@ class Pool:
             raise UpstreamTimeout(
                 f"the upstream `{name}` took no connection in {limits.connect_s:g} s",
                 hint="check that it runs, or raise its `connections`",
+                why="connect",
             ) from None
 
     async def _dial(self) -> Connection:

@@ -107,6 +107,12 @@ class TlsClient:
 
     def _failed(self, error: BaseException) -> LockgateError:
         name = self._pinned.name
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return UpstreamTimeout(
+                f"the upstream `{name}` took no connection in {self._limits.connect_s:g} s",
+                hint="check that it runs, or raise its `connections`",
+                why="connect",
+            )
         if isinstance(error, TimeoutError):
             return UpstreamTimeout(f"the upstream `{name}` was slower than its limits allow")
         reason = str(error) or type(error).__name__
