@@ -44,6 +44,8 @@ class Closing:
             tracing.found(exchange, note.guarding.findings)
         if note.held is not None:
             note.held.settle(note.counts(exchange), answered=note.charged, cancelled=not note.ended)
+        if exchange.first_s:
+            self.meter.first_chunk(exchange.route.name, exchange.first_s)
         usage = note.usage or Usage()
         held = note.held
         nanos = 0 if held is None else held.nanos

@@ -53,6 +53,7 @@ class Exchange:
         "code",
         "engine",
         "extra",
+        "first_s",
         "headers",
         "id",
         "params",
@@ -89,6 +90,8 @@ class Exchange:
         """The kind of a failure after the answer had begun."""
         self.waited = 0.0
         """Seconds in which an upstream or a model was at work, and not we."""
+        self.first_s = 0.0
+        """Seconds from the request to the first part of a stream; 0: there is none."""
         self.release = b"none"
         self.engine = b"none"
         self.cache = b"none"
@@ -196,13 +199,16 @@ class Exchange:
     ) -> None:
         """Send the head of the answer."""
         self.status = status
+        spent = time.perf_counter() - self.started
+        if length is None:
+            self.first_s = spent
         headers = [
             kind,
             (b"x-request-id", self.id.encode("ascii")),
             (b"x-lockgate-release", self.release),
             (b"x-lockgate-engine", self.engine),
             (b"x-lockgate-cache", self.cache),
-            (b"x-lockgate-overhead-ms", self._overhead()),
+            (b"x-lockgate-overhead-ms", b"%.3f" % ((spent - self.waited) * 1e3)),
             *self.extra,
         ]
         if length is not None:
@@ -224,10 +230,6 @@ class Exchange:
             return
         self.extra += failed.headers
         await self.respond(failed.body, status=failed.status)
-
-    def _overhead(self) -> bytes:
-        spent = time.perf_counter() - self.started - self.waited
-        return b"%.3f" % (spent * 1e3)
 
 
 def _nothing() -> None: ...

@@ -14,6 +14,7 @@ from lockgate.server.holding import Held
 from lockgate.server.measuring import counts_of
 from lockgate.server.queueing import Urgency
 from lockgate.server.replies import Usage
+from lockgate.telemetry.spans import NO_SPAN, Span
 
 _IDLE = frozenset({"circuit-open", "connect", "status"})
 """Failures for which nobody sends a bill."""
@@ -52,6 +53,8 @@ class Note:
     """What the client gets instead of an answer."""
     left: bool = False
     """The client went away."""
+    span: Span = NO_SPAN
+    """Of the inference."""
     passed_over: list[str] = field(default_factory=list)
 
     def ask(self, exchange: Exchange, model: ServedModel) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from lockgate.errors import LockgateError, UpstreamFailed
+from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure, why_of
 from lockgate.server.guarding import Guarding
@@ -15,6 +16,7 @@ from lockgate.server.measuring import larger, measured_whole, text_bytes
 from lockgate.server.replies import CHUNK, REFUSAL, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.server.streamed_answers import StreamedAnswers
+from lockgate.telemetry.spans import NO_SPAN, Span
 from lockgate.upstream.reply import Reply, Stream
 
 _encode = msgspec.json.Encoder().encode
@@ -68,6 +70,8 @@ class Relay:
     wants_usage: bool
     answers: StreamedAnswers | None = None
     """Holds them against a schema, where the client wants that."""
+    span: Span = NO_SPAN
+    """Of the inference."""
     _events: Events = field(default_factory=Events)
     _unsent: bytes = b""
     """What came together with what went wrong, and before it."""
@@ -141,6 +145,8 @@ class Relay:
         if chunk.error is not None:
             # Its words stay with it, as in `refused`.
             raise UpstreamFailed(f"the stream of the upstream `{self.upstream}` is an error")
+        if self.span is not NO_SPAN:
+            tracing.said(self.span, data)
         if chunk.usage is not None:
             self.note.usage = larger(self.note.usage, chunk.usage)
             if not chunk.choices and not self.wants_usage:
