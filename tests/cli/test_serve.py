@@ -55,8 +55,10 @@ class Process:
                 break
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        first = self.said[0] if self.said else ""
-        self.address = first.removeprefix("lockgate serves on ").strip()
+        listens = "lockgate serves on "
+        self.address = "".join(
+            line.removeprefix(listens).strip() for line in self.said if line.startswith(listens)
+        )
         self.url = f"http://{self.address}"
 
     def _read(self) -> None:

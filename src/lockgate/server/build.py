@@ -13,6 +13,7 @@ from lockgate.server.closing import Closing
 from lockgate.server.completions import Completions
 from lockgate.server.embedded import Embedded
 from lockgate.server.listing import Listing
+from lockgate.server.names import refuse_unknown_routes, warn_of_unknown_fallbacks
 from lockgate.server.openapi import document
 from lockgate.server.route import Route
 from lockgate.server.routes import inference_routes, operation_routes, paths, task_routes
@@ -32,12 +33,16 @@ class Built:
 
 
 def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
-    """Return the application. `ready` says why requests should go elsewhere, if they should."""
+    """Return the application. `ready` says why requests should go elsewhere, if they should.
+
+    Raises:
+        InvalidConfig: it names a route that there is not.
+
+    """
     settings = gateway.settings
     default_class = gateway.loaded.config.data.default_class
     meter = GatewayMeter(gateway.controls)
     meter.watch(gateway.read)
-    tracer, close_tracer = tracer_of(settings.tracing, gateway.trace_headers, dropped=meter.dropped)
     routes: list[Route] = []
     listing = Listing(
         models=gateway.models, meter=meter, ready=ready, document=lambda: document(routes)
@@ -69,6 +74,9 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     routes += operation_routes(listing)
     routes += admin_routes(admin_of(gateway, lambda: routes), near=settings.admin_from == "here")
     routes += task_routes(tasks, gateway.tasks.values(), paths(routes))
+    refuse_unknown_routes(settings, routes)
+    warn_of_unknown_fallbacks(settings.fallbacks, gateway.models)
+    tracer, close_tracer = tracer_of(settings.tracing, gateway.trace_headers, dropped=meter.dropped)
     application = Application(
         routes,
         authenticator=gateway.authenticator,
