@@ -35,7 +35,7 @@ from lockgate.server.exchange import Exchange
 from lockgate.server.failures import why_of
 from lockgate.server.guarding import LONG_BYTES, Guarding
 from lockgate.server.holding import hold, hold_on, still_on, with_prices
-from lockgate.server.keeping import Kept
+from lockgate.server.keeping import NO_STORE, Kept, directives
 from lockgate.server.note import Note
 from lockgate.server.queueing import Place, Urgency, cost_of
 from lockgate.server.requests import (
@@ -277,6 +277,10 @@ class Completions:
     def _kept(self, exchange: Exchange, model: ServedModel, note: Note) -> Kept | None:
         cache = self.controls.cache
         if cache is None:
+            return None
+        if NO_STORE in directives(exchange):
+            exchange.cache = b"bypass"
+            self.meter.looked_up("bypass")
             return None
         return Kept(cache, self.meter, exchange, model, note.endpoint)
 

@@ -30,6 +30,7 @@ _WANTED = frozenset(
         b"idempotency-key",
         b"prefer",
         b"accept",
+        b"cache-control",
         b"traceparent",
         b"x-lockgate-data-class",
         b"x-lockgate-priority",
