@@ -63,6 +63,7 @@ def test_a_limit_in_requests_says_when_to_come_again(mock: MockModel) -> None:
         assert (third.status, body["error"]["code"]) == (429, "rate-limited")
         assert body["error"]["type"] == "rate_limit_error"
         assert 1 <= int(third.headers["retry-after"]) <= 31
+        assert third.headers["x-should-retry"] is None
         assert len(mock.requests) == 2
         wait_until(lambda: len(served.engine.notes) == 3)
         detail = served.engine.notes[2][3]
@@ -84,6 +85,7 @@ def test_what_is_turned_off_is_not_asked(mock: MockModel) -> None:
     with serving(to(mock), controls=Controls(switch=switch)) as served:
         response, body = chat(served)
         assert (response.status, body["error"]["code"]) == (503, "turned-off")
+        assert response.headers["x-should-retry"] == "false"
         switch.now = Kills((Kill(scope=Scope.ALL, reason="fire", actor="a", at="now"),))
         assert chat(served)[0].status == 503
         switch.now = Kills()

@@ -97,6 +97,7 @@ def test_the_dearest_of_a_chain_is_what_is_reserved(mock: MockModel, tmp_path: P
         with chained.serving(least) as served:
             response, body = chat(served, max_tokens=600)
             assert (response.status, body["error"]["code"]) == (429, "over-budget")
+            assert response.headers["x-should-retry"] == "false"
 
 
 def test_a_fallback_without_a_price_is_not_asked(mock: MockModel, tmp_path: Path) -> None:

@@ -257,6 +257,8 @@ class Kill(Struct, kw_only=True):
     reason: str
     actor: str
     at: str
+    known: bool
+    """Whether the replica that was asked has a task or a model of that name."""
 
 
 class Kills(Struct, kw_only=True):

@@ -118,12 +118,12 @@ class Application:
         methods, exchange.params = found
         route = methods.get(scope["method"])
         if route is None:
-            allowed = ", ".join(sorted(methods)).encode("ascii")
+            allowed = ", ".join(sorted(methods))
             raise HttpFailure(
                 405,
                 "method-not-allowed",
-                "this path takes another method",
-                headers=((b"allow", allowed),),
+                f"this path takes {allowed} and not {scope['method']}",
+                headers=((b"allow", allowed.encode("ascii")),),
             )
         exchange.route = route
         return route
