@@ -28,12 +28,15 @@ class Built:
 
     application: Application
     tasks: Tasks
+    meter: GatewayMeter
     close: Callable[[], None]
     """Sends the last spans, and blocks for at most two seconds."""
 
 
-def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
+def build(gateway: Gateway, *, ready: Callable[[], str], previous: Built | None = None) -> Built:
     """Return the application. `ready` says why requests should go elsewhere, if they should.
+
+    It counts on where a `previous` one does.
 
     Raises:
         InvalidConfig: it names a route that there is not.
@@ -41,7 +44,7 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
     """
     settings = gateway.settings
     default_class = gateway.loaded.config.data.default_class
-    meter = GatewayMeter(gateway.controls)
+    meter = GatewayMeter(gateway.controls, previous=previous.meter if previous else None)
     meter.watch(gateway.read)
     routes: list[Route] = []
     listing = Listing(
@@ -87,4 +90,4 @@ def build(gateway: Gateway, *, ready: Callable[[], str]) -> Built:
         ),
         keyless=gateway.keyless,
     )
-    return Built(application=application, tasks=tasks, close=close_tracer)
+    return Built(application=application, tasks=tasks, meter=meter, close=close_tracer)
