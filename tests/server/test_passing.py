@@ -195,6 +195,17 @@ def test_the_client_learns_what_is_wrong_with_its_request_however_the_upstream_s
     assert body["error"]["message"] == f"the upstream `there` {words}"
 
 
+@pytest.mark.parametrize("body", [b"404 page not found", b'{"detail":"Not Found"}'])
+def test_a_url_that_leads_nowhere_is_the_operators_mistake_and_not_the_clients(
+    mock: MockModel, body: bytes
+) -> None:
+    mock.answer = b"HTTP/1.1 404 X\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with serving(to(mock)) as served:
+        response, failed = chat(served)
+    assert (response.status, failed["error"]["code"]) == (502, "upstream-failed")
+    assert "as a rule it ends with `/v1`" in failed["error"]["message"]
+
+
 @pytest.mark.parametrize("answer", [{"error": {"message": "quota"}}, {"status": "ok"}, {}])
 def test_what_is_no_answer_is_none_though_its_status_is_200(mock: MockModel, answer: Any) -> None:
     mock.answer = whole(answer)

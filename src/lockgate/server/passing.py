@@ -28,6 +28,10 @@ _CLIENT = range(400, 500)
 _SHOWN = 300
 _RETRY_DIGITS = 6
 _KIND = 80
+_NOT_FOUND = 404
+_SILENT = "(no reason that can be shown)"
+_NO_API = frozenset({_SILENT, "Not Found"})
+"""What servers say of a path that they do not know."""
 _HINTS = {
     401: "check what `token_env` of the backend names",
     403: "check what `token_env` of the backend names",
@@ -207,6 +211,12 @@ def refused(upstream: str, reply: Reply) -> LockgateError:
             f"the upstream `{upstream}` limits requests: {said}",
             headers=((b"retry-after", after),) if known else (),
         )
+    if status == _NOT_FOUND and said in _NO_API:
+        return UpstreamFailed(
+            f"the upstream `{upstream}` has nothing where the API should be: it answered 404",
+            hint="check the `url` of the backend: as a rule it ends with `/v1`",
+            why="status",
+        )
     if status in _CLIENT and status not in _OURS_TO_FIX:
         return HttpFailure(status, "upstream-refused", f"the upstream `{upstream}` says: {said}")
     # Its words stay with it: they may quote our key, or the prompt, and this goes to a log.
@@ -219,7 +229,7 @@ def _said(body: bytes) -> str:
     try:
         found = REFUSAL.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return "(no reason that can be shown)"
+        return _SILENT
     detail = found.detail
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):
         detail = detail[0].get("msg")  # its other members quote the request
