@@ -152,6 +152,22 @@ def test_an_inference_says_what_was_asked_for_and_what_came(
     }
 
 
+def test_a_stream_that_breaks_off_is_a_failure_of_the_request_and_of_the_inference(
+    mock: MockModel,
+) -> None:
+    receiver = Receiver()
+    mock.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 18\r\n\r\n"
+        b'data: {"id":"a"}\n\n'
+    )
+    with receiver.serving() as url, serving(to(mock), settings=traced(url)) as served:
+        assert ask(served, stream=True)[0].status == 200
+        found = spans(receiver, 2)
+    for span in (found["chat m"], found["POST /v1/chat/completions"]):
+        attributes = {one.key: one.value.string_value for one in span.attributes}
+        assert (span.status.code, attributes["error.type"]) == (2, "upstream-failed")
+
+
 def test_a_model_inside_the_process_has_a_span_too(mock: MockModel) -> None:
     receiver = Receiver()
     with (

@@ -344,6 +344,8 @@ class Completions:
 
 
 def _count(span: Span, exchange: Exchange, note: Note) -> None:
+    if exchange.code:
+        span.fail(exchange.code)  # a stream that broke off
     if exchange.first_s:
         span.set(conventions.FIRST_CHUNK, exchange.started + exchange.first_s - note.began)
     usage = note.usage
