@@ -147,7 +147,11 @@ class UpstreamTimeout(Unavailable):
     """A model server elsewhere was slower than its limits allow."""
 
     code = "upstream-timeout"
-    why = "timeout"
+
+    def __init__(self, message: str, *, hint: str | None = None, why: str = "timeout") -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
+        """`connect` if nothing was sent, else `timeout`."""
 
 
 class NoAnswer(Unavailable):

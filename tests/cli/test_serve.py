@@ -57,8 +57,10 @@ class Process:
                 break
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        first = self.said[0] if self.said else ""
-        self.address = first.removeprefix("lockgate serves on ").strip()
+        listens = "lockgate serves on "
+        self.address = "".join(
+            line.removeprefix(listens).strip() for line in self.said if line.startswith(listens)
+        )
         self.url = f"http://{self.address}"
 
     def _read(self) -> None:
@@ -140,6 +142,23 @@ def test_what_it_answered_is_in_the_audit_log(
     assert (event["subject"], event["detail"]["outcome"]) == ("review", "answered")
     assert event["actor"].startswith("local/")
     assert execute(["audit", "verify"]) == 0
+
+
+def test_the_list_of_the_audit_log_says_where_a_call_of_a_model_went_and_how_it_ended(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    (folder / "lockgate.toml").write_text(
+        f'[backends.there]\nkind = "openai"\nurl = "http://127.0.0.1:{port}/v1"\n'
+        'data_classes = ["internal"]\nmodels = { "m" = "m" }\n'
+    )
+    asked = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    with serving(folder) as process, pytest.raises(HTTPError, match="502"):
+        process.ask("/v1/chat/completions", asked)
+    assert execute(["audit", "list"]) == 0
+    (row,) = capsys.readouterr().out.splitlines()[1:]
+    assert row.split()[3:-1] == ["call", "model:m", "there", "upstream-failed"]
 
 
 def test_elsewhere_than_on_loopback_it_wants_keys(

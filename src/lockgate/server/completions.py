@@ -35,10 +35,9 @@ from lockgate.server.exchange import Exchange
 from lockgate.server.failures import why_of
 from lockgate.server.guarding import LONG_BYTES, Guarding
 from lockgate.server.holding import hold, hold_on, still_on, with_prices
-from lockgate.server.keeping import Kept
+from lockgate.server.keeping import NO_STORE, Kept, directives
 from lockgate.server.note import Note
 from lockgate.server.queueing import Place, Urgency, cost_of
-from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
     COMPLETION,
@@ -172,7 +171,9 @@ class Completions:
             try:
                 await self._ask(exchange, model, asked, encoded, note)
             except LockgateError as error:
-                self._failed(model, why_of(error))
+                why = why_of(error)
+                self._failed(model, why)
+                note.failed(why)
                 falls_back = isinstance(error, Unavailable | Denied)
                 if not falls_back or exchange.status or model is chain[-1]:
                     raise
@@ -201,8 +202,9 @@ class Completions:
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
             with tracing.inference(exchange, model, note.endpoint, note.data_class) as span:
+                tracing.wanted(span, asked)
                 await self._embedded(exchange, model, asked, encoded, note)
-                _count(span, note.usage)
+                _count(span, exchange, note)
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -212,8 +214,9 @@ class Completions:
         request, note.sent = self._request(model, asked, encoded, note.endpoint)
         if isinstance(asked, ChatRequest) and asked.response_format is not UNSET:
             note.schema = self.schemas.of(asked)
-        span = tracing.inference(exchange, model, note.endpoint, note.data_class)
+        note.span = span = tracing.inference(exchange, model, note.endpoint, note.data_class)
         with span:
+            tracing.wanted(span, asked)
             if exchange.trace is not None:
                 tracing.content(span, conventions.INPUT_MESSAGES, request.body)
                 request = tracing.carried(exchange, request, span)
@@ -222,7 +225,7 @@ class Completions:
             else:
                 body = await self._whole(exchange, model, request, note)
                 tracing.content(span, conventions.OUTPUT_MESSAGES, body)
-            _count(span, note.usage)
+            _count(span, exchange, note)
 
     async def _embedded(
         self, exchange: Exchange, model: EmbeddedModel, asked: Asked, encoded: bytes, note: Note
@@ -258,6 +261,7 @@ class Completions:
             reply = await self.asking.fetch(exchange, model, request)
             if reply.status != _OK:
                 raise passing.refused(model.upstream, reply)
+        tracing.said(note.span, reply.body)
         passing.read_usage(model.upstream, reply.body, note)
         if note.schema is not None:
             note.answered = True
@@ -274,6 +278,10 @@ class Completions:
     def _kept(self, exchange: Exchange, model: ServedModel, note: Note) -> Kept | None:
         cache = self.controls.cache
         if cache is None:
+            return None
+        if NO_STORE in directives(exchange):
+            exchange.cache = b"bypass"
+            self.meter.looked_up("bypass")
             return None
         return Kept(cache, self.meter, exchange, model, note.endpoint)
 
@@ -293,6 +301,7 @@ class Completions:
             try:
                 assert note.guarding is not None, "made with the note"
                 relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+                relay.span = note.span
                 if note.schema is not None:
                     relay.answers = StreamedAnswers(note.schema, model.upstream)
                 await relay.run(source)
@@ -335,7 +344,12 @@ class Completions:
         return cost_of(sent, _limit(asked), asked.n if isinstance(asked.n, int) else 1)
 
 
-def _count(span: Span, usage: Usage | None) -> None:
+def _count(span: Span, exchange: Exchange, note: Note) -> None:
+    if exchange.code:
+        span.fail(exchange.code)  # a stream that broke off
+    if exchange.first_s:
+        span.set(conventions.FIRST_CHUNK, exchange.started + exchange.first_s - note.began)
+    usage = note.usage
     if usage is not None:
         span.set(conventions.INPUT_TOKENS, usage.prompt_tokens)
         span.set(conventions.OUTPUT_TOKENS, usage.completion_tokens)

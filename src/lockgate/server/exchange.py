@@ -30,6 +30,7 @@ _WANTED = frozenset(
         b"idempotency-key",
         b"prefer",
         b"accept",
+        b"cache-control",
         b"traceparent",
         b"x-lockgate-data-class",
         b"x-lockgate-priority",
@@ -53,6 +54,7 @@ class Exchange:
         "code",
         "engine",
         "extra",
+        "first_s",
         "headers",
         "id",
         "params",
@@ -89,6 +91,8 @@ class Exchange:
         """The kind of a failure after the answer had begun."""
         self.waited = 0.0
         """Seconds in which an upstream or a model was at work, and not we."""
+        self.first_s = 0.0
+        """Seconds from the request to the first part of a stream; 0: there is none."""
         self.release = b"none"
         self.engine = b"none"
         self.cache = b"none"
@@ -199,13 +203,16 @@ class Exchange:
         self, status: int, kind: tuple[bytes, bytes], *, length: int | None = None
     ) -> Message:
         self.status = status
+        spent = time.perf_counter() - self.started
+        if length is None:
+            self.first_s = spent
         headers = [
             kind,
             (b"x-request-id", self.id.encode("ascii")),
             (b"x-lockgate-release", self.release),
             (b"x-lockgate-engine", self.engine),
             (b"x-lockgate-cache", self.cache),
-            (b"x-lockgate-overhead-ms", self._overhead()),
+            (b"x-lockgate-overhead-ms", b"%.3f" % ((spent - self.waited) * 1e3)),
             *self.extra,
         ]
         if length is not None:
@@ -227,10 +234,6 @@ class Exchange:
             return
         self.extra += failed.headers
         await self.respond(failed.body, status=failed.status)
-
-    def _overhead(self) -> bytes:
-        spent = time.perf_counter() - self.started - self.waited
-        return b"%.3f" % (spent * 1e3)
 
 
 def _nothing() -> None: ...

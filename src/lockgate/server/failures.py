@@ -111,6 +111,8 @@ def code_of(error: LockgateError) -> str:
     return error.stable_code if isinstance(error, HttpFailure) else error.code
 
 
+NO_USE = (b"x-should-retry", b"false")
+"""OpenAI's clients send what they get 429 or 503 for again, unless this says that it is no use."""
 _WHY = {"guard-blocked": "guard", "upstream-busy": "status", "upstream-refused": "status"}
 
 
@@ -126,6 +128,8 @@ def why_of(error: LockgateError) -> str:
 def _headers(error: LockgateError) -> tuple[tuple[bytes, bytes], ...]:
     if isinstance(error, Unauthenticated):
         return ((b"www-authenticate", b"Bearer"),)
+    if isinstance(error, OverBudget | TurnedOff):
+        return (NO_USE,)
     if isinstance(error, Overloaded) and error.retry_after_s is not None:
         return ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),)
     return ()

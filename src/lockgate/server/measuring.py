@@ -22,14 +22,21 @@ def measured_whole(body: bytes) -> tuple[Usage | None, int]:
         msgspec.MsgspecError, UnicodeError, RecursionError: it is not the JSON of such an answer.
 
     """
-    usage = said(REPLY.decode(body).usage)
+    reply = REPLY.decode(body)
+    if reply.error is not None:
+        raise msgspec.ValidationError("it is an error, with the status of an answer")
+    usage = said(reply.usage)
     if usage is not None:
         return usage, 0
     try:
-        choices = WRITTEN.decode(body).choices
+        written = WRITTEN.decode(body)
     except msgspec.ValidationError:
-        return None, 0  # embeddings and the like: there is no text
-    return None, sum(map(text_bytes, choices))
+        return None, 0  # the text is of no shape that is known
+    if written.choices is None:
+        if written.data is None:
+            raise msgspec.ValidationError("it has neither `choices` nor `data`")
+        return None, 0  # embeddings: there is no text
+    return None, sum(map(text_bytes, written.choices))
 
 
 def said(usage: Usage | None) -> Usage | None:

@@ -14,6 +14,10 @@ from lockgate.server.holding import Held
 from lockgate.server.measuring import counts_of
 from lockgate.server.queueing import Urgency
 from lockgate.server.replies import Usage
+from lockgate.telemetry.spans import NO_SPAN, Span
+
+_IDLE = frozenset({"circuit-open", "connect", "status"})
+"""Failures for which nobody sends a bill."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class Note:
     """Whether the answer came to its end."""
     answered: bool = False
     """It came whole, whatever it was worth."""
+    idle: bool = False
+    """The model that was asked last did nothing: it was not reached, or has refused."""
     usage: Usage | None = None
     written: int = 0
     """Bytes of text that came, for an upstream that says nothing of usage."""
@@ -47,12 +53,24 @@ class Note:
     """What the client gets instead of an answer."""
     left: bool = False
     """The client went away."""
+    span: Span = NO_SPAN
+    """Of the inference."""
     passed_over: list[str] = field(default_factory=list)
 
     def ask(self, exchange: Exchange, model: ServedModel) -> None:
         """Note that a model is asked now. What one that failed before it had begun is forgotten."""
-        self.asked, self.usage, self.written = model, None, 0
+        self.asked, self.usage, self.written, self.idle = model, None, 0, False
         self.began, self.waited = time.perf_counter(), exchange.waited
+
+    def failed(self, why: str) -> None:
+        """Note how what was asked last has failed."""
+        if why in _IDLE and not self.has_answer:
+            self.idle = True
+
+    @property
+    def charged(self) -> ServedModel | None:
+        """Whom the call is paid to; None: nobody did anything for it."""
+        return None if self.idle else self.asked
 
     @property
     def has_answer(self) -> bool:

@@ -27,6 +27,8 @@ class Reply(Struct):
     """A whole answer."""
 
     usage: Usage | None = None
+    error: Any = None
+    """Some servers say with a 200 that they failed."""
 
 
 class Delta(Struct):
@@ -65,7 +67,9 @@ class Chunk(Struct):
 class Written(Struct):
     """What a whole answer has written."""
 
-    choices: list[Choice] = []
+    choices: list[Choice] | None = None
+    data: msgspec.Raw | None = None
+    """Of embeddings."""
 
 
 class Problem(Struct):
@@ -78,9 +82,11 @@ class Problem(Struct):
 
 
 class Refusal(Struct):
-    """An answer that is an error."""
+    """An answer that is an error: as OpenAI's, as Ollama's, as vLLM's used to be, as FastAPI's."""
 
     error: Problem | str = ""
+    message: Any = None
+    detail: Any = None
 
 
 REPLY: "msgspec.json.Decoder[Reply]" = msgspec.json.Decoder(Reply)

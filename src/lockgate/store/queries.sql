@@ -27,7 +27,7 @@ SELECT seq, id, at, action, subject, body FROM audit WHERE seq > :after ORDER BY
 
 -- name: recent
 SELECT seq, id, at, action, subject, body FROM audit
- WHERE (CAST(:subject AS TEXT) IS NULL OR subject = :subject)
+ WHERE seq < :before AND (CAST(:subject AS TEXT) IS NULL OR subject = :subject)
  ORDER BY seq DESC LIMIT :most;
 
 -- name: put_payload

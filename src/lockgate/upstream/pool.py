@@ -105,7 +105,6 @@ class Pool:
         return None
 
     async def _connect(self) -> Connection:
-        self._sweep_later()
         limits = self._limits
         name = self._pinned.name
         if self._closed:
@@ -133,6 +132,7 @@ class Pool:
             raise UpstreamTimeout(
                 f"the upstream `{name}` took no connection in {limits.connect_s:g} s",
                 hint="check that it runs, or raise its `connections`",
+                why="connect",
             ) from None
 
     async def _dial(self) -> Connection:
@@ -148,6 +148,7 @@ class Pool:
                 failure = error
                 continue
             self._all.add(connection)
+            self._sweep_later()  # not earlier: a sweep that finds no connection is the last one
             return connection
         raise UpstreamFailed(
             f"the upstream `{self._pinned.name}` cannot be reached: {failure}",
