@@ -8,7 +8,7 @@ BIN := .venv/bin
 REPO ?= .
 RANGE ?=
 
-.PHONY: help run test check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload fuzz-gateway lock setup setup-run clean
+.PHONY: help run serve test check-python check lint format types arch docs docs-fix house suites bench bench-gateway bench-overload fuzz-gateway lock setup setup-run setup-serve clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -17,8 +17,19 @@ run: setup-run ## Write the release notes of REPO (default: this one) for RANGE 
 	@$(BIN)/lockgate model pull --if-missing smollm2 minilm >&2
 	@$(BIN)/lockgate run release-notes --repo "$(REPO)" $(if $(RANGE),--range "$(RANGE)")
 
+# `exec`: a signal to this shell is one to the gateway, which then ends in order.
+serve: setup-serve ## Serve the tasks and the two default models on loopback (ARGS="--listen ADDRESS")
+	@$(BIN)/lockgate model pull --if-missing smollm2 minilm >&2
+	@exec $(BIN)/lockgate serve $(ARGS)
+
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+check-python: ## Check types and run the tests on another Python: PYTHON=python3.13 (ARGS as for test)
+	@tools/setup.sh dev build/python
+	@version=$$(build/python/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	@build/python/bin/mypy --no-error-summary --cache-dir build/mypy --python-version $$version
+	@build/python/bin/python -m pytest $(ARGS)
 
 check: lint types arch docs test ## Everything that CI demands
 
@@ -83,6 +94,9 @@ fuzz-gateway: setup ## Send the gateway 100,000 hostile requests, and compare wh
 
 lock: ## Renew the lock files (needs uv)
 	@tools/lock.sh
+
+setup-serve:
+	@tools/setup.sh serve
 
 setup-run:
 	@tools/setup.sh run

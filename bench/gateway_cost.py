@@ -132,7 +132,7 @@ class Offline(Pool):
     """A pool whose connections lead to an upstream in this process."""
 
     async def _dial(self) -> Connection:
-        connection = Connection(self._pinned.name, self._limits, self._loop)
+        connection = Connection(self._pinned.name, self._limits, self._loop, self._cork)
         line = Line(self._loop, lambda _: connection.data_received(_REPLY))
         connection.connection_made(line)
         self._all.add(connection)
@@ -202,7 +202,7 @@ async def cost(folder: Path, settings: str, body: bytes, *, profile: bool) -> Co
         while not gateway.ready():  # noqa: ASYNC110  another thread brings it about
             await asyncio.sleep(0.01)
         built = build(_offline(gateway), ready=lambda: "")
-        edge = Edge(app=built.application)
+        edge = Edge(app=built.application, cork=gateway.controls.cork)
         clients = Clients(edge, _request(body))
         await clients.run(4 * REQUESTS)
         if profile:
@@ -249,11 +249,16 @@ def _digest(key: str) -> str:
 
 def _offline(gateway: Gateway) -> Gateway:
     models = {
-        name: replace(model, client=Offline(model.client._pinned, limits=Limits(connections=64)))  # noqa: SLF001
+        name: replace(model, client=_of(model.client, gateway))
         for name, model in gateway.models.items()
         if isinstance(model, UpstreamModel) and isinstance(model.client, Pool)
     }
     return replace(gateway, models=models)
+
+
+def _of(pool: Pool, gateway: Gateway) -> Offline:
+    pinned = pool._pinned  # noqa: SLF001
+    return Offline(pinned, limits=Limits(connections=64), cork=gateway.controls.cork)
 
 
 def _request(body: bytes) -> bytes:

@@ -9,6 +9,7 @@ lock() {
         --no-emit-index-url --no-header --exclude-newer "$(date -u -d '7 days ago' +%F)" "$@"
 }
 lock pyproject.toml requirements/build.in -o requirements/run.lock
+lock --extra serve pyproject.toml requirements/build.in -o requirements/serve.lock
 lock --all-extras pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.lock
 lock --all-extras pyproject.toml requirements/build.in requirements/dev.in requirements/bench.in \
     -o requirements/bench.lock

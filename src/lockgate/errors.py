@@ -33,10 +33,14 @@ class LockgateError(Exception):
     code: ClassVar[str] = "internal"
     """Stable name for machines: in API bodies, `--json` output and the docs' anchors."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, request_hint: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.request_hint = request_hint
+        """What to do about it for who asked by HTTP, if `hint` names commands and their options."""
 
     @property
     def advice(self) -> str:
@@ -158,7 +162,7 @@ class UpstreamTimeout(Unavailable):
     def __init__(self, message: str, *, hint: str | None = None, why: str = "timeout") -> None:
         super().__init__(message, hint=hint)
         self.why = why
-        """`connect`: nothing was sent; or `timeout`."""
+        """`connect` if nothing was sent, else `timeout`."""
 
 
 class NoAnswer(Unavailable):

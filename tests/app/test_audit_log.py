@@ -7,6 +7,7 @@ from lockgate.app.audit_log import retention_job
 from lockgate.domain.audit import Entry, verify
 from lockgate.domain.digest import Digest
 from lockgate.ports import GatewayState, Payload
+from waiting import until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -29,18 +30,16 @@ def test_contents_past_their_time_go_and_the_chain_stays_whole(opener: Opener) -
                 await unit.put_payload(Digest.of(b"kept"), kept)
             later, stop = NOON + timedelta(days=1), asyncio.Event()
             task = asyncio.create_task(retention_job(lambda: later, refused)(store, stop))
-            async with asyncio.timeout(10):
-                while await left(store):  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
+            await until(lambda: none_left(store))
             stop.set()
             await task
             async with store.begin() as unit:
                 assert await unit.payload(Digest.of(b"kept")) == b"kept"
                 assert verify(await unit.events(), await unit.head()) == 1
 
-    async def left(state: GatewayState) -> bool:
+    async def none_left(state: GatewayState) -> bool:
         async with state.begin() as unit:
             found = [await unit.payload(Digest.of(b"%d" % n)) for n in range(0, count, 100)]
-        return any(found)
+        return not any(found)
 
     asyncio.run(work())

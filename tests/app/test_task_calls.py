@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from lockgate.domain.digest import Digest, JsonObject
 from lockgate.domain.usage import Usage
 from lockgate.errors import Corrupt, LockgateError, NoAnswer, Unavailable
 from lockgate.ports import KeptCall
-from waiting import wait_until
+from waiting import until, wait_until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEEP = timedelta(hours=24)
@@ -51,6 +52,11 @@ ANSWER = Answer(
 
 def described(error: LockgateError) -> JsonObject:
     return {"error": {"code": error.code, "message": error.message}}
+
+
+async def is_held(calls: OnceCalls, to: datetime) -> bool:
+    held = await calls.find("c")
+    return held is not None and held.until >= to
 
 
 async def answer() -> Answer:
@@ -144,6 +150,9 @@ def test_the_failure_of_an_accepted_call_is_kept_until_its_key_is_used_again(
         known = await other.find("c")
         assert known is not None
         assert kept_failure(known) == {"error": {"code": "no-answer", "message": "down"}}
+        clock.now += KEEP + timedelta(seconds=1)
+        assert not other.is_lost(known)
+        assert await other.find("c") is None
         assert await other.claim(claim("h2")) is None
         running = await one.find("c")
         assert running is not None
@@ -215,9 +224,7 @@ def test_the_claim_of_a_process_that_died_ends_and_one_that_lives_is_prolonged(
         making = asyncio.create_task(other.make(claim("lives"), slow))
         for _ in range(3):
             clock.now += task_calls.CLAIM - timedelta(seconds=1)
-            until = clock.now + timedelta(seconds=2)
-            while (held := await one.find("c")) is None or held.until < until:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+            await until(lambda: is_held(one, clock.now + timedelta(seconds=2)))
             assert await one.claim(claim("waits")) is not None
         go.set()
         assert await making == ANSWER
@@ -265,16 +272,16 @@ def test_an_answer_that_was_made_is_given_where_it_cannot_be_kept() -> None:
 
 
 def test_answers_past_their_time_are_deleted(opener: Opener) -> None:
-    def kept(name: str, until: datetime, answer: str | None = None) -> KeptCall:
-        return KeptCall(
-            id=name, owner="o", task="t", digest="d", holder="h", until=until, answer=answer
-        )
+    def kept(name: str, until: datetime) -> KeptCall:
+        return KeptCall(id=name, owner="o", task="t", digest="d", holder="h", until=until)
 
     async def work() -> None:
         async with opener() as store:
             async with store.begin() as unit:
                 await unit.calls.claim(kept("old", NOON), NOON)
-                await unit.calls.keep(kept("old", NOON, "{}"))
+                await unit.calls.keep(replace(kept("old", NOON), answer="{}"))
+                await unit.calls.claim(kept("failed", NOON), NOON)
+                await unit.calls.keep(replace(kept("failed", NOON), failure="{}"))
                 await unit.calls.claim(kept("lost", NOON), NOON)
                 await unit.calls.claim(kept("long lost", NOON - KEEP), NOON - 2 * KEEP)
                 await unit.calls.claim(kept("new", NOON + KEEP), NOON)
@@ -284,6 +291,7 @@ def test_answers_past_their_time_are_deleted(opener: Opener) -> None:
             await expired_calls_job(lambda: later, refused, keep=KEEP)(store, stop)
             async with store.begin() as unit:
                 assert await unit.calls.find("old") is None
+                assert await unit.calls.find("failed") is None
                 assert await unit.calls.find("long lost") is None
                 assert await unit.calls.find("lost") is not None
                 assert await unit.calls.find("new") is not None
@@ -296,3 +304,10 @@ def test_an_answer_that_was_edited_is_damage(text: str) -> None:
     call = KeptCall(id="c", owner="o", task="t", digest="d", holder="h", until=NOON, answer=text)
     with pytest.raises(Corrupt, match="`c`"):
         kept_answer(call)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_a_failure_that_was_edited_is_damage(text: str) -> None:
+    call = KeptCall(id="c", owner="o", task="t", digest="d", holder="h", until=NOON, failure=text)
+    with pytest.raises(Corrupt, match="failure of the call `c`"):
+        kept_failure(call)

@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_log_that_was_rewritten_as_a_whole_is_broken(
     capsys: pytest.CaptureFixture[str], workplace: Path
 ) -> None:
     prepare(capsys)
-    with sqlite3.connect(workplace / "state" / "lockgate.db") as raw:
+    with closing(sqlite3.connect(workplace / "state" / "lockgate.db")) as raw, raw:
         for table in ("audit", "audit_head", "gateway_keys"):
             raw.execute(f"DELETE FROM {table}")
     for name in ("x", "y", "z"):

@@ -71,6 +71,24 @@ def test_a_budget_shows_what_is_spent_held_and_without_an_owner(
     assert line[2:] == ["0.00000001", "0.000000003", "0.000000007", "0.000000007"]
 
 
+def test_a_budget_that_nothing_is_charged_to_is_set_with_a_warning(
+    capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    config = workplace / "lockgate.toml"
+    key = f"[server.keys.nightly]\nsha256 = '{0:064}'\nteam = 'data'\n"
+    config.write_text(config.read_text() + key)
+    run(capsys, "token", "new", "ci", "--team", "shop")
+    run(capsys, "token", "new", "old", "--team", "gone")
+    run(capsys, "token", "revoke", "old")
+    known = ("team:shop", "key:ci", "team:data", "key:nightly", "task:review", "team:local")
+    for account in known:
+        status, _, err = run(capsys, "budget", "set", account, "5", "--per", "total")
+        assert (status, err) == (0, f"`{account}` may spend 5 in total\n")
+    for account in ("team:shp", "key:c1", "task:reviews", "team:gone", "key:old"):
+        status, _, err = run(capsys, "budget", "set", account, "5")
+        assert (status, f"nothing here is charged to `{account}` yet" in err) == (0, True)
+
+
 def test_a_budget_is_dropped_once(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "budget", "set", "key:ci", "5.50", "--per", "day")
     assert run(capsys, "budget", "drop", "key:ci", "--per", "day")[0] == 0

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from upstream.mock_model import MockModel, mock_model
 
 ROOT = Path(__file__).parents[2]
 EVAL = b"--- a/app.py\n+++ b/app.py\n@@ -1,0 +2 @@\n+value = eval(text)\n"
+README_SAYS = re.compile(r"\$ make serve\n((?s:.*?))```")
 WORKFLOW = (
     'curl -s -X POST "$LLM_URL/review" -H "Content-Type: text/plain" '
     "--data-binary @diff.patch > review.json; jq -e '.risk == \"high\"' review.json"
@@ -55,8 +57,10 @@ class Process:
                 break
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        first = self.said[0] if self.said else ""
-        self.address = first.removeprefix("lockgate serves on ").strip()
+        listens = "lockgate serves on "
+        self.address = "".join(
+            line.removeprefix(listens).strip() for line in self.said if line.startswith(listens)
+        )
         self.url = f"http://{self.address}"
 
     def _read(self) -> None:
@@ -108,10 +112,24 @@ def test_with_no_configuration_it_serves_on_loopback_says_what_to_type(
 ) -> None:
     with serving(folder) as process:
         process.wait_until_it_says("no keys: everyone who reaches this address is you")
-        process.wait_until_it_says(f"curl -s {process.url}/v1/models")
+        process.wait_until_it_says("--data-binary @-")
         assert process.ask("/healthz/ready") == {"status": "ok"}
         assert process.ask("/v1/models")["data"] == []
         assert process.ask("/review?engine=rules", EVAL)["risk"] == "high"
+        (shown,) = README_SAYS.findall((ROOT / "README.md").read_text("utf-8"))
+        said = "".join(process.said).replace(process.address, "127.0.0.1:8400")
+        no_models = "none (lockgate model pull smollm2)"
+        assert said.replace(no_models, "minilm, smollm2") == shown
+
+
+def test_without_the_extra_it_says_what_to_install(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert execute(["serve"]) == 2
+    said = capsys.readouterr().err
+    assert "`uvloop` is not installed" in said
+    assert "pip install 'lockgate[serve]'; in a checkout of Lockgate: make serve" in said
 
 
 def test_what_it_answered_is_in_the_audit_log(
@@ -124,6 +142,23 @@ def test_what_it_answered_is_in_the_audit_log(
     assert (event["subject"], event["detail"]["outcome"]) == ("review", "answered")
     assert event["actor"].startswith("local/")
     assert execute(["audit", "verify"]) == 0
+
+
+def test_the_list_of_the_audit_log_says_where_a_call_of_a_model_went_and_how_it_ended(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    (folder / "lockgate.toml").write_text(
+        f'[backends.there]\nkind = "openai"\nurl = "http://127.0.0.1:{port}/v1"\n'
+        'data_classes = ["internal"]\nmodels = { "m" = "m" }\n'
+    )
+    asked = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    with serving(folder) as process, pytest.raises(HTTPError, match="502"):
+        process.ask("/v1/chat/completions", asked)
+    assert execute(["audit", "list"]) == 0
+    (row,) = capsys.readouterr().out.splitlines()[1:]
+    assert row.split()[3:-1] == ["call", "model:m", "there", "upstream-failed"]
 
 
 def test_elsewhere_than_on_loopback_it_wants_keys(

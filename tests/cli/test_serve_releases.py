@@ -116,6 +116,15 @@ def test_a_release_takes_over_and_goes_back_on_every_replica_and_no_request_fail
                 if row["environment"] == "production"
             ]
             assert (row["release"], row["actor"]) == (again["release"], "ops/root")
+        status, nowhere = two.ask("POST", "/admin/releases/rollback", back)
+        told = nowhere["error"]["message"]
+        assert (status, told.partition(": ")[2]) == (
+            404,
+            "name a `release`; see `GET /admin/promotions`",
+        )
+        status, odd = one.ask("POST", "/v1/tasks/triage", {})
+        told = odd["error"]["message"]
+        assert (status, told.endswith(": see its schema: `GET /v1/tasks/triage`")) == (400, True)
 
     events = json.loads(run("audit", "list", "--limit", "10000", "--json")[1])
     moves = [e for e in events if e["action"].startswith("release.") and "ops/root" in e["actor"]]

@@ -65,7 +65,9 @@ class MemoryStore:
     async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditEvent]:
         return self.chain[after : after + limit]
 
-    async def recent(self, *, limit: int, task: str | None = None) -> Sequence[AuditEvent]:
+    async def recent(
+        self, *, limit: int, task: str | None = None, before: int | None = None
+    ) -> Sequence[AuditEvent]:
         return list(reversed(self.chain))[:limit]
 
     async def put_payload(self, digest: Digest, payload: Payload) -> None:

@@ -184,6 +184,7 @@ def test_an_address_in_any_field_or_header_is_never_asked(mock: MockModel) -> No
         {"tools": [{"type": "mcp", "server_label": "x", "server_url": "http://10.0.0.1/"}]},
         {"tools": [{"type": "web_search_preview"}]},
         {"tools": [{"server_url": "http://10.0.0.1/"}]},
+        {"store": True},
         {"messages": [{"role": "user", "content": [
             {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}]}]},
         {"messages": [{"role": "user", "content": [

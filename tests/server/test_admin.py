@@ -225,6 +225,9 @@ def test_a_body_that_does_not_fit_changes_nothing(untouched: Admin, path: str, b
         "keys?after=",
         "audit?limit=201",
         "audit?subject=",
+        "audit?id=",
+        "audit?before=0",
+        "audit?before=99999999999999999999",
         "releases?task=review",
         "promotions?task=%00",
         "audit/checkpoint?limit=1",
@@ -251,6 +254,41 @@ def test_sql_in_a_name_is_a_name_that_nobody_has(admin: Admin, name: str) -> Non
     (row,) = admin.ask("auditor", "GET", "keys")[1]["data"]
     assert (row["id"], row["revoked_at"]) == ("ci", None)
     assert len(admin.events()) == 1
+
+
+def test_what_is_turned_off_says_whether_there_is_such_a_thing(admin: Admin) -> None:
+    known = {}
+    for what in ("all", "task:review", "task:reviews", "model:review"):
+        body = {"what": what, "reason": "incident"}
+        status, answer = admin.ask("operator", "POST", "kills", body)
+        assert status == 201
+        known[what] = answer["known"]
+    assert known == {"all": True, "task:review": True, "task:reviews": False, "model:review": False}
+    listed = admin.ask("auditor", "GET", "kills")[1]["data"]
+    assert {row["what"]: row["known"] for row in listed} == known
+
+
+def test_a_body_without_its_type_is_told_what_to_send(admin: Admin) -> None:
+    form = {**bearer("admin"), "Content-Type": "application/x-www-form-urlencoded"}
+    response, answer = admin.served.ask("POST", "/admin/keys", json.dumps(KEY).encode(), form)
+    assert response.status == 415
+    assert answer["error"]["message"] == (
+        "the body came as `application/x-www-form-urlencoded`: "
+        "send `Content-Type: application/json`"
+    )
+
+
+def test_the_audit_log_is_read_by_request_and_page_by_page(admin: Admin) -> None:
+    admin.ask("admin", "POST", "keys", KEY)
+    for account in "abc":
+        admin.ask("operator", "POST", "budgets", {"account": f"team:{account}", "limit_nanos": "5"})
+    _, found = admin.ask("auditor", "GET", "audit?limit=3")
+    assert [event["subject"] for event in found["data"]] == ["team:c", "team:b", "team:a"]
+    _, older = admin.ask("auditor", "GET", f"audit?limit=3&before={found['data'][-1]['seq']}")
+    (made,) = older["data"]
+    assert (made["subject"], made["actor"]) == ("ci", "core/admin")
+    assert admin.ask("auditor", "GET", f"audit?id={made['id']}")[1]["data"] == [made]
+    assert admin.ask("auditor", "GET", "audit?id=nobody")[1]["data"] == []
 
 
 def test_a_rotation_that_is_sent_again_prolongs_no_secret(admin: Admin) -> None:
@@ -374,6 +412,22 @@ def test_a_move_that_does_not_fit_is_not_asked_of_the_gate(
     status, answer = untouched.ask("operator", "POST", f"releases/{path}", body)
     assert (status, answer["error"]["code"]) == (400, "invalid-input")
     assert untouched.served.engine.moves == []
+
+
+@pytest.mark.parametrize(
+    ("role", "method", "path", "request_"),
+    [
+        ("operator", "DELETE", "budgets?account=team:nobody", "GET /admin/budgets"),
+        ("operator", "DELETE", "kills?what=all&reason=x", "GET /admin/kills"),
+        ("admin", "DELETE", "keys/nobody", "GET /admin/keys"),
+        ("admin", "POST", "keys/nobody/rotate", "GET /admin/keys"),
+    ],
+)
+def test_what_to_do_is_said_as_a_request_and_not_as_a_command(
+    untouched: Admin, role: str, method: str, path: str, request_: str
+) -> None:
+    status, answer = untouched.ask(role, method, path, {} if method == "POST" else None)
+    assert (status, answer["error"]["message"].partition(": see ")[2]) == (404, f"`{request_}`")
 
 
 def test_only_an_operator_moves_releases(untouched: Admin) -> None:

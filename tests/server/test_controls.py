@@ -33,6 +33,7 @@ from lockgate.traffic.queue import Queue, QueueSettings
 from lockgate.traffic.retry_budget import RetryBudget
 from server.serving import CHAT, Served, serving, to, upstream
 from upstream.mock_model import WORDS, MockModel, mock_model
+from waiting import wait_until
 
 FAILS = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
 # Made up; it has the form and no owner.
@@ -62,7 +63,11 @@ def test_a_limit_in_requests_says_when_to_come_again(mock: MockModel) -> None:
         assert (third.status, body["error"]["code"]) == (429, "rate-limited")
         assert body["error"]["type"] == "rate_limit_error"
         assert 1 <= int(third.headers["retry-after"]) <= 31
+        assert third.headers["x-should-retry"] is None
         assert len(mock.requests) == 2
+        wait_until(lambda: len(served.engine.notes) == 3)
+        detail = served.engine.notes[2][3]
+        assert (detail["status"], detail["error"]) == (429, "rate-limited")
 
 
 def test_a_limit_in_tokens_counts_what_was_used(mock: MockModel) -> None:
@@ -80,6 +85,7 @@ def test_what_is_turned_off_is_not_asked(mock: MockModel) -> None:
     with serving(to(mock), controls=Controls(switch=switch)) as served:
         response, body = chat(served)
         assert (response.status, body["error"]["code"]) == (503, "turned-off")
+        assert response.headers["x-should-retry"] == "false"
         switch.now = Kills((Kill(scope=Scope.ALL, reason="fire", actor="a", at="now"),))
         assert chat(served)[0].status == 503
         switch.now = Kills()

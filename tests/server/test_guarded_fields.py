@@ -63,6 +63,9 @@ CHATS: dict[str, dict[str, Any]] = {
                 "tool_calls": [CALL],
                 "refusal": TOKEN,
                 "reasoning_content": TOKEN,
+                "reasoning": TOKEN,
+                "annotations": [{"url_citation": {"title": TOKEN, "url": f"https://x/{CARD}"}}],
+                "audio": {"id": TOKEN},
                 "function_call": {"name": "f", "arguments": TOKEN},
             }
         ]
@@ -75,6 +78,13 @@ CHATS: dict[str, dict[str, Any]] = {
     "user": {**user("hi"), "user": TOKEN},
     "effort": {**user("hi"), "reasoning_effort": TOKEN, "verbosity": TOKEN},
     "bias": {**user("hi"), "logit_bias": {TOKEN: 1.0}},
+    "prediction": {**user("hi"), "prediction": {"type": "content", "content": TOKEN}},
+    "marks": {
+        **user("hi"),
+        "prompt_cache_key": TOKEN,
+        "safety_identifier": TOKEN,
+        "service_tier": TOKEN,
+    },
 }
 OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("/v1/completions", {"prompt": TOKEN, "suffix": TOKEN, "stop": TOKEN, "user": TOKEN}),

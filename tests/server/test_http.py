@@ -174,6 +174,12 @@ def test_another_method_is_told_which_ones_there_are() -> None:
         assert body["error"]["code"] == "method-not-allowed"
 
 
+def test_a_path_that_takes_other_methods_names_them_and_the_one_that_came() -> None:
+    with serving() as served:
+        _, answer = served.ask("DELETE", "/v1/models")
+    assert answer["error"]["message"] == "this path takes GET and not DELETE"
+
+
 def test_a_body_beyond_the_limit_is_refused_whether_it_says_its_length_or_not() -> None:
     small = ServerSettings(max_body_bytes=1024, max_task_bytes=1024)
     with serving(settings=small) as served:

@@ -130,3 +130,22 @@ def test_hits_and_misses_of_both_kinds_are_counted() -> None:
         page = served.ask("GET", "/metrics", None, {"x-api-key": KEYS["one"]})[1].decode()
     assert 'lockgate_cache_lookups_total{cache="embedding",state="hit"} 2' in page
     assert 'lockgate_cache_lookups_total{cache="embedding",state="miss"} 3' in page
+
+
+def test_a_client_may_want_an_answer_that_is_made_now_and_one_that_is_not_kept() -> None:
+    def ask(path: str, body: Any, control: str = "") -> tuple[str, Any]:
+        key = {"Authorization": f"Bearer {KEYS['one']}"}
+        headers = {**key, "Cache-Control": control} if control else key
+        response, answer = served.ask("POST", path, body, headers)
+        return response.headers["x-lockgate-cache"], answer
+
+    model = Model()
+    chat, texts = "/v1/chat/completions", {"model": "e", "input": ["a"]}
+    with serve(model) as served:
+        found = [ask(chat, CHAT, control) for control in ("no-store", "", "No-Cache, x=y", "")]
+        embedded = [ask("/v1/embeddings", texts, control)[0] for control in ("", "no-cache", "")]
+        unseen = ask("/v1/embeddings", {"model": "e", "input": ["b"]}, "max-age=0, no-store")[0]
+    assert [state for state, _ in found] == ["bypass", "miss", "miss", "hit"]
+    said = [answer["choices"][0]["message"]["content"] for _, answer in found]
+    assert said == ["answer 1", "answer 2", "answer 3", "answer 3"]
+    assert (embedded, unseen, model.texts) == (["miss", "miss", "hit"], "bypass", ["a", "a", "b"])

@@ -17,9 +17,10 @@ from lockgate.config.gateway_settings import RateLimit, ServerSettings
 from lockgate.domain.guard import Action
 from lockgate.telemetry.table import TABLE
 from lockgate.traffic.breaker import BreakerState
-from server.serving import Models, Served, serving, upstream
+from server.serving import CHAT, Models, Served, serving, upstream
 from server.test_controls import FAILS, chat, guarding
 from upstream.mock_model import MockModel, mock_model
+from waiting import wait_until
 
 NO_JSON = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nno {"
 TOO_MUCH = b"HTTP/1.1 429 X\r\nContent-Length: 2\r\n\r\n{}"
@@ -104,6 +105,16 @@ def test_a_stream_that_breaks_off_is_a_failure(mock: MockModel) -> None:
         assert settled(served, "lockgate_failures_total", type="truncated") == 1
         assert value(served, "lockgate_responses_total", outcome="failed") == 1
         assert value(served, "lockgate_responses_total", outcome="ok") == 0
+
+
+def test_the_first_part_of_a_stream_is_timed_and_a_whole_answer_has_none(mock: MockModel) -> None:
+    with serving(to(mock)) as served:
+        served.ask("POST", "/v1/chat/completions", {**CHAT, "stream": True})
+        assert settled(served, "lockgate_first_chunk_seconds_count", route="chat") == 1
+        served.ask("POST", "/v1/chat/completions", CHAT)
+        requests = ("lockgate_requests_total", {"route": "chat", "code": "200"})
+        wait_until(lambda: value(served, requests[0], **requests[1]) == 2)
+        assert value(served, "lockgate_first_chunk_seconds_count") == 1
 
 
 def test_an_open_circuit_is_told_from_a_full_queue(mock: MockModel) -> None:

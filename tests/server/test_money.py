@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.domain.budget import Budget, Period
@@ -13,6 +16,7 @@ from lockgate.domain.digest import Digest
 from lockgate.domain.inference import Completion, Dispatch
 from lockgate.domain.usage import Usage
 from lockgate.errors import Unavailable
+from lockgate.upstream.limits import Limits
 from server.booked import PRICES, Books, chat
 from server.serving import Models, to, upstream
 from upstream.mock_model import USAGE, MockModel, mock_model
@@ -55,6 +59,7 @@ def test_the_dearest_of_a_chain_is_what_is_reserved(mock: MockModel, tmp_path: P
         with chained.serving(least) as served:
             response, body = chat(served, max_tokens=600)
             assert (response.status, body["error"]["code"]) == (429, "over-budget")
+            assert response.headers["x-should-retry"] == "false"
 
 
 def test_a_fallback_without_a_price_is_not_asked(mock: MockModel, tmp_path: Path) -> None:
@@ -91,6 +96,53 @@ def test_an_answer_without_usage_costs_as_much_whole_as_in_parts(
     whole, streamed = books.events
     assert whole.counts.output_tokens == streamed.counts.output_tokens == 10
     assert whole.flags == streamed.flags == {"estimated"}
+
+
+REFUSED = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": True}])
+@pytest.mark.parametrize("status", [302, 400, 401, 429, 500, 503])
+def test_what_an_upstream_refuses_costs_nothing(
+    mock: MockModel, tmp_path: Path, status: int, more: dict[str, Any]
+) -> None:
+    mock.answer = REFUSED % status
+    books = Books(tmp_path, to(mock))
+    with books.serving(Budget(account="team:local", period=Period.TOTAL, nanos=10**10)) as served:
+        assert chat(served, **more)[0].status >= 400
+        assert served.noted()[3]["cost_nanos"] == 0
+        mock.answer = None
+        assert chat(served)[0].status == 200
+    assert [event.nanos for event in books.events] == [11 * 1_000_000]
+
+
+def test_what_never_reached_an_upstream_costs_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+
+    async def models() -> dict[str, ServedModel]:
+        return {"m": upstream("m", port)}
+
+    books = Books(tmp_path, models)
+    with books.serving() as served:
+        assert chat(served)[0].status == 502
+        assert served.noted()[3]["error"] == "upstream-failed"
+    assert books.events == []
+
+
+def test_what_an_upstream_was_at_work_on_is_paid_though_no_answer_came(
+    mock: MockModel, tmp_path: Path
+) -> None:
+    async def models() -> dict[str, ServedModel]:
+        return {"m": upstream("m", mock.port, Limits(first_byte_s=0.1))}
+
+    mock.hang_after = 0
+    books = Books(tmp_path, models)
+    with books.serving() as served:
+        assert chat(served)[0].status == 504
+    (event,) = books.events
+    assert event.flags == {"cancelled", "estimated"}
+    assert event.nanos > 0
 
 
 def badly(content: str = "no JSON", **more: Any) -> bytes:

@@ -1,7 +1,9 @@
 import json
 import socket
 import time
+from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from typing import Any
 
 import openai
@@ -26,6 +28,12 @@ def to(mock: MockModel, limits: Limits | None = None, **changes: Any) -> Models:
 
 def chat(served: Served, **more: Any) -> tuple[Any, Any]:
     return served.ask("POST", "/v1/chat/completions", {**CHAT, **more})
+
+
+def whole(value: Any, status: bytes = b"200 OK") -> bytes:
+    """An upstream's answer."""
+    body = json.dumps(value).encode()
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
 
 
 def events(body: bytes) -> list[bytes]:
@@ -165,6 +173,60 @@ def test_an_upstream_that_fails_is_an_error_of_a_stable_code(
             assert (response.headers["retry-after"] == "7") == (status == 429)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"error": {"message": "no way"}}, "says: no way"),
+        ({"error": "no way"}, "says: no way"),
+        ({"object": "error", "message": "no way", "code": 400}, "says: no way"),
+        ({"detail": "no way"}, "says: no way"),
+        ({"detail": [{"loc": ["body"], "msg": "no way", "input": "hi"}]}, "says: no way"),
+        ({"detail": [7]}, "says: (no reason given)"),
+        ({"message": 7}, "says: (no reason given)"),
+    ],
+)
+def test_the_client_learns_what_is_wrong_with_its_request_however_the_upstream_says_it(
+    mock: MockModel, answer: Any, words: str
+) -> None:
+    mock.answer = whole(answer, b"422 X")
+    with serving(to(mock)) as served:
+        response, body = chat(served)
+    assert response.status == 422
+    assert body["error"]["message"] == f"the upstream `there` {words}"
+
+
+@pytest.mark.parametrize("body", [b"404 page not found", b'{"detail":"Not Found"}'])
+def test_a_url_that_leads_nowhere_is_the_operators_mistake_and_not_the_clients(
+    mock: MockModel, body: bytes
+) -> None:
+    mock.answer = b"HTTP/1.1 404 X\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with serving(to(mock)) as served:
+        response, failed = chat(served)
+    assert (response.status, failed["error"]["code"]) == (502, "upstream-failed")
+    assert "as a rule it ends with `/v1`" in failed["error"]["message"]
+
+
+@pytest.mark.parametrize("answer", [{"error": {"message": "quota"}}, {"status": "ok"}, {}])
+def test_what_is_no_answer_is_none_though_its_status_is_200(mock: MockModel, answer: Any) -> None:
+    mock.answer = whole(answer)
+    with serving(to(mock)) as served:
+        response, body = chat(served)
+    assert (response.status, body["error"]["code"]) == (502, "upstream-failed")
+    assert "quota" not in body["error"]["message"]
+
+
+def test_an_upstream_that_does_not_stream_is_said_to_send_no_events(mock: MockModel) -> None:
+    body = b'{"choices":[]}'
+    mock.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json; x=y\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    with serving(to(mock)) as served:
+        response, failed = chat(served, stream=True)
+    assert (response.status, failed["error"]["code"]) == (502, "upstream-failed")
+    assert "no event but `application/json`" in failed["error"]["message"]
+
+
 def test_an_upstream_cannot_place_events_or_headers_of_its_own(mock: MockModel) -> None:
     evil = (
         b"event: error\ndata: {}\n\nid: 1\nretry: 1\n\n: comment\n\n"
@@ -185,6 +247,25 @@ def test_an_upstream_cannot_place_events_or_headers_of_its_own(mock: MockModel) 
         assert lines[-1] == b"data: [DONE]"
         assert body.count(b"\n\ndata: [DONE]") == 1
         assert b"after the end" not in body
+
+
+def test_a_client_that_has_a_whole_stream_may_ask_on_though_the_upstream_has_not_ended_it(
+    mock: MockModel,
+) -> None:
+    mock.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\ne\r\ndata: [DONE]\n\n\r\n"
+    )
+    asked = json.dumps({**CHAT, "stream": True}).encode()
+    with (
+        serving(to(mock)) as served,
+        closing(HTTPConnection("127.0.0.1", served.port, timeout=5)) as client,
+    ):
+        for _ in range(3):
+            client.request("POST", "/v1/chat/completions", asked)
+            assert client.getresponse().read() == b"data: [DONE]\n\n"
+        client.request("GET", "/healthz/live")
+        assert client.getresponse().status == 200
 
 
 def test_data_that_may_not_leave_does_not(mock: MockModel) -> None:
@@ -242,3 +323,32 @@ def test_the_official_client_works(mock: MockModel) -> None:
         with pytest.raises(openai.NotFoundError) as caught:
             client.chat.completions.create(model="x", messages=[{"role": "user", "content": "a"}])
         assert caught.value.code == "not-found"
+
+
+def test_the_official_client_can_send_back_what_a_model_said(mock: MockModel) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}
+    odd: dict[str, Any] = {
+        "annotations": [],
+        "audio": None,
+        "reasoning": "so",
+        "reasoning_content": "so",
+    }
+    message = {**said, **odd, "function_call": None}
+    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
+    mock.answer = whole({"id": "1", "object": "chat.completion", "created": 1, "model": "m",
+                         "choices": [choice], "usage": USAGE})  # fmt: skip
+    asked: list[Any] = [{"role": "user", "content": "hi"}]
+    with (
+        serving(to(mock)) as served,
+        openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        for _ in range(2):
+            reply = client.chat.completions.create(
+                model="m", messages=asked, service_tier="auto", store=False, modalities=["text"]
+            )
+            asked.append(reply.choices[0].message)
+            asked.append(reply.choices[0].message.model_dump())
+            asked.append({"role": "tool", "tool_call_id": "c", "content": "done"})
+    back = mock.requests[1]["messages"][1]
+    assert (back["tool_calls"], back["annotations"], back["reasoning"]) == ([call], [], "so")

@@ -39,6 +39,7 @@ def test_however_a_stream_is_cut_its_events_are_the_same(
         (b": hello\n\nevent: x\ndata: a\nid: 7\n\n", [b"a"]),
         (b"data: a\n", []),
         (b"data:  a\n\n", [b" a"]),
+        (b"\xef\xbb\xbfdata: a\n\ndata: b\n\n", [b"a", b"b"]),
     ],
 )
 def test_the_data_of_events_is_read_as_the_standard_says(data: bytes, found: list[bytes]) -> None:

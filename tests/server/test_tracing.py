@@ -119,6 +119,55 @@ def test_a_recorded_request_shows_guards_cache_and_inference_below_its_root(
     assert carried == f"00-{root.trace_id.hex()}-{found['chat m'].span_id.hex()}-03"
 
 
+@pytest.mark.parametrize("stream", [{}, {"stream": True}], ids=["whole", "stream"])
+def test_an_inference_says_what_was_asked_for_and_what_came(
+    mock: MockModel, stream: dict[str, Any]
+) -> None:
+    receiver = Receiver()
+    mock.finish_reason = "stop"
+    with receiver.serving() as url, serving(to(mock), settings=traced(url)) as served:
+        assert ask(served, max_tokens=9, temperature=0.5, seed=3, **stream)[0].status == 200
+        span = spans(receiver, 2)["chat m"]
+    found = {one.key: one.value for one in span.attributes}
+    first = found.pop("gen_ai.response.time_to_first_chunk", None)
+    assert (first is not None and 0 < first.double_value < 10) == bool(stream)
+    (reason,) = found.pop("gen_ai.response.finish_reasons").array_value.values
+    assert reason.string_value == "stop"
+    shown = {name: next(iter(value.ListFields()))[1] for name, value in found.items()}
+    assert shown == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "there",
+        "gen_ai.request.model": "m",
+        "gen_ai.request.max_tokens": 9,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.seed": 3,
+        "gen_ai.response.id": "c1",
+        "gen_ai.response.model": "m",
+        "gen_ai.usage.input_tokens": 7,
+        "gen_ai.usage.output_tokens": 4,
+        "lockgate.data_class": "internal",
+        "lockgate.release": f"sha256:{0:064}",
+        "server.address": "127.0.0.1",
+        "server.port": mock.port,
+    }
+
+
+def test_a_stream_that_breaks_off_is_a_failure_of_the_request_and_of_the_inference(
+    mock: MockModel,
+) -> None:
+    receiver = Receiver()
+    mock.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 18\r\n\r\n"
+        b'data: {"id":"a"}\n\n'
+    )
+    with receiver.serving() as url, serving(to(mock), settings=traced(url)) as served:
+        assert ask(served, stream=True)[0].status == 200
+        found = spans(receiver, 2)
+    for span in (found["chat m"], found["POST /v1/chat/completions"]):
+        attributes = {one.key: one.value.string_value for one in span.attributes}
+        assert (span.status.code, attributes["error.type"]) == (2, "upstream-failed")
+
+
 def test_a_model_inside_the_process_has_a_span_too(mock: MockModel) -> None:
     receiver = Receiver()
     with (
@@ -213,5 +262,6 @@ def test_the_inferences_and_searches_of_a_task_are_below_its_request(mock: MockM
     assert (asked.parent_span_id, asked.kind) == (root.span_id, SpanKind.CLIENT)
     assert int.from_bytes(asked.span_id, "big") == 0xABCDEF
     attributes = {one.key: one.value for one in asked.attributes}
-    assert attributes["server.address"].string_value == "10.0.3.7:8000"
+    assert attributes["server.address"].string_value == "10.0.3.7"
+    assert attributes["server.port"].int_value == 8000
     assert found["retrieval docs"].end_time_unix_nano == 6

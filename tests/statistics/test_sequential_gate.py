@@ -44,10 +44,10 @@ def test_a_rate_is_held_to_a_limit_case_by_case() -> None:
 
 def test_the_gate_fails_at_the_case_where_the_wealth_first_reaches_its_price() -> None:
     draw = np.random.default_rng(6)
-    differences = draw.choice([-1.0, 0.0, 1.0], 600, p=[0.15, 0.8, 0.05])
+    differences = [float(d) for d in draw.choice([-1.0, 0.0, 1.0], 600, p=[0.15, 0.8, 0.05])]
     gate = Gate(metric="pass rate", margin=0.01, min_samples=1)
 
-    outcome, cases = first_verdict(SequentialGate.paired(gate), [float(d) for d in differences])
+    outcome, cases = first_verdict(SequentialGate.paired(gate), differences)
 
     path = log_wealth_path(differences, 0.0, Alternative.LESS, low=-1, high=1)
     assert outcome is Outcome.FAIL

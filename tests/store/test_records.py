@@ -81,8 +81,11 @@ def test_events_are_found_by_id_by_task_and_page_by_page(opener: Opener) -> None
                 assert await unit.event("call-9") is None
                 newest = [e.seq for e in await unit.recent(limit=2)]
                 reviews = [e.seq for e in await unit.recent(limit=9, task="review")]
+                older = [e.seq for e in await unit.recent(limit=2, before=4)]
+                older += [e.seq for e in await unit.recent(limit=9, task="review", before=3)]
                 page = [e.seq for e in await unit.events(after=1, limit=2)]
             assert (newest, reviews, page) == ([4, 3], [3, 1], [2, 3])
+            assert older == [3, 2, 1]
 
     asyncio.run(work())
 

@@ -123,6 +123,23 @@ def test_a_refused_batch_is_counted_and_not_sent_again(status: int) -> None:
     assert len(receiver.requests) == 1
 
 
+def test_the_log_says_when_a_collector_begins_to_refuse_and_when_that_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "lockgate.telemetry")
+    receiver = Receiver()
+    with receiver.serving() as endpoint:
+        exporter = OtlpExporter(endpoint, resource=NAME)
+        for status in (200, 401, 401, 503, 200, 200):
+            receiver.status = status
+            exporter.export([])
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said == [
+        ("WARNING", f"the collector at `{endpoint}` does not take spans: it answered 401"),
+        ("INFO", f"the collector at `{endpoint}` takes spans again"),
+    ]
+
+
 @pytest.mark.parametrize("endpoint", [dead, hanging])
 def test_a_receiver_that_is_away_costs_no_latency_and_bounded_memory(endpoint: object) -> None:
     assert endpoint in {dead, hanging}

@@ -68,6 +68,7 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
         ('lockgate_requests_total{route="chat",code="200"}', "0+90x30"),
         ('lockgate_requests_total{route="chat",code="500"}', "0+10x30"),
         ('lockgate_breaker_open{upstream="local"}', "0x10 1x20"),
+        ("lockgate_open_requests", "0x10 stale _x20"),
     ]
     tests = {
         "rule_files": ["rules.yml"],
@@ -84,6 +85,13 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
                         "page",
                         {"upstream": "local"},
                     ),
+                    _expected(
+                        "LockgateAbsent",
+                        "No gateway is scraped: none runs, or the key of Prometheus has ended",
+                        "page",
+                        {},
+                    ),
+                    {"eval_time": "10m", "alertname": "LockgateAbsent", "exp_alerts": []},
                     {"eval_time": "20m", "alertname": "LockgateSheds", "exp_alerts": []},
                 ],
             }
@@ -223,3 +231,9 @@ def poll(port: int, query: str) -> str:
             return value
         pause.wait(0.2)
     raise AssertionError(f"no answer to {query}")
+
+
+def test_the_guide_says_what_to_do_at_each_alert() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "operation.md"
+    told = re.findall(r"^\| `(Lockgate\w+)` \|", guide.read_text("utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(alert.name for alert in ALERTS)

@@ -249,6 +249,28 @@ def test_an_upstream_that_says_nothing_times_out_and_sees_the_connection_closed(
     with_pool(silent, work, Limits(first_byte_s=0.1))
 
 
+def test_an_upstream_that_took_long_to_connect_to_times_out_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def script(
+        server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read()
+
+    async def work(pool: Pool, server: Server) -> None:
+        dial = asyncio.get_running_loop().create_connection
+
+        async def slowly(*arguments: Any) -> Any:
+            await asyncio.sleep(0.2)  # a few sweeps
+            return await dial(*arguments)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", slowly)
+        with pytest.raises(UpstreamTimeout, match=r"answered nothing in 0\.1 s"):
+            await pool.fetch(POST)
+
+    with_pool(script, work, Limits(first_byte_s=0.1))
+
+
 def test_an_upstream_that_drips_is_cut_off_at_the_total_time() -> None:
     async def drip(s: Server, r: asyncio.StreamReader, w: asyncio.StreamWriter) -> None:
         await s.request(r)

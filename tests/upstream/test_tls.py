@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lockgate.errors import UpstreamFailed, UpstreamTimeout
+from lockgate.errors import InvalidConfig, UpstreamFailed, UpstreamTimeout
 from lockgate.upstream.address import pin
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.request import Request
@@ -114,11 +114,27 @@ def test_an_upstream_over_tls_answers_with_what_was_asked_and_nothing_added(
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
     async def work(client: TlsClient, server: Server) -> None:
-        with pytest.raises(UpstreamFailed, match="failed"):
+        with pytest.raises(UpstreamFailed, match="failed") as caught:
             await client.fetch(POST)
+        assert "SSL_CERT_FILE" in (caught.value.hint or "")
         assert server.requests == []
 
     with_client(certificate, says(OK), work, trusted=False)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_certificates_that_cannot_be_read_are_a_mistake_of_the_configuration(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+
+    async def work() -> None:
+        with pytest.raises(InvalidConfig, match=r"cannot be read from `.*ca\.pem`: "):
+            TlsClient(pin("far", "https://127.0.0.1:1/v1"), ca_file=path)
+
+    asyncio.run(work())
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(certificate: Path) -> None:

@@ -99,7 +99,7 @@ class Gateway:
         metrics.gauge("lockgate_releases_behind").labels().set(self.releases_behind())
         if self.checkpoints is not None:
             failures = metrics.counter("lockgate_checkpoint_failures_total").labels()
-            failures.inc(self.checkpoints.failures - failures.value)
+            failures.inc(self.checkpoints.news())
             newest = metrics.gauge("lockgate_checkpoint_timestamp_seconds").labels()
             newest.set(self.checkpoints.newest_at)
         info = metrics.gauge("lockgate_release_info")

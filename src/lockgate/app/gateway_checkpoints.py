@@ -53,6 +53,13 @@ class Counts:
     failures: int = 0
     newest_at: float = 0.0
     """When the newest checkpoint of any replica was signed, since 1970."""
+    _told: int = 0
+
+    def news(self) -> int:
+        """Return the failures since this was asked last. For one reader."""
+        failures = self.failures
+        found, self._told = failures - self._told, failures
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

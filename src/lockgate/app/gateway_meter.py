@@ -43,8 +43,17 @@ class _ModelSeries:
 class GatewayMeter:
     """Used from the loop's thread."""
 
-    def __init__(self, controls: Controls, *, routes: Sequence[str] = ()) -> None:
-        self.metrics = self._metrics = Metrics()
+    def __init__(
+        self,
+        controls: Controls,
+        *,
+        routes: Sequence[str] = (),
+        previous: "GatewayMeter | None" = None,
+    ) -> None:
+        """`previous` is of the gateway before: what it counts goes on, and on being counted."""
+        known = None if previous is None else previous.metrics
+        self.metrics: Metrics = Metrics(previous=known)
+        self._metrics = self.metrics
         self._metrics.expect(ROUTE, [(route,) for route in routes])
         backends = dict.fromkeys((*controls.breakers, *controls.queues))
         self._metrics.expect(UPSTREAM, [(name,) for name in backends])

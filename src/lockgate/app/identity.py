@@ -162,7 +162,11 @@ async def revoke_key(state: GatewayState, key: str, *, actor: str, now: datetime
     async with state.begin() as unit:
         await unit.lock_audit()
         if not await unit.keys.revoke(key, now):
-            raise NotFound(f"no valid key is called `{key}`", hint="see `lockgate token list`")
+            raise NotFound(
+                f"no valid key is called `{key}`",
+                hint="see `lockgate token list`",
+                request_hint="see `GET /admin/keys`",
+            )
         await _note(unit, "token.revoke", key, actor=actor, now=now, detail={})
 
 

@@ -49,7 +49,11 @@ async def turn_on(state: GatewayState, scope: Scope, name: str, *, reason: str, 
     """
     found = await kills(state)
     if not any(kill.scope is scope and kill.name == name for kill in found.kills):
-        raise NotFound(f"`{_subject(scope, name)}` is not off", hint="see `lockgate kill list`")
+        raise NotFound(
+            f"`{_subject(scope, name)}` is not off",
+            hint="see `lockgate kill list`",
+            request_hint="see `GET /admin/kills`",
+        )
     await _note(state, "kill.on", _subject(scope, name), {"reason": reason}, actor=actor)
     await KillSwitch(state).turn_on(scope, name)
 

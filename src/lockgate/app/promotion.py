@@ -149,6 +149,7 @@ async def previous_release(state: State, task: str, environment: str) -> Digest:
     raise NotFound(
         f"nothing ran in `{environment}` for the task `{task}` before, that was not rolled back",
         hint="name a release with `--release`; see `lockgate release list`",
+        request_hint="name a `release`; see `GET /admin/promotions`",
     )
 
 
@@ -172,6 +173,7 @@ def _require_signer(question: Question, decision: Decision, signer: "Signer | No
         raise UsageError(
             f"`{question.environment}` runs only what has a signed verdict of the gate",
             hint="give the gate's key with `--sign KEY`, or to a gateway with `policy.gate_signer`",
+            request_hint="`policy.gate_signer` in the gateway's lockgate.toml names the gate's key",
         )
 
 

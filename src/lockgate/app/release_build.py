@@ -64,6 +64,7 @@ async def _promoted(state: State, task: str, environment: str) -> Digest:
     raise NotFound(
         f"nothing was promoted to `{environment[:80]}` for the task `{task[:80]}`",
         hint="see `lockgate release list`",
+        request_hint="see `GET /admin/releases`",
     )
 
 

@@ -78,7 +78,9 @@ async def drop_budget(
         await unit.lock_audit()
         if not await unit.budgets.drop(account, period):
             raise NotFound(
-                f"`{account}` has no budget by {period}", hint="see `lockgate budget list`"
+                f"`{account}` has no budget by {period}",
+                hint="see `lockgate budget list`",
+                request_hint="see `GET /admin/budgets`",
             )
         gone = Budget(account=account, period=period, nanos=0)
         await unit.append(_entry("budget.drop", gone, actor, now))

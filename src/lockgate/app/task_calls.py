@@ -27,7 +27,6 @@ _EVERY_S: Final = 60.0
 _BATCH: Final = 1000
 Describe: TypeAlias = Callable[[LockgateError], JsonObject]
 """Says what is told of a failure."""
-_FAILURE: Final = "failure"
 _Change: TypeAlias = Callable[[GatewayState, KeptCall], Coroutine[Any, Any, None]]
 
 
@@ -64,7 +63,7 @@ class OnceCalls:
             if await self._bridge.do(lambda state: _claim(state, held, self._clock())):
                 return None
             found = await self.find(claim.id)
-            if found is not None and kept_failure(found) is None:
+            if found is not None and found.failure is None:
                 return found
 
     async def accept(
@@ -113,10 +112,10 @@ class OnceCalls:
             if describe is None or not isinstance(error, LockgateError):
                 await self._try(_give_up, self._held(claim))
             else:
-                failure = canonical({_FAILURE: describe(error)})
-                await self._try(_keep, self._ended(claim, failure))
+                failure = canonical(describe(error)).decode()
+                await self._try(_keep, replace(self._ended(claim), failure=failure))
             raise
-        await self._try(_keep, self._ended(claim, _written(found)))
+        await self._try(_keep, replace(self._ended(claim), answer=_written(found).decode()))
         return found
 
     async def find(self, name: str) -> KeptCall | None:
@@ -124,12 +123,12 @@ class OnceCalls:
         found = await self._bridge.do(lambda state: _find(state, name))
         if found is None:
             return None
-        kept = self._keep if found.answer is None else timedelta()
+        kept = self._keep if _is_claim(found) else timedelta()
         return None if found.until + kept < self._clock() else found
 
     def is_lost(self, call: KeptCall) -> bool:
         """Say whether the process that made a call has died: nobody prolongs its claim."""
-        return call.answer is None and call.until < self._clock()
+        return _is_claim(call) and call.until < self._clock()
 
     def _held(self, claim: Claim) -> KeptCall:
         return KeptCall(
@@ -141,14 +140,17 @@ class OnceCalls:
             until=self._clock() + CLAIM,
         )
 
-    def _ended(self, claim: Claim, outcome: bytes) -> KeptCall:
-        until = self._clock() + self._keep
-        return replace(self._held(claim), answer=outcome.decode(), until=until)
+    def _ended(self, claim: Claim) -> KeptCall:
+        return replace(self._held(claim), until=self._clock() + self._keep)
 
     async def _try(self, change: _Change, call: KeptCall) -> None:
         """Write; where that fails the claim ends by itself, and the call is made all the same."""
         with suppress(LockgateError):
             await asyncio.shield(self._bridge.do(lambda state: change(state, call)))
+
+
+def _is_claim(call: KeptCall) -> bool:
+    return call.answer is None and call.failure is None
 
 
 def expired_calls_job(
@@ -172,20 +174,26 @@ def expired_calls_job(
 
 
 def kept_answer(call: KeptCall) -> Answer | None:
-    """Return the answer that is kept; None while the call is being made."""
+    """Return the answer that is kept; None: the call is being made, or it failed."""
     return None if call.answer is None else _answer(call)
 
 
 def kept_failure(call: KeptCall) -> JsonObject | None:
-    """Return what is told of the failure that is kept; None: there is none."""
-    if call.answer is None or not call.answer.startswith(_FAILED):
+    """Return what is told of the failure that is kept; None: there is none.
+
+    Raises:
+        Corrupt: it was edited.
+
+    """
+    if call.failure is None:
         return None
-    found: JsonObject = json.loads(call.answer)[_FAILURE]
+    try:
+        found = json.loads(call.failure)
+    except ValueError as error:
+        raise _malformed("failure", call, error) from error
+    if not isinstance(found, dict):
+        raise _malformed("failure", call, "it is no object")
     return found
-
-
-_FAILED: Final = f'{{"{_FAILURE}":'
-"""How a failure begins, and no answer does: `claim_call` in `queries.sql` knows it too."""
 
 
 async def _claim(state: GatewayState, call: KeptCall, now: datetime) -> bool:
@@ -240,4 +248,8 @@ def _answer(call: KeptCall) -> Answer:
             release=Digest.parse(found["release"]),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt(f"the kept answer of the call `{call.id}` is malformed: {error}") from error
+        raise _malformed("answer", call, error) from error
+
+
+def _malformed(what: str, call: KeptCall, why: object) -> Corrupt:
+    return Corrupt(f"the kept {what} of the call `{call.id}` is malformed: {why}")

@@ -279,4 +279,5 @@ def _over(one: Slice, nanos: int) -> OverBudget:
         f"the budget of `{one.bucket.account}` for `{one.bucket.period}` has {money(left)} left "
         f"of {money(one.limit)}, and the call may cost {money(nanos)}",
         hint="ask for fewer output tokens, or see `lockgate budget list`",
+        request_hint="ask for fewer output tokens, or see `GET /admin/budgets`",
     )

@@ -49,7 +49,7 @@ def list_events(session: Session, limit: int, task: str | None, *, as_json: bool
             event.entry.id,
             event.entry.action,
             event.entry.subject,
-            str(event.entry.detail.get("engine") or "-"),
+            str(event.entry.detail.get("engine") or event.entry.detail.get("upstream") or "-"),
             _outcome(event),
             event.entry.actor,
         )
@@ -291,8 +291,10 @@ async def _export(session: Session, write: Callable[[bytes], object]) -> int:
 
 
 def _outcome(event: AuditEvent) -> str:
-    outcome = str(event.entry.detail.get("outcome") or "-")
-    return f"{outcome}, degraded" if event.entry.detail.get("degraded") else outcome
+    detail = event.entry.detail
+    # Of a call of a model: what the client got.
+    outcome = str(detail.get("outcome") or detail.get("error") or detail.get("status") or "-")
+    return f"{outcome}, degraded" if detail.get("degraded") else outcome
 
 
 def _short(value: Json) -> str:

@@ -33,6 +33,7 @@ def budget() -> None:
 def set_limit(session: Session, account: str, amount: str, per: str) -> None:
     """Let ACCOUNT (`team:NAME`, `key:NAME`, `task:NAME`) spend AMOUNT of the currency."""
     from lockgate.app.calls import os_user
+    from lockgate.app.payers import can_spend
     from lockgate.app.spending import set_budget
 
     if session.loaded.config.books.prices is None:
@@ -46,12 +47,15 @@ def set_limit(session: Session, account: str, amount: str, per: str) -> None:
         raise UsageError(str(error)) from error
     chosen = Budget(account=account, period=Period(per), nanos=nanos)
 
-    async def act() -> None:
+    async def act() -> bool:
         async with session.store() as state:
             await set_budget(state, chosen, actor=os_user().name, now=datetime.now(UTC))
+            return await can_spend(session.loaded, state, account)
 
-    session.run(act)
-    words(f"`{account}` may spend {money(nanos)} per {per}")
+    known = session.run(act)
+    words(f"`{account}` may spend {money(nanos)} {_often(per)}")
+    if not known:
+        words(f"warning: nothing here is charged to `{account}` yet; see `lockgate token list`")
 
 
 @budget.command("drop", epilog=examples("lockgate budget drop team:shop --per month"))
@@ -69,6 +73,7 @@ def drop_limit(session: Session, account: str, per: str) -> None:
             await drop_budget(state, account, Period(per), actor=os_user().name, now=now)
 
     session.run(act)
+    words(f"`{account}` has no limit {_often(per)} any more")
 
 
 @budget.command("list", epilog=examples("lockgate budget list", "lockgate budget list --json"))
@@ -98,6 +103,10 @@ def list_budgets(session: Session, *, as_json: bool) -> None:
         for each in found
     ]
     table(("ACCOUNT", "PERIOD", "LIMIT", "SPENT", "HELD", "EXPIRED"), rows)
+
+
+def _often(per: str) -> str:
+    return "in total" if per == Period.TOTAL else f"per {per}"
 
 
 @budget.command("leases", epilog=examples("lockgate budget leases"))

@@ -44,7 +44,8 @@ def serve(session: Session, listen: str | None) -> None:
         from lockgate.server.running import Server, checked_address
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"`{error.name}` is not installed", hint="pip install 'lockgate[serve]'"
+            f"`{error.name}` is not installed",
+            hint="pip install 'lockgate[serve]'; in a checkout of Lockgate: make serve",
         ) from error
 
     settings = session.loaded.config.server

@@ -95,7 +95,9 @@ class Answering:
         plan = self.plans.get(call.task)
         if plan is None:
             raise NotFound(
-                f"there is no task `{call.task}`", hint="list the tasks with `lockgate task list`"
+                f"there is no task `{call.task}`",
+                hint="list the tasks with `lockgate task list`",
+                request_hint="see `GET /v1/tasks`",
             )
         return plan
 
@@ -107,6 +109,7 @@ class Answering:
             raise InvalidInput(
                 f"the input of `{spec.name}` has {len(problems)} problem(s):\n{listed}",
                 hint=f"see its schema with `lockgate task show {spec.name} --json`",
+                request_hint=f"see its schema: `GET /v1/tasks/{spec.name}`",
             )
 
     def _sanitise(self, call: Call, entry: Entry) -> tuple[JsonObject, tuple[Redaction, ...]]:

@@ -1,14 +1,15 @@
 """Rules made ready to run, and the test that each passes before it may."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import re2
 
 from lockgate.errors import InvalidConfig
-from lockgate.guards.landmarks import landmark
+from lockgate.guards.landmarks import behind_classes, landmark
 from lockgate.guards.pattern import beginnings, is_one_group, loosened, parse, write
+from lockgate.guards.prefixes import Token, beginnings_of, flat, gate_of, is_rare, tokens
 from lockgate.guards.rules import Rule, expand, is_varied
 from lockgate.guards.search import search_of
 from lockgate.guards.validators import VALIDATORS, Validator
@@ -19,10 +20,12 @@ PLACEHOLDER = re.compile(
     rb"<(?:secret|personal|injection|links|profanity):[a-z0-9-]{1,64}:[0-9]{1,9}>"
 )
 _OPENING = ord("<")
-_GATE_COUNTED = 20
+_GATE_COUNTED = 8
 """Counts up to which the gate tells a match from what only begins like one."""
 _MEMORY = 64 << 20
 """Bytes that RE2 may use for the states of one automaton."""
+_FAR = 256
+"""Bytes back to a beginning from which on it is worth to look closely."""
 
 
 class Raw(NamedTuple):
@@ -117,26 +120,44 @@ class RuleSet:
         self, rules: Sequence[Rule], validators: Mapping[str, Validator] = VALIDATORS
     ) -> None:
         self.rules = [CompiledRule(rule, validators) for rule in rules]
-        self._gate = re2.Set.SearchSet(quiet(captures=False))
-        for rule in rules:
-            self._gate.Add(write(loosened(parse(rule.regex), _GATE_COUNTED, keep_least=True)))
+        forms = [tokens(parse(rule.regex)) for rule in rules]
+        self._gate, self._numbers = _gate(rules, [not all(map(is_rare, form)) for form in forms])
+        self._tokens, self._token_numbers = _gate(rules, [all(map(is_rare, f)) for f in forms])
+        rare = [t for form in forms if all(map(is_rare, form)) for t in form]
+        self._may_hold_token = len(self._numbers)
+        """Number of the pattern of all tokens in the first gate."""
+        if rare:
+            self._gate.Add(gate_of(t for t in rare if isinstance(t, Token)))
         if rules:
             self._gate.Compile()
-        opened = "|".join(f"(?:{beginnings(loosened(parse(rule.regex)))})" for rule in rules)
-        self._open = re2.compile(f"(?:{opened})\\z", quiet(captures=False))
+            self._tokens.Compile()
+        every = [t for form in forms for t in form]
+        opened = [f"(?:{beginnings(loosened(t))})" for t in every if not isinstance(t, Token)]
+        self._open = _open([*opened, beginnings_of(t for t in every if isinstance(t, Token))])
+        self._open_of_each = _open(beginnings(loosened(parse(rule.regex))) for rule in rules)
 
     def is_clear(self, data: bytes) -> bool:
         """Say whether surely no rule matches anywhere."""
-        return not self.rules or not self._gate.Match(data)
+        return not self._hits(data)
 
-    def matches(self, data: bytes, start: int) -> list[Raw]:
-        """Return the matches of all rules from byte `start` on, in order of place, then of rule."""
+    def _hits(self, data: bytes) -> list[int]:
+        """Return the numbers of the rules to try."""
         if not self.rules:
             return []
         hits = self._gate.Match(data)  # None, not an empty list, if there are none
         if not hits:
             return []
-        found = [raw for hit in sorted(hits) for raw in self.rules[hit].matches(data, start)]
+        found = [self._numbers[hit] for hit in hits if hit != self._may_hold_token]
+        if len(found) < len(hits):
+            found += [self._token_numbers[hit] for hit in self._tokens.Match(data) or ()]
+        return sorted(found)
+
+    def matches(self, data: bytes, start: int) -> list[Raw]:
+        """Return the matches of all rules from byte `start` on, in order of place, then of rule."""
+        hits = self._hits(data)
+        if not hits:
+            return []
+        found = [raw for hit in hits for raw in self.rules[hit].matches(data, start)]
         found.sort(key=lambda raw: (raw.start, -raw.end))
         return found
 
@@ -144,7 +165,26 @@ class RuleSet:
         """Return where the first match may begin that the text after `data` could complete."""
         if not self.rules:
             return len(data)
-        return int(self._open.search(data, start).start())
+        at = int(self._open.search(data, start).start())
+        if len(data) - at <= _FAR:
+            return at
+        # Tokens share one run of characters there: what follows may be no part of that token.
+        return int(self._open_of_each.search(data, at).start())
+
+
+def _gate(rules: Sequence[Rule], chosen: Sequence[bool]) -> tuple["re2.Set", list[int]]:
+    """Return the automaton of the chosen rules, and the number of each."""
+    gate = re2.Set.SearchSet(quiet(captures=False))
+    numbers = [number for number, is_chosen in enumerate(chosen) if is_chosen]
+    for number in numbers:
+        tree = behind_classes(flat(parse(rules[number].regex)))
+        gate.Add(write(loosened(tree, _GATE_COUNTED, keep_least=True)))
+    return gate, numbers
+
+
+def _open(patterns: Iterable[str]) -> "re2._Regexp[str]":
+    opened = "|".join(f"(?:{pattern})" for pattern in patterns if pattern)
+    return re2.compile(f"(?:{opened})\\z", quiet(captures=False))
 
 
 def self_test(rules: Sequence[Rule], validators: Mapping[str, Validator] = VALIDATORS) -> None:

@@ -30,6 +30,24 @@ def landmark(node: Node) -> Landmark | None:
     return max(found, key=lambda mark: (len(mark.literal), -mark.before), default=None)
 
 
+def behind_classes(node: Node) -> Node:
+    """Return a tree that matches in every text in which `node` does, and begins with a literal.
+
+    Classes before it match in any text, and an automaton of many patterns has a state for each way
+    to be inside of several. One character is no landmark: it stands in any text too.
+    """
+    if not isinstance(node, Sequence):
+        return node
+    for at, part in enumerate(node.parts):
+        if all(map(_literal_of, node.parts[at : at + 2])):
+            return Sequence(node.parts[at:])
+        inner = part.node if isinstance(part, Repeat) else part
+        options = inner.options if isinstance(inner, Choice) else (inner,)
+        if not all(isinstance(option, Atom | Edge) for option in options):
+            break
+    return node
+
+
 def _survey(  # noqa: PLR0911
     node: Node, before: int, found: list[Landmark], *, caseless: bool
 ) -> int | None:
@@ -76,6 +94,10 @@ def _survey_parts(
         found.append(Landmark(run, run_from))
         before += _WIDEST
     return before
+
+
+def _literal_of(node: Node) -> bytes:
+    return _literal(node, caseless=False) if isinstance(node, Atom) else b""
 
 
 def _literal(atom: Atom, *, caseless: bool) -> bytes:

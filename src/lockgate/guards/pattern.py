@@ -57,7 +57,7 @@ class Flagged:
 
 Node: TypeAlias = Atom | Edge | Sequence | Choice | Repeat | Flagged
 
-_MOST_COUNTED = 12
+_MOST_COUNTED = 4
 _COUNT = re.compile(r"\{(\d+)(,(\d*))?\}")
 _LEADING = re.compile(r"(?:\(\?[a-z]+\))?(?:\\b)?")
 _GROUP = re.compile(r"\(\?([a-zA-Z]*)([:)])|\(\?P?<\w+>")

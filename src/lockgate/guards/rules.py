@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Rule:
     category: Category = Category.SECRETS
     validator: str = ""
     """Name of the function that has the last word; see `lockgate.guards.validators`."""
+    place: int = 0
+    """In its catalogue. Of two rules that find the same, the one that is listed first names it."""
 
 
 def load_rules(category: Category = Category.SECRETS) -> tuple[Rule, ...]:
@@ -51,7 +53,10 @@ def load_rules(category: Category = Category.SECRETS) -> tuple[Rule, ...]:
     text = Path(__file__).with_name(CATALOGUES[category]).read_text("utf-8")
     document = tomllib.loads(text)
     everywhere = document.get("allowlist", {}).get("regexes", ())
-    return tuple(_rule(rule, category, everywhere) for rule in document["rules"])
+    return tuple(
+        replace(_rule(rule, category, everywhere), place=place)
+        for place, rule in enumerate(document["rules"])
+    )
 
 
 def _rule(rule: Mapping[str, Any], category: Category, everywhere: Sequence[str]) -> Rule:

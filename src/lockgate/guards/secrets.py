@@ -11,6 +11,7 @@ from lockgate.domain.call import DataClass
 from lockgate.domain.digest import Json
 from lockgate.domain.redact import Redaction, Sanitised, map_strings, placeholder
 from lockgate.guards.rules import Rule, entropy, load_rules
+from lockgate.guards.validators import BEFORE, VALIDATORS
 
 _PLACEHOLDER = r"<secret:[a-z0-9-]+:[0-9]+>"
 _BOUNDARY = "\n\0\n"
@@ -136,6 +137,8 @@ class SecretGuard:
             if rule.entropy and entropy(secret) < rule.entropy:
                 continue
             start, end = match.span(rule.group)
+            if rule.validator and not _is_valid(text, start, end, rule.validator):
+                continue
             yield _Span(start, end, rule)
 
     def _taken(self, text: str) -> frozenset[str]:
@@ -147,6 +150,14 @@ class SecretGuard:
 def _legible(text: str) -> str:
     """Return `text` without lone surrogates, which UTF-8 and so RE2 lack; offsets stay."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _is_valid(text: str, start: int, end: int, validator: str) -> bool:
+    before = text[max(0, start - BEFORE) : start].encode()
+    data = before + text[start : end + 1].encode()
+    return any(
+        VALIDATORS[validator](data, len(before), len(before) + len(text[start:end].encode()))
+    )
 
 
 def _is_example(compiled: _Compiled, rule: Rule, secret: str) -> bool:

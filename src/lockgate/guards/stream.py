@@ -324,7 +324,7 @@ def _merged(spans: list[_Span]) -> list[_Span]:
     The joined span has the rule of the earliest, then longest, then first-listed one, and the
     strongest action. A placeholder inside something else is not given back.
     """
-    spans.sort(key=lambda span: (span.start, -span.end))
+    spans.sort(key=lambda span: (span.start, -span.end, span.rule.place))
     merged: list[_Span] = []
     for span in spans:
         last = merged[-1] if merged else None

@@ -8,13 +8,13 @@ that are taken; none if the value is something else.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from lockgate.guards import addresses, checksums, crypto
+from lockgate.guards import addresses, checksums, crypto, telling
 
 Span = tuple[int, int]
 Validator = Callable[[bytes, int, int], Iterable[Span]]
 
 _DOTS = 3
-BEFORE = 32
+BEFORE = 64
 """Bytes before a value that a stream keeps."""
 
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
@@ -184,6 +184,11 @@ def _email(data: bytes, start: int, end: int) -> Iterable[Span]:
 
 
 VALIDATORS: Mapping[str, Validator] = {
+    "quoted-secret": telling.quoted,
+    "bare-secret": telling.bare,
+    "placed-secret": telling.placed,
+    "varied": telling.varied,
+    "password": telling.password,
     "card": _cards,
     "email": _email,
     "ipv4": _ipv4,

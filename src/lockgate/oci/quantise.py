@@ -171,7 +171,8 @@ def _floats(values: NDArray[np.generic], kind: int) -> Floats:
 
 def _q8_0(values: Floats) -> Bytes:
     """Return a scale in F16 and 32 signed bytes for each row."""
-    scale = np.abs(values).max(axis=1) / np.float32(127)
+    largest: Floats = np.abs(values).max(axis=1)
+    scale = largest / np.float32(127)
     scaled = values * _inverse(scale)[:, None]
     whole = np.trunc(scaled)
     # C's `roundf`: halves away from zero, which `numpy.rint` does not do.
@@ -186,7 +187,7 @@ def _q4_0(values: Floats) -> Bytes:
     scaled = values * _inverse(scale)[:, None] + np.float32(8.5)
     nibbles = np.minimum(np.trunc(scaled).astype(np.int8), 15).view(np.uint8)
     half = _BLOCK // 2
-    return _joined(scale, nibbles[:, :half] | nibbles[:, half:] << 4)
+    return _joined(scale, nibbles[:, :half] | nibbles[:, half:] << np.uint8(4))
 
 
 def _inverse(scale: Floats) -> Floats:

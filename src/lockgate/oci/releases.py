@@ -111,6 +111,8 @@ class ReleaseStore:
             raise NotFound(
                 f"no release here is `{text[:80]}`",
                 hint="see `lockgate release list`, or fetch it with `lockgate release pull`",
+                request_hint="see `GET /admin/promotions`; one that never ran has to be fetched "
+                "where the gateway runs, with `lockgate release pull`",
             )
         if len(found) > 1:
             listed = ", ".join(digest.hex[:12] for digest in found[:4])

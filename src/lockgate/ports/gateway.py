@@ -160,7 +160,9 @@ class KeptCall:
     until: datetime
     """When the claim ends, or the answer goes."""
     answer: str | None = None
-    """Canonical JSON, or that of its failure; None while it is being made."""
+    """Canonical JSON; None while it is being made, and if it failed."""
+    failure: str | None = None
+    """Canonical JSON of what is told of its failure."""
 
 
 class CallBook(Protocol):
@@ -173,11 +175,11 @@ class CallBook(Protocol):
     async def find(self, name: str) -> KeptCall | None: ...
 
     async def keep(self, call: KeptCall) -> bool:
-        """Write the answer, or prolong the claim, of whoever still holds it; say whether."""
+        """Write what came of it, or prolong the claim, of whoever still holds it; say whether."""
         ...
 
     async def give_up(self, call: KeptCall) -> None:
-        """Let others make a call that has no answer."""
+        """Let others make a call of which nothing came."""
         ...
 
     async def drop_expired(self, now: datetime, *, lost: datetime, limit: int) -> int:

@@ -37,8 +37,10 @@ class Unit(Protocol):
         """Return events with `seq > after` in order, at most `limit`."""
         ...
 
-    async def recent(self, *, limit: int, task: str | None = None) -> Sequence[AuditEvent]:
-        """Return the newest events, newest first; only those of `task` if given."""
+    async def recent(
+        self, *, limit: int, task: str | None = None, before: int | None = None
+    ) -> Sequence[AuditEvent]:
+        """Return the newest events, newest first; only those of `task`, or before a `seq`."""
         ...
 
     async def put_payload(self, digest: Digest, payload: Payload) -> None:

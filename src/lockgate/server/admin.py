@@ -13,6 +13,7 @@ from lockgate.server.admin_operation import OperationAdmin
 from lockgate.server.admin_releases import ReleaseAdmin
 from lockgate.server.admin_spending import SpendingAdmin
 from lockgate.server.route import Route
+from lockgate.traffic.kill_switch import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,12 @@ def admin_of(gateway: Gateway, routes: Callable[[], Sequence[Route]]) -> Admin:
     return Admin(
         keys=KeyAdmin(bridge=bridge, clock=_now, configured=gateway.settings.keys.keys()),
         spending=SpendingAdmin(bridge=bridge, clock=_now, has_prices=gateway.has_prices),
-        operation=OperationAdmin(bridge=bridge, clock=_now, routes=routes),
+        operation=OperationAdmin(
+            bridge=bridge,
+            clock=_now,
+            routes=routes,
+            names={Scope.TASK: gateway.tasks, Scope.MODEL: gateway.models},
+        ),
         releases=ReleaseAdmin(move=gateway.move, clock=_now),
     )
 

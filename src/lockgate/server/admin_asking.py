@@ -28,7 +28,12 @@ async def body_of(exchange: Exchange, kind: type[T]) -> T:
     """
     kind_sent = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind_sent != JSON[1]:
-        raise HttpFailure(415, "unsupported-media-type", "the body is application/json")
+        came = kind_sent[:_SHOWN].decode("latin-1") or "without a type"
+        raise HttpFailure(
+            415,
+            "unsupported-media-type",
+            f"the body came as `{came}`: send `Content-Type: application/json`",
+        )
     found = strict.json_object(await exchange.body(MAX_BODY))
     try:
         return msgspec.convert({name: _whole(value) for name, value in found.items()}, kind)

@@ -140,6 +140,10 @@ class AuditQuery(_Asked, kw_only=True):
 
     subject: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
     """The task of a call, `model:NAME`, or what an administrative action was done to."""
+    id: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    """Of one event; of a call what its client got as `x-request-id`. Nothing else counts then."""
+    before: Annotated[int, Meta(ge=1, le=1 << 53)] | UnsetType = UNSET
+    """Only events with a smaller `seq`: that of the last one on the page before."""
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
@@ -253,6 +257,8 @@ class Kill(Struct, kw_only=True):
     reason: str
     actor: str
     at: str
+    known: bool
+    """Whether the replica that was asked has a task or a model of that name."""
 
 
 class Kills(Struct, kw_only=True):

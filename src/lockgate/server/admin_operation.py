@@ -1,8 +1,10 @@
 """`/admin/kills`, `routes`, `releases`, `promotions` and `audit`: what runs, and what was done."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from msgspec import UNSET
 
 from lockgate.app.gateway_admin import StateBridge
 from lockgate.app.gateway_checkpoints import newest_checkpoint
@@ -29,12 +31,14 @@ class OperationAdmin:
     bridge: StateBridge
     clock: Clock
     routes: Callable[[], Sequence[Route]]
+    names: Mapping[Scope, Collection[str]]
+    """The tasks and the models that there are here."""
 
     async def kills(self, exchange: Exchange) -> None:
         """Answer with what is off."""
         query_of(exchange, documents.NoQuery)
         found = (await self.bridge.do(kills)).kills
-        await respond(exchange, documents.Kills(data=[_kill(kill) for kill in found]))
+        await respond(exchange, documents.Kills(data=[self._kill(kill) for kill in found]))
 
     async def turn_off(self, exchange: Exchange) -> None:
         """Turn something off on every replica."""
@@ -49,7 +53,17 @@ class OperationAdmin:
             at=self.clock().isoformat(timespec="seconds"),
         )
         await self.bridge.do(lambda state: turn_off(state, kill))
-        await respond(exchange, _kill(kill), status=_CREATED)
+        await respond(exchange, self._kill(kill), status=_CREATED)
+
+    def _kill(self, kill: Kill) -> documents.Kill:
+        return documents.Kill(
+            what=f"{kill.scope}:{kill.name}" if kill.name else str(kill.scope),
+            leaves=kill.leaves,
+            reason=kill.reason,
+            actor=kill.actor,
+            at=kill.at,
+            known=kill.scope is Scope.ALL or kill.name in self.names[kill.scope],
+        )
 
     async def turn_on(self, exchange: Exchange) -> None:
         """Turn something on again."""
@@ -102,7 +116,12 @@ class OperationAdmin:
 
         async def read(state: GatewayState) -> Sequence[AuditEvent]:
             async with state.begin() as unit:
-                return await unit.recent(limit=asked.limit, task=asked.subject or None)
+                if asked.id is not UNSET:
+                    event = await unit.event(asked.id)
+                    return [] if event is None else [event]
+                return await unit.recent(
+                    limit=asked.limit, task=asked.subject or None, before=asked.before or None
+                )
 
         found = await self.bridge.do(read)
         data = []
@@ -138,16 +157,6 @@ class OperationAdmin:
 def _named(what: str) -> tuple[Scope, str]:
     scope, _, name = what.partition(":")
     return Scope(scope), name
-
-
-def _kill(kill: Kill) -> documents.Kill:
-    return documents.Kill(
-        what=f"{kill.scope}:{kill.name}" if kill.name else str(kill.scope),
-        leaves=kill.leaves,
-        reason=kill.reason,
-        actor=kill.actor,
-        at=kill.at,
-    )
 
 
 def _promotion(found: Promotion) -> documents.Promotion:

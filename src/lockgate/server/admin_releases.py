@@ -31,33 +31,24 @@ class ReleaseAdmin:
     async def promote(self, exchange: Exchange) -> None:
         """Let a release take over its task, if the gate allows it."""
         asked = await body_of(exchange, documents.NewPromotion)
-        await self._move(
-            exchange,
-            Move(
-                environment=asked.environment,
-                actor=exchange.caller.principal.name,
-                reason=asked.reason or "",
-                release=asked.release,
-                explain=asked.explain,
-            ),
-        )
+        await self._move(exchange, asked)
 
     async def rollback(self, exchange: Exchange) -> None:
         """Let an earlier release run again, if the gate allows it."""
         asked = await body_of(exchange, documents.NewRollback)
-        await self._move(
-            exchange,
-            Move(
-                environment=asked.environment,
-                actor=exchange.caller.principal.name,
-                reason=asked.reason,
-                release=asked.release or None,
-                task=asked.task,
-                explain=asked.explain,
-            ),
-        )
+        await self._move(exchange, asked)
 
-    async def _move(self, exchange: Exchange, wanted: Move) -> None:
+    async def _move(
+        self, exchange: Exchange, asked: documents.NewPromotion | documents.NewRollback
+    ) -> None:
+        wanted = Move(
+            environment=asked.environment,
+            actor=exchange.caller.principal.name,
+            reason=asked.reason or "",
+            release=asked.release or None,
+            task=asked.task if isinstance(asked, documents.NewRollback) else None,
+            explain=asked.explain,
+        )
         outcome = await self.move(wanted)
         if not wanted.explain and not outcome.done:
             self._refuse(outcome.decision)

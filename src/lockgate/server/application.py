@@ -23,6 +23,7 @@ from lockgate.telemetry import conventions
 from lockgate.telemetry.spans import Trace, Tracer
 
 _LOG = logging.getLogger("lockgate.server")
+_OK = 200
 _SERVER_FAULT = 500
 _TOO_MANY = 429
 _SHORT = "short:"
@@ -118,12 +119,12 @@ class Application:
         methods, exchange.params = found
         route = methods.get(scope["method"])
         if route is None:
-            allowed = ", ".join(sorted(methods)).encode("ascii")
+            allowed = ", ".join(sorted(methods))
             raise HttpFailure(
                 405,
                 "method-not-allowed",
-                "this path takes another method",
-                headers=((b"allow", allowed),),
+                f"this path takes {allowed} and not {scope['method']}",
+                headers=((b"allow", allowed.encode("ascii")),),
             )
         exchange.route = route
         return route
@@ -176,6 +177,7 @@ def _trace(exchange: Exchange, route: Route, tracer: Tracer) -> None:
         )
     if trace.sampled:
         trace.root.set(conventions.HTTP_METHOD, route.method)
+        trace.root.set(conventions.URL_SCHEME, exchange.scope["scheme"])
         trace.root.set(conventions.HTTP_ROUTE, route.path)
 
 
@@ -187,7 +189,8 @@ def _end(exchange: Exchange, trace: Trace) -> None:
     root.set(conventions.RELEASE, exchange.release.decode("ascii"))
     root.set(conventions.ENGINE, exchange.engine.decode("ascii"))
     root.set(conventions.CACHE_STATE, exchange.cache.decode("ascii"))
-    if exchange.code and exchange.status >= _SERVER_FAULT:
+    if exchange.code and (exchange.status >= _SERVER_FAULT or exchange.status == _OK):
+        # A stream that broke off has the status that it began with.
         root.fail(exchange.code)
     root.end()
 

@@ -32,9 +32,9 @@ class Asking:
     meter: GatewayMeter
     closing: Closing
 
-    async def fetch(
+    def fetch(
         self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
-    ) -> Reply:
+    ) -> Awaitable[Reply]:
         """Return the whole answer. Raises as `Client.fetch`.
 
         Raises:
@@ -42,19 +42,20 @@ class Asking:
             OverBudget: nothing is left for a second try, after a first that may have cost.
 
         """
-        return await self._ask(exchange, model, lambda: model.client.fetch(request), note)
+        return self._ask(exchange, model, model.client.fetch, request, note)
 
-    async def open(
+    def open(
         self, exchange: Exchange, model: UpstreamModel, request: Request, note: Note
-    ) -> Stream:
+    ) -> Awaitable[Stream]:
         """Return the answer at its head. As `fetch`."""
-        return await self._ask(exchange, model, lambda: model.client.open(request), note)
+        return self._ask(exchange, model, model.client.open, request, note)
 
     async def _ask(
         self,
         exchange: Exchange,
         model: UpstreamModel,
-        ask: Callable[[], Awaitable[T]],
+        ask: Callable[[Request], Awaitable[T]],
+        request: Request,
         note: Note,
     ) -> T:
         retries = self.controls.retries
@@ -62,7 +63,7 @@ class Asking:
         for left in range(MOST_RETRIES, -1, -1):
             note.ask(exchange, model)
             try:
-                answer = await self._once(exchange, model, ask)
+                answer = await self._once(exchange, model, ask, request)
             except UpstreamTimeout:
                 raise  # its time is used up
             except Unavailable as error:
@@ -86,7 +87,11 @@ class Asking:
         return allowed
 
     async def _once(
-        self, exchange: Exchange, model: UpstreamModel, ask: Callable[[], Awaitable[T]]
+        self,
+        exchange: Exchange,
+        model: UpstreamModel,
+        ask: Callable[[Request], Awaitable[T]],
+        request: Request,
     ) -> T:
         breaker = self.controls.breakers.get(model.upstream)
         if breaker is not None and not breaker.allow():
@@ -94,7 +99,7 @@ class Asking:
         began = time.perf_counter()
         result = "failed"
         try:
-            answer = await ask()
+            answer = await ask(request)
             result = "ok" if answer.status < _FAULT else "failed"
         except asyncio.CancelledError:
             if breaker is not None:

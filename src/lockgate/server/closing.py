@@ -10,7 +10,7 @@ from lockgate.domain.digest import Json
 from lockgate.errors import RequestRefused, Unavailable
 from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import code_of
+from lockgate.server.failures import code_of, failure
 from lockgate.server.holding import Held, hold_on
 from lockgate.server.note import Note
 from lockgate.server.replies import Usage
@@ -53,6 +53,8 @@ class Closing:
             tracing.found(exchange, note.guarding.findings)
         if note.held is not None:
             note.held.settle(note.counts(exchange), answered=note.payee, cancelled=not note.ended)
+        if exchange.first_s:
+            self.meter.first_chunk(exchange.route.name, exchange.first_s)
         usage = note.usage or Usage()
         held = note.held
         nanos = 0 if held is None else held.nanos
@@ -81,7 +83,7 @@ class Closing:
             "data_class": str(note.data_class),
             "release": exchange.release.decode("ascii"),
             "cache": exchange.cache.decode("ascii"),
-            "status": exchange.status,
+            "status": _status(exchange, note),
             "usage": {
                 "input_tokens": usage.prompt_tokens,
                 "output_tokens": usage.completion_tokens,
@@ -96,6 +98,13 @@ class Closing:
         # What is no model's name is the client's text, and not for the log.
         subject = f"model:{note.model if note.model in self.models else 'unknown'}"
         self.audit.note(exchange.id, exchange.caller.principal.name, subject, detail)
+
+
+def _status(exchange: Exchange, note: Note) -> int:
+    """Return the status that the client gets; 0 if it went away before there was one."""
+    if exchange.status or note.error is None:
+        return exchange.status
+    return failure(note.error).status
 
 
 def _tokens(usage: Usage) -> tuple[int, int]:

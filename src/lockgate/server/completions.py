@@ -35,10 +35,9 @@ from lockgate.server.exchange import Exchange
 from lockgate.server.failures import code_of, costs_nothing, why_of
 from lockgate.server.guarding import LONG_BYTES, Guarding
 from lockgate.server.holding import hold, still_on, with_prices
-from lockgate.server.keeping import Kept
+from lockgate.server.keeping import NO_STORE, Kept, directives
 from lockgate.server.note import Note
 from lockgate.server.queueing import Place, Urgency, cost_of
-from lockgate.server.replies import Usage
 from lockgate.server.requests import (
     CHAT,
     COMPLETION,
@@ -71,6 +70,7 @@ class Completions:
     closing: Closing
     controls: Controls
     meter: GatewayMeter
+    asking: Asking
     default_class: DataClass
     max_body_bytes: int
     max_output_tokens: int
@@ -197,8 +197,9 @@ class Completions:
         if isinstance(model, EmbeddedModel):
             exchange.engine = b"embedded"
             with tracing.inference(exchange, model, note.endpoint, note.data_class) as span:
+                tracing.wanted(span, asked)
                 await self._embedded(exchange, model, asked, encoded, note)
-                _count(span, note.usage)
+                _count(span, exchange, note)
             return
         exchange.engine = b"upstream"
         note.upstream, note.destination = model.upstream, model.destination
@@ -208,8 +209,9 @@ class Completions:
         request, note.sent = self._request(model, asked, encoded, note.endpoint)
         if isinstance(asked, ChatRequest) and asked.response_format is not UNSET:
             note.schema = self.schemas.of(asked)
-        span = tracing.inference(exchange, model, note.endpoint, note.data_class)
+        note.span = span = tracing.inference(exchange, model, note.endpoint, note.data_class)
         with span:
+            tracing.wanted(span, asked)
             if exchange.trace is not None:
                 tracing.content(span, conventions.INPUT_MESSAGES, request.body)
                 request = tracing.carried(exchange, request, span)
@@ -218,7 +220,7 @@ class Completions:
             else:
                 body = await self._whole(exchange, model, request, note)
                 tracing.content(span, conventions.OUTPUT_MESSAGES, body)
-            _count(span, note.usage)
+            _count(span, exchange, note)
 
     async def _embedded(
         self, exchange: Exchange, model: EmbeddedModel, asked: Asked, encoded: bytes, note: Note
@@ -250,10 +252,10 @@ class Completions:
             await exchange.respond(body)
             return body
         async with self._place(exchange, model, note):
-            asking = Asking(self.controls, self.meter, self.closing)
-            reply = await asking.fetch(exchange, model, request, note)
+            reply = await self.asking.fetch(exchange, model, request, note)
             if reply.status != _OK:
                 raise passing.refused(model.upstream, reply)
+        tracing.said(note.span, reply.body)
         passing.read_usage(model.upstream, reply.body, note)
         if note.schema is not None:
             check_answer(note.schema, model.upstream, reply.body)
@@ -270,6 +272,10 @@ class Completions:
         cache = self.controls.cache
         if cache is None:
             return None
+        if NO_STORE in directives(exchange):
+            exchange.cache = b"bypass"
+            self.meter.looked_up("bypass")
+            return None
         return Kept(cache, self.meter, exchange, model, note.endpoint)
 
     async def _stream(
@@ -283,11 +289,11 @@ class Completions:
     ) -> None:
         exchange.cache = b"bypass" if self.controls.cache is not None else b"none"
         async with self._place(exchange, model, note):
-            asking = Asking(self.controls, self.meter, self.closing)
-            source = await asking.open(exchange, model, request, note)
+            source = await self.asking.open(exchange, model, request, note)
             try:
                 assert note.guarding is not None, "made with the note"
                 relay = passing.Relay(exchange, model.upstream, note, note.guarding, wants_usage)
+                relay.span = note.span
                 if note.schema is not None:
                     relay.answers = StreamedAnswers(note.schema, model.upstream)
                 await relay.run(source)
@@ -345,7 +351,12 @@ def _falls_back(error: LockgateError) -> bool:
     return isinstance(error, Unavailable | Denied) or code_of(error) == "upstream-busy"
 
 
-def _count(span: Span, usage: Usage | None) -> None:
+def _count(span: Span, exchange: Exchange, note: Note) -> None:
+    if exchange.code:
+        span.fail(exchange.code)  # a stream that broke off
+    if exchange.first_s:
+        span.set(conventions.FIRST_CHUNK, exchange.started + exchange.first_s - note.began)
+    usage = note.usage
     if usage is not None:
         span.set(conventions.INPUT_TOKENS, usage.prompt_tokens)
         span.set(conventions.OUTPUT_TOKENS, usage.completion_tokens)

@@ -97,6 +97,14 @@ class Cycle:
 
     # What the protocol calls.
 
+    @property
+    def lets_go(self) -> bool:
+        """Whether the client has all of the answer, and may ask on.
+
+        What made it may still be at work: it reads the end of an upstream's stream, say.
+        """
+        return self.complete and self.keep and self.body_ended
+
     def take(self, data: bytes) -> int:
         """Keep a part of the body; return how many bytes are held."""
         self._body.append(data)

@@ -10,7 +10,7 @@ from lockgate.app.gateway_stages import Caller
 from lockgate.domain.call import DataClass
 from lockgate.errors import Denied, InvalidInput, Overloaded
 from lockgate.server.bodies import FREE, Room
-from lockgate.server.cycle import Receive, Scope, Send
+from lockgate.server.cycle import Message, Receive, Scope, Send
 from lockgate.server.failures import Failure, HttpFailure
 from lockgate.server.route import Route
 from lockgate.telemetry.spans import Trace
@@ -30,6 +30,7 @@ _WANTED = frozenset(
         b"idempotency-key",
         b"prefer",
         b"accept",
+        b"cache-control",
         b"traceparent",
         b"x-lockgate-data-class",
         b"x-lockgate-priority",
@@ -53,6 +54,7 @@ class Exchange:
         "code",
         "engine",
         "extra",
+        "first_s",
         "headers",
         "id",
         "params",
@@ -89,6 +91,8 @@ class Exchange:
         """The kind of a failure after the answer had begun."""
         self.waited = 0.0
         """Seconds in which an upstream or a model was at work, and not we."""
+        self.first_s = 0.0
+        """Seconds from the request to the first part of a stream; 0: there is none."""
         self.release = b"none"
         self.engine = b"none"
         self.cache = b"none"
@@ -184,30 +188,36 @@ class Exchange:
         self, body: bytes, *, status: int = 200, kind: tuple[bytes, bytes] = JSON
     ) -> None:
         """Send the whole answer."""
-        await self.begin(status, kind, length=len(body))
+        await self._send(self._head(status, kind, length=len(body)))
         await self._send({"type": "http.response.body", "body": body})
 
     async def respond_json(self, value: Any, *, status: int = 200) -> None:
         """Send a value as JSON."""
         await self.respond(_encode(value), status=status)
 
-    async def begin(
+    async def begin(self, status: int, kind: tuple[bytes, bytes]) -> None:
+        """Send the head of an answer without a length."""
+        await self._send(self._head(status, kind))
+
+    def _head(
         self, status: int, kind: tuple[bytes, bytes], *, length: int | None = None
-    ) -> None:
-        """Send the head of the answer."""
+    ) -> Message:
         self.status = status
+        spent = time.perf_counter() - self.started
+        if length is None:
+            self.first_s = spent
         headers = [
             kind,
             (b"x-request-id", self.id.encode("ascii")),
             (b"x-lockgate-release", self.release),
             (b"x-lockgate-engine", self.engine),
             (b"x-lockgate-cache", self.cache),
-            (b"x-lockgate-overhead-ms", self._overhead()),
+            (b"x-lockgate-overhead-ms", b"%.3f" % ((spent - self.waited) * 1e3)),
             *self.extra,
         ]
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        return {"type": "http.response.start", "status": status, "headers": headers}
 
     async def part(self, data: bytes) -> None:
         """Send a part of an answer without a length."""
@@ -224,10 +234,6 @@ class Exchange:
             return
         self.extra += failed.headers
         await self.respond(failed.body, status=failed.status)
-
-    def _overhead(self) -> bytes:
-        spent = time.perf_counter() - self.started - self.waited
-        return b"%.3f" % (spent * 1e3)
 
 
 def _nothing() -> None: ...

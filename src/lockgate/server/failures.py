@@ -100,7 +100,9 @@ def failure(error: LockgateError) -> Failure:
         body = error_body(error.status, error.stable_code, error.message, error.param)
         return Failure(error.status, error.stable_code, body, error.headers)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    body = error_body(status, error.code, error.advice)
+    hint = error.request_hint or error.hint
+    message = f"{error.message}: {hint}" if hint else error.message
+    body = error_body(status, error.code, message)
     return Failure(status, error.code, body, _headers(error))
 
 
@@ -109,6 +111,8 @@ def code_of(error: LockgateError) -> str:
     return error.stable_code if isinstance(error, HttpFailure) else error.code
 
 
+NO_USE = (b"x-should-retry", b"false")
+"""OpenAI's clients send what they get 429 or 503 for again, unless this says that it is no use."""
 _WHY = {"guard-blocked": "guard", "upstream-busy": "status", "upstream-refused": "status"}
 
 
@@ -134,6 +138,8 @@ def costs_nothing(error: LockgateError) -> bool:
 def _headers(error: LockgateError) -> tuple[tuple[bytes, bytes], ...]:
     if isinstance(error, Unauthenticated):
         return ((b"www-authenticate", b"Bearer"),)
+    if isinstance(error, OverBudget | TurnedOff):
+        return (NO_USE,)
     if isinstance(error, Overloaded) and error.retry_after_s is not None:
         return ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),)
     return ()

@@ -43,10 +43,12 @@ _COUNTED = {
 _PART = ("text", "refusal")
 _MESSAGE = (
     *("name", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content"),
+    *("reasoning", "annotations", "audio"),
 )
 _SAMPLED = ("stop", "user", "logit_bias")
 _CHAT = (
     *("tools", "tool_choice", "response_format", "metadata", "reasoning_effort", "verbosity"),
+    *("prediction", "prompt_cache_key", "safety_identifier", "service_tier"),
     *_SAMPLED,
 )
 _COMPLETION = ("prompt", "suffix", *_SAMPLED)

@@ -10,7 +10,7 @@ from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.domain.money import TokenCounts
 from lockgate.errors import LockgateError, Overloaded, TurnedOff
 from lockgate.server.exchange import Exchange
-from lockgate.server.failures import HttpFailure
+from lockgate.server.failures import NO_USE, HttpFailure
 from lockgate.traffic.rate_limits import Taken
 
 _CHARACTERS_A_TOKEN = 4
@@ -202,6 +202,7 @@ def _limited(taken: Taken) -> HttpFailure:
             429,
             "rate-limited",
             f"the request has more {what} than a limit ever allows at once",
+            headers=(NO_USE,),
             param=what,
         )
     seconds = max(1, math.ceil(taken.retry_after_s))

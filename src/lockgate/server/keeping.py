@@ -10,12 +10,23 @@ from lockgate.telemetry import conventions
 from lockgate.upstream.cache import ExactCache, address
 
 _VECTOR = b"vector"
+_NO_CACHE = b"no-cache"
+NO_STORE = b"no-store"
+
+
+def directives(exchange: Exchange) -> Sequence[bytes]:
+    """Return what `Cache-Control` says (RFC 9111 section 5.2.1).
+
+    `no-cache` wants an answer that is made now, and `no-store` one that is not kept either.
+    """
+    said = exchange.headers.get(b"cache-control")
+    return () if said is None else [part.strip().lower() for part in said.split(b",")]
 
 
 class Kept:
     """Of one request. Another team, release or endpoint has other addresses."""
 
-    __slots__ = ("_missed", "cache", "endpoint", "exchange", "meter", "model")
+    __slots__ = ("_fresh", "_missed", "cache", "endpoint", "exchange", "meter", "model")
 
     def __init__(
         self,
@@ -32,13 +43,15 @@ class Kept:
         self.endpoint = endpoint
         self._missed = b""
         """Where the answer would have been."""
+        self._fresh = _NO_CACHE in directives(exchange)
+        """The client wants an answer that is made now."""
 
     def answer(self, request: bytes) -> bytes | None:
         """Return the whole answer to an equal request."""
         exchange = self.exchange
         with tracing.part(exchange, conventions.CACHE_LOOKUP):
             place = self._place(request)
-            found = self.cache.get(place)
+            found = None if self._fresh else self.cache.get(place)
             if found is None:
                 self._missed = place
         exchange.cache = b"miss" if found is None else b"hit"
@@ -53,6 +66,8 @@ class Kept:
 
     def vectors(self, texts: Sequence[str]) -> list[bytes | None]:
         """Return the vectors of texts, None for those that are to be made."""
+        if self._fresh:
+            return [None] * len(texts)
         return [self.cache.get(self._place(text.encode(), _VECTOR)) for text in texts]
 
     def all_vectors(self, texts: Sequence[str]) -> list[bytes] | None:

@@ -39,11 +39,11 @@ def measured_whole(body: bytes) -> tuple[Usage | None, int]:
     try:
         written = WRITTEN.decode(body)
     except msgspec.ValidationError:
-        return None, 0  # embeddings and the like: there is no text
+        return None, 0  # the text is of no shape that is known
     if written.choices is None:
         if written.data is UNSET:
-            raise msgspec.ValidationError("Object has neither `choices` nor `data`")
-        return None, 0
+            raise msgspec.ValidationError("it has neither `choices` nor `data`")
+        return None, 0  # embeddings: there is no text
     return None, sum(map(text_bytes, written.choices))
 
 

@@ -15,6 +15,7 @@ from lockgate.server.holding import Held
 from lockgate.server.measuring import counts_of
 from lockgate.server.queueing import Urgency
 from lockgate.server.replies import Usage
+from lockgate.telemetry.spans import NO_SPAN, Span
 
 
 @dataclass(slots=True)
@@ -54,6 +55,8 @@ class Note:
     """What the client gets instead of an answer."""
     left: bool = False
     """The client went away."""
+    span: Span = NO_SPAN
+    """Of the inference."""
     passed_over: list[str] = field(default_factory=list)
 
     def ask(self, exchange: Exchange, model: ServedModel) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from lockgate.errors import LockgateError, UpstreamFailed
+from lockgate.server import tracing
 from lockgate.server.exchange import Exchange
 from lockgate.server.failures import HttpFailure, error_body, failure, why_of
 from lockgate.server.guarding import Guarding
@@ -15,6 +16,7 @@ from lockgate.server.measuring import ErrorInstead, larger, measured_whole, text
 from lockgate.server.replies import CHUNK, REFUSAL, Usage
 from lockgate.server.sse import DONE, Events, event
 from lockgate.server.streamed_answers import StreamedAnswers
+from lockgate.telemetry.spans import NO_SPAN, Span
 from lockgate.upstream.reply import Reply, Stream
 
 _encode = msgspec.json.Encoder().encode
@@ -25,6 +27,16 @@ _OURS_TO_FIX = frozenset({401, 402, 403, 405, 407, 408, 411, 415, 421, 426, 431}
 _CLIENT = range(400, 500)
 _SHOWN = 300
 _RETRY_DIGITS = 6
+_KIND = 80
+_NOT_FOUND = 404
+_SILENT = "(no reason that can be shown)"
+_NO_API = frozenset({_SILENT, "Not Found"})
+"""What servers say of a path that they do not know."""
+_HINTS = {
+    401: "check what `token_env` of the backend names",
+    403: "check what `token_env` of the backend names",
+    405: "check the `url` of the backend",
+}
 
 
 class Noted(Protocol):
@@ -68,6 +80,8 @@ class Relay:
     wants_usage: bool
     answers: StreamedAnswers | None = None
     """Holds them against a schema, where the client wants that."""
+    span: Span = NO_SPAN
+    """Of the inference."""
     _events: Events = field(default_factory=Events)
     _unsent: bytes = b""
     """What came together with what went wrong, and before it."""
@@ -92,6 +106,8 @@ class Relay:
                     return
                 if out:
                     await exchange.part(out)
+            if not self._events.began:
+                raise _no_events(self.upstream, source)
             raise UpstreamFailed(
                 f"the stream of the upstream `{self.upstream}` ended without `[DONE]`",
                 why="truncated",
@@ -141,6 +157,8 @@ class Relay:
             raise UpstreamFailed(
                 f"the stream of the upstream `{self.upstream}` is an error", why="status"
             )
+        if self.span is not NO_SPAN:
+            tracing.said(self.span, data)
         if chunk.usage is not None:
             self.note.usage = larger(self.note.usage, chunk.usage)
             if not chunk.choices and not self.wants_usage:
@@ -164,6 +182,15 @@ async def break_off(exchange: Exchange, error: LockgateError, unsent: bytes = b"
     exchange.code, exchange.why = failed.code, why_of(error)
     said = event(error_body(failed.status, failed.code, error.message))
     await exchange.end(unsent + said)
+
+
+def _no_events(upstream: str, source: Stream) -> UpstreamFailed:
+    kind = next((value for name, value in source.headers if name == b"content-type"), b"")
+    shown = kind.partition(b";")[0].strip()[:_KIND].decode("latin-1") or "nothing"
+    return UpstreamFailed(
+        f"the upstream `{upstream}` sent no event but `{shown}`, though a stream was asked for",
+        hint="check that it can stream, and that its `url` is right",
+    )
 
 
 async def _drain(source: Stream) -> None:
@@ -192,19 +219,33 @@ def refused(upstream: str, reply: Reply) -> LockgateError:
             f"the upstream `{upstream}` limits requests: {said}",
             headers=((b"retry-after", after),) if known else (),
         )
+    if status == _NOT_FOUND and said in _NO_API:
+        return UpstreamFailed(
+            f"the upstream `{upstream}` has nothing where the API should be: it answered 404",
+            hint="check the `url` of the backend: as a rule it ends with `/v1`",
+            why="status",
+        )
     if status in _CLIENT and status not in _OURS_TO_FIX:
         return HttpFailure(status, "upstream-refused", f"the upstream `{upstream}` says: {said}")
     # Its words stay with it: they may quote our key, or the prompt, and this goes to a log.
-    return UpstreamFailed(f"the upstream `{upstream}` answered {status}", why="status")
+    return UpstreamFailed(
+        f"the upstream `{upstream}` answered {status}", hint=_HINTS.get(status), why="status"
+    )
 
 
 def _said(body: bytes) -> str:
     try:
-        error = REFUSAL.decode(body).error
+        found = REFUSAL.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return "(no reason that can be shown)"
-    text = error if isinstance(error, str) else error.message
-    return " ".join(text[:_SHOWN].split()) or "(no reason given)"
+        return _SILENT
+    detail = found.detail
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        detail = detail[0].get("msg")  # its other members quote the request
+    error = found.error if isinstance(found.error, str) else found.error.message
+    for text in (error, found.message, detail):
+        if isinstance(text, str) and text.strip():
+            return " ".join(text[:_SHOWN].split())
+    return "(no reason given)"
 
 
 def _garbled(upstream: str, error: Exception) -> UpstreamFailed:

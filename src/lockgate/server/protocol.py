@@ -214,6 +214,8 @@ class HttpProtocol(asyncio.Protocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
+        if self.cycle is not None and self.cycle.lets_go:
+            self.cycle = None
         if self.cycle is not None:
             # A pipelined request: it is not begun before the one in front of it is answered, and
             # then the connection closes. Clients send it again (RFC 9112 section 9.3.2).
@@ -322,6 +324,8 @@ class HttpProtocol(asyncio.Protocol):
         """Make the connection ready for the next request, or close it."""
         self._state.total_requests += 1
         self._state.tasks.discard(cycle.task)
+        if cycle is not self.cycle:
+            return  # the next request has come already
         self.cycle = None
         if not cycle.keep or not cycle.body_ended or self._ignoring or self._stopping:
             self._leave()

@@ -28,7 +28,7 @@ class Reply(Struct):
 
     usage: Usage | None = None
     error: Any = None
-    """What some servers send with status 200."""
+    """Some servers say with a 200 that they failed."""
 
 
 class Delta(Struct):
@@ -69,6 +69,7 @@ class Written(Struct):
 
     choices: list[Choice] | None = None
     data: msgspec.Raw | UnsetType = UNSET
+    """Of embeddings."""
 
 
 class Problem(Struct):
@@ -81,9 +82,11 @@ class Problem(Struct):
 
 
 class Refusal(Struct):
-    """An answer that is an error."""
+    """An answer that is an error: as OpenAI's, as Ollama's, as vLLM's used to be, as FastAPI's."""
 
     error: Problem | str = ""
+    message: Any = None
+    detail: Any = None
 
 
 REPLY: "msgspec.json.Decoder[Reply]" = msgspec.json.Decoder(Reply)

@@ -51,6 +51,15 @@ class Message(Struct, forbid_unknown_fields=True):
     function_call: Object | UnsetType | None = UNSET
     refusal: str | UnsetType | None = UNSET
     reasoning_content: str | UnsetType | None = UNSET
+    # Clients send an answer back as it came, with all that its server put into it.
+    reasoning: str | UnsetType | None = UNSET
+    annotations: list[Object] | UnsetType | None = UNSET
+    audio: Object | UnsetType | None = UNSET
+
+    @property
+    def nests(self) -> bool:
+        """See `Body.nests`."""
+        return bool(self.tool_calls or self.function_call or self.annotations or self.audio)
 
 
 class Body(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -66,6 +75,7 @@ class StreamOptions(Struct, forbid_unknown_fields=True):
     """What a stream says beside its text."""
 
     include_usage: bool | UnsetType = UNSET
+    include_obfuscation: bool | UnsetType = UNSET
 
 
 class Sampling(Body, forbid_unknown_fields=True, kw_only=True):
@@ -119,13 +129,21 @@ class ChatRequest(Sampling, forbid_unknown_fields=True, kw_only=True):
     reasoning_effort: str | UnsetType | None = UNSET
     verbosity: str | UnsetType | None = UNSET
     metadata: dict[str, str] | UnsetType | None = UNSET
+    modalities: list[Literal["text"]] | UnsetType | None = UNSET
+    prediction: Object | UnsetType | None = UNSET
+    prompt_cache_key: str | UnsetType | None = UNSET
+    safety_identifier: str | UnsetType | None = UNSET
+    service_tier: str | UnsetType | None = UNSET
+    store: bool | UnsetType | None = UNSET
 
     @property
     def nests(self) -> bool:
         """See `Body.nests`."""
-        if self.tools or self.response_format or not isinstance(self.tool_choice, UnsetType):
+        if self.tools or self.response_format or self.prediction:
             return True
-        return any(message.tool_calls or message.function_call for message in self.messages)
+        if not isinstance(self.tool_choice, UnsetType):
+            return True
+        return any(message.nests for message in self.messages)
 
 
 class CompletionRequest(Sampling, forbid_unknown_fields=True, kw_only=True):
@@ -165,13 +183,17 @@ _CLIENTS_TOOLS = frozenset({"function", "custom"})
 
 
 def refuse_addresses(request: ChatRequest) -> None:
-    """Refuse what would make the upstream go somewhere: pictures to fetch, tools to call.
+    """Refuse what would make the upstream go somewhere: pictures to fetch, tools to call, shelves.
 
     Raises:
-        InvalidInput: a picture is named by an address and not there as data, or a tool is one that
-            the upstream uses by itself.
+        InvalidInput: a picture is named by an address and not there as data, a tool is one that
+            the upstream uses by itself, or the upstream is to keep the call.
 
     """
+    if request.store is True:
+        raise InvalidInput(
+            "`store` is true, and no upstream is asked to keep a call", hint="leave it out"
+        )
     for tool in request.tools or ():
         if tool.get("type") not in _CLIENTS_TOOLS:
             raise InvalidInput(

@@ -118,11 +118,13 @@ class Server:
                 listening.close()
                 _forget(listen)
 
-    async def _open(self, open_gateway: Opener, previous: Gateway | None) -> _Open:
+    async def _open(self, open_gateway: Opener, previous: _Open | None) -> _Open:
         stack = AsyncExitStack()
+        before = None if previous is None else previous.gateway
+        known = None if previous is None else previous.built
         try:
-            gateway = await stack.enter_async_context(open_gateway(previous))
-            return _Open(gateway, build(gateway, ready=self._not_ready), stack)
+            gateway = await stack.enter_async_context(open_gateway(before))
+            return _Open(gateway, build(gateway, ready=self._not_ready, previous=known), stack)
         except BaseException:
             await stack.aclose()
             raise
@@ -160,7 +162,7 @@ class Server:
             renewed: _Open | None = None
             try:
                 old = self._current
-                renewed = await self._open(open_gateway, None if old is None else old.gateway)
+                renewed = await self._open(open_gateway, old)
                 refuse_open_door(self._settings.listen, keyless=renewed.gateway.keyless)
                 await _until_ready(renewed.gateway)
             except LockgateError as error:

@@ -3,6 +3,7 @@
 from lockgate.errors import UpstreamFailed
 
 DONE = b"[DONE]"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 4 << 20
 
 
@@ -15,6 +16,8 @@ class Events:
 
     def __init__(self) -> None:
         self._rest = b""
+        self.began = False
+        """Whether there was any event with data."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the data of each event that is whole now.
@@ -31,6 +34,8 @@ class Events:
                 b"\r" if keep else b""
             )
         *whole, self._rest = data.split(b"\n\n")
+        if whole and not self.began:
+            whole[0] = whole[0].removeprefix(_BYTE_ORDER_MARK)
         if len(self._rest) > MAX_EVENT_BYTES:
             raise UpstreamFailed(f"an event of the upstream is longer than {MAX_EVENT_BYTES} bytes")
         found = []
@@ -39,6 +44,8 @@ class Events:
                 found.append(event[6:])
             elif lines := _data_lines(event):
                 found.append(b"\n".join(lines))
+        if found:
+            self.began = True
         return found
 
 

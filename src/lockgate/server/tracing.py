@@ -1,7 +1,9 @@
 """The spans of one request. Each function costs next to nothing for what is not recorded."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from lockgate.app.gateway_models import EmbeddedModel, ServedModel
 from lockgate.app.gateway_observed import Observation
@@ -18,6 +20,14 @@ _OPERATIONS = {
     "embeddings": "embeddings",
 }
 _MOST_RULES = 16
+_MOST_REASONS = 16
+_WANTED = {
+    "max_tokens": conventions.REQUEST_MAX_TOKENS,
+    "max_completion_tokens": conventions.REQUEST_MAX_TOKENS,
+    "temperature": conventions.REQUEST_TEMPERATURE,
+    "top_p": conventions.REQUEST_TOP_P,
+    "seed": conventions.REQUEST_SEED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,61 @@ def inference(exchange: Exchange, model: ServedModel, endpoint: str, data_class:
     span.set(conventions.REQUEST_MODEL, served)
     span.set(conventions.RELEASE, model.release.decode("ascii"))
     span.set(conventions.DATA_CLASS, str(data_class))
-    if not isinstance(model, EmbeddedModel):
-        span.set(conventions.SERVER_ADDRESS, model.destination)
+    if isinstance(model, EmbeddedModel):
+        span.set(conventions.RESPONSE_MODEL, served)
+    else:
+        _at(span, model.destination)
     return span
+
+
+def _at(span: Span, destination: str) -> None:
+    host, _, port = destination.rpartition(":")
+    if not host or not port.isdecimal():
+        host, port = destination, ""
+    span.set(conventions.SERVER_ADDRESS, host.strip("[]"))
+    if port:
+        span.set(conventions.SERVER_PORT, int(port))
+
+
+def wanted(span: Span, asked: Any) -> None:
+    """Set what a request wants of its model."""
+    if span is NO_SPAN:
+        return
+    for member, name in _WANTED.items():
+        value = getattr(asked, member, None)
+        if isinstance(value, int | float):
+            span.set(name, value)
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Said(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] = []
+
+
+_SAID: "msgspec.json.Decoder[_Said]" = msgspec.json.Decoder(_Said)
+
+
+def said(span: Span, data: bytes) -> None:
+    """Set what an answer, or a part of one, says of itself."""
+    if span is NO_SPAN:
+        return
+    try:
+        found = _SAID.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return
+    if found.model:
+        span.set(conventions.RESPONSE_MODEL, found.model)
+    if found.id:
+        span.set(conventions.RESPONSE_ID, found.id)
+    reasons = [choice.finish_reason for choice in found.choices if choice.finish_reason]
+    if reasons:
+        known: Any = span.attributes.get(conventions.FINISH_REASONS, [])
+        span.set(conventions.FINISH_REASONS, [*known, *reasons][:_MOST_REASONS])
 
 
 def carried(exchange: Exchange, request: Request, span: Span) -> Request:
@@ -105,7 +167,7 @@ def observed(trace: Trace | None, notes: list[Observation]) -> None:
         if note.span_id:
             span.span_id = note.span_id  # the server has it already
         if note.destination:
-            span.set(conventions.SERVER_ADDRESS, note.destination)
+            _at(span, note.destination)
         span.set(conventions.OPERATION, note.operation)
         if not note.backend:
             span.set(conventions.DATA_SOURCE, note.model)

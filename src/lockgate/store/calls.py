@@ -28,7 +28,7 @@ class SqlCalls:
 
     async def find(self, name: str) -> KeptCall | None:
         for row in await self._db.run("find_call", id=name):
-            answer = row["answer"]
+            answer, failure = row["answer"], row["failure"]
             return KeptCall(
                 id=name,
                 owner=rows.text(row, "owner"),
@@ -37,6 +37,7 @@ class SqlCalls:
                 holder=rows.text(row, "holder"),
                 until=rows.instant(row, "until"),
                 answer=None if answer is None else rows.text(row, "answer"),
+                failure=None if failure is None else rows.text(row, "failure"),
             )
         return None
 
@@ -46,6 +47,7 @@ class SqlCalls:
             id=call.id,
             holder=call.holder,
             answer=call.answer,
+            failure=call.failure,
             until=rows.as_time(call.until),
         )
         return bool(kept)

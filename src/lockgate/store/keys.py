@@ -38,6 +38,7 @@ class SqlKeys:
             raise Taken(
                 f"there is a key `{key.id}` already",
                 hint=f"`lockgate token rotate {key.id}` gives it a new secret",
+                request_hint=f"`POST /admin/keys/{key.id}/rotate` gives it a new secret",
             )
         await self._add_secret(secret)
 
@@ -46,7 +47,11 @@ class SqlKeys:
         key = next((k for k in await self.all() if k.id == secret.key), None)
         if key is None or key.revoked_at is not None:
             state = "is revoked" if key else "does not exist"
-            raise NotFound(f"the key `{secret.key}` {state}", hint="see `lockgate token list`")
+            raise NotFound(
+                f"the key `{secret.key}` {state}",
+                hint="see `lockgate token list`",
+                request_hint="see `GET /admin/keys`",
+            )
         await self._db.run("expire_secrets", key_id=secret.key, at=rows.as_time(old_until))
         await self._add_secret(secret)
 

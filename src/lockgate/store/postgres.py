@@ -142,6 +142,8 @@ async def open_postgres(url: str) -> AsyncGenerator[SqlStore]:
         url,
         kwargs={**_SETTINGS, **_patience(url)},
         configure=_configure,
+        # The server may have been restarted since: the first to ask must not be told so.
+        check=AsyncConnectionPool.check_connection,
         min_size=0,
         max_size=MAX_CONNECTIONS,
         timeout=CONNECT_TIMEOUT_S,

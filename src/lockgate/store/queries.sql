@@ -27,7 +27,7 @@ SELECT seq, id, at, action, subject, body FROM audit WHERE seq > :after ORDER BY
 
 -- name: recent
 SELECT seq, id, at, action, subject, body FROM audit
- WHERE (CAST(:subject AS TEXT) IS NULL OR subject = :subject)
+ WHERE seq < :before AND (CAST(:subject AS TEXT) IS NULL OR subject = :subject)
  ORDER BY seq DESC LIMIT :most;
 
 -- name: put_payload
@@ -290,24 +290,27 @@ ON CONFLICT (day, key_id, team, task, route, model, release, flags) DO UPDATE
 INSERT INTO task_calls (id, owner, task, digest, holder, answer, until)
 VALUES (:id, :owner, :task, :digest, :holder, NULL, :until)
 ON CONFLICT (id) DO UPDATE
-   SET digest = excluded.digest, holder = excluded.holder, answer = NULL, until = excluded.until
- WHERE task_calls.until < :now OR substr(task_calls.answer, 1, 11) = '{"failure":'
+   SET digest = excluded.digest, holder = excluded.holder, answer = NULL, failure = NULL,
+       until = excluded.until
+ WHERE task_calls.until < :now OR task_calls.failure IS NOT NULL
 RETURNING id;
 
 -- name: find_call
-SELECT owner, task, digest, holder, answer, until FROM task_calls WHERE id = :id;
+SELECT owner, task, digest, holder, answer, failure, until FROM task_calls WHERE id = :id;
 
 -- name: keep_call
-UPDATE task_calls SET answer = CAST(:answer AS TEXT), until = :until
+UPDATE task_calls
+   SET answer = CAST(:answer AS TEXT), failure = CAST(:failure AS TEXT), until = :until
  WHERE id = :id AND holder = :holder RETURNING id;
 
 -- name: give_up_call
-DELETE FROM task_calls WHERE id = :id AND holder = :holder AND answer IS NULL;
+DELETE FROM task_calls WHERE id = :id AND holder = :holder AND answer IS NULL AND failure IS NULL;
 
 -- Claims stay for longer: whoever asks for a call whose process died is told so.
 -- name: drop_expired_calls
 DELETE FROM task_calls WHERE id IN
        (SELECT id FROM task_calls
-         WHERE until < :now AND (answer IS NOT NULL OR until < :lost)
+         WHERE until < :now
+           AND (answer IS NOT NULL OR failure IS NOT NULL OR until < :lost)
          ORDER BY until, id LIMIT :most)
 RETURNING id;

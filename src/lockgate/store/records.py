@@ -20,6 +20,7 @@ from lockgate.store.usage import SqlUsage
 
 MAX_PAYLOAD_BYTES = 256 << 20
 _BEFORE_ALL = -(2**63)
+_AFTER_ALL = 2**63 - 1
 _COLUMN_CHARACTERS = 256
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _FAST = 1
@@ -82,9 +83,12 @@ class SqlUnit:
         first = after or _BEFORE_ALL
         return [_event(row) for row in await self._db.run("events", after=first, most=limit)]
 
-    async def recent(self, *, limit: int, task: str | None = None) -> Sequence[AuditEvent]:
+    async def recent(
+        self, *, limit: int, task: str | None = None, before: int | None = None
+    ) -> Sequence[AuditEvent]:
         subject = None if task is None else _column(task)
-        rows = await self._db.run("recent", subject=subject, most=limit)
+        last = _AFTER_ALL if before is None else before
+        rows = await self._db.run("recent", subject=subject, before=last, most=limit)
         return [_event(row) for row in rows]
 
     async def put_payload(self, digest: Digest, payload: Payload) -> None:

@@ -5,9 +5,9 @@ Used from one thread: the event loop's. The text format is Prometheus's 0.0.4
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf, isfinite
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from lockgate.telemetry.definition import OTHER, Dimension, Kind, Metric
 from lockgate.telemetry.table import TABLE
@@ -137,15 +137,27 @@ class Bounds:
         return part in seen
 
 
+_AnyFamily: TypeAlias = Family[Counter] | Family[Gauge] | Family[Histogram]
+
+
 class Metrics:
     """All metrics of the table, by their names."""
 
-    def __init__(self, table: Sequence[Metric] = TABLE) -> None:
-        self._bounds = Bounds()
+    def __init__(
+        self, table: Sequence[Metric] = TABLE, *, previous: "Metrics | None" = None
+    ) -> None:
+        """With a `previous` one of the same table, count on where it does; gauges begin anew."""
+        self._bounds, known = (Bounds(), {}) if previous is None else previous.counting
         self._readings: list[Callable[[], None]] = []
-        self._families: dict[str, Family[Counter] | Family[Gauge] | Family[Histogram]] = {}
+        self._families: dict[str, _AnyFamily] = {}
         for metric in table:
-            self._families[metric.name] = self._family(metric)
+            counted = None if metric.kind is Kind.GAUGE else known.get(metric.name)
+            self._families[metric.name] = counted or self._family(metric)
+
+    @property
+    def counting(self) -> "tuple[Bounds, Mapping[str, _AnyFamily]]":
+        """What others that take its place go on with."""
+        return self._bounds, self._families
 
     def counter(self, name: str) -> Family[Counter]:
         """Return a counter of the table."""
@@ -175,7 +187,7 @@ class Metrics:
         lines = [line for family in self._families.values() for line in family.lines()]
         return ("\n".join(lines) + "\n").encode()
 
-    def _family(self, metric: Metric) -> Family[Counter] | Family[Gauge] | Family[Histogram]:
+    def _family(self, metric: Metric) -> _AnyFamily:
         match metric.kind:
             case Kind.COUNTER:
                 return Family(metric, Counter, self._bounds)
@@ -184,7 +196,7 @@ class Metrics:
             case Kind.HISTOGRAM:
                 return Family(metric, Histogram, self._bounds)
 
-    def _find(self, name: str, kind: Kind) -> Family[Counter] | Family[Gauge] | Family[Histogram]:
+    def _find(self, name: str, kind: Kind) -> _AnyFamily:
         family = self._families.get(name)
         if family is None or family.metric.kind is not kind:
             raise ValueError(f"the table has no {kind} `{name}`")

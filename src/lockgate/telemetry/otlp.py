@@ -3,6 +3,7 @@
 https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ except ImportError as absent:
         hint="pip install 'lockgate[otlp]'",
     ) from absent
 
+_LOG = logging.getLogger("lockgate.telemetry")
 CONNECT_TIMEOUT_S = 1.0
 TIMEOUT_S = 5.0
 _MAX_ANSWER = 4096
@@ -29,7 +31,10 @@ _SHORT = 128
 
 
 class OtlpExporter:
-    """Implements `Exporter` for one receiver. Follows no redirects, tries nothing twice."""
+    """Implements `Exporter` for one receiver. Follows no redirects, tries nothing twice.
+
+    The log says when it begins to fail, and when that is over.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class OtlpExporter:
         self._endpoint = endpoint
         self._resource = [_pair(name, value) for name, value in resource.items()]
         self._headers = {"content-type": "application/x-protobuf", **(headers or {})}
+        self._trouble = ""
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=1,
@@ -51,6 +57,23 @@ class OtlpExporter:
         )
 
     def export(self, spans: Sequence[Span]) -> bool:
+        trouble = self._send(spans)
+        if trouble and not self._trouble:
+            _LOG.warning(
+                "the collector at `%s` does not take spans: %s",
+                *(self._endpoint, trouble),
+                extra={
+                    "code": "unavailable",
+                    "hint": "`server.tracing` names it; what it does not take is dropped",
+                },
+            )
+        elif self._trouble and not trouble:
+            _LOG.info("the collector at `%s` takes spans again", self._endpoint)
+        self._trouble = trouble
+        return not trouble
+
+    def _send(self, spans: Sequence[Span]) -> str:
+        """Send a batch; return why it was not taken, if it was not."""
         body = encode(spans, self._resource)
         try:
             response = self._pool.request(
@@ -63,9 +86,10 @@ class OtlpExporter:
             )
             response.read(_MAX_ANSWER)
             response.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError):
-            return False
-        return 200 <= response.status < 300  # noqa: PLR2004  the class of successes
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return type(error).__name__
+        taken = 200 <= response.status < 300  # noqa: PLR2004  the class of successes
+        return "" if taken else f"it answered {response.status}"
 
     def close(self) -> None:
         self._pool.clear()

@@ -54,5 +54,8 @@ def _require(labels: tuple[str, ...], by: str, where: str, name: str) -> None:
 
 
 def ratio(over: str, under: str) -> str:
-    """Return PromQL for a quotient of two sums by the same labels."""
-    return f"{over} / {under}"
+    """Return PromQL for a quotient of two sums by the same labels.
+
+    What was never counted is no series yet, and stands for 0.
+    """
+    return f"({over} or 0 * {under}) / {under}"

@@ -252,6 +252,13 @@ VIEWS: tuple[View, ...] = (
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
+        "LockgateAbsent",
+        f"absent ({gauge('lockgate_open_requests')})",
+        "2m",
+        "page",
+        "No gateway is scraped: none runs, or the key of Prometheus has ended",
+    ),
+    Alert(
         "LockgateErrors",
         f"{_ERRORS} / {rate('lockgate_requests_total')} > 0.05",
         "5m",

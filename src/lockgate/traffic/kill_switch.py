@@ -111,7 +111,11 @@ class KillSwitch:
             left = _without(kills, scope, name)
             if len(left) == len(kills):
                 what = f"{scope} {name}".strip()
-                raise NotFound(f"`{what}` is not turned off", hint="see `lockgate kill list`")
+                raise NotFound(
+                    f"`{what}` is not turned off",
+                    hint="see `lockgate kill list`",
+                    request_hint="see `GET /admin/kills`",
+                )
             return _write(left)
 
         await self._shared.change(STATE, change)

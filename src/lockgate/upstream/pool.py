@@ -111,7 +111,6 @@ class Pool:
         return None
 
     async def _connect(self) -> Connection:
-        self._sweep_later()
         limits = self._limits
         name = self._pinned.name
         if self._closed:
@@ -155,6 +154,7 @@ class Pool:
                 failure = error
                 continue
             self._all.add(connection)
+            self._sweep_later()  # not earlier: a sweep that finds no connection is the last one
             return connection
         raise UpstreamFailed(
             f"the upstream `{self._pinned.name}` cannot be reached: {failure}",

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from lockgate.errors import LockgateError, UpstreamFailed, UpstreamTimeout
+from lockgate.errors import InvalidConfig, LockgateError, UpstreamFailed, UpstreamTimeout
 from lockgate.upstream.address import Pinned
 from lockgate.upstream.limits import Limits
 from lockgate.upstream.reply import Reply
@@ -48,9 +48,10 @@ class TlsClient:
     def __init__(
         self, pinned: Pinned, *, limits: Limits | None = None, ca_file: Path | None = None
     ) -> None:
+        """Raise InvalidConfig if `ca_file` holds no certificates."""
         self._pinned = pinned
         self._limits = limits or Limits()
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        context = _context(ca_file)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=_PinnedResolver(pinned),
@@ -107,6 +108,12 @@ class TlsClient:
 
     def _failed(self, error: BaseException) -> LockgateError:
         name = self._pinned.name
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return UpstreamTimeout(
+                f"the upstream `{name}` took no connection in {self._limits.connect_s:g} s",
+                hint="check that it runs, or raise its `connections`",
+                why="connect",
+            )
         if isinstance(error, TimeoutError):
             return UpstreamTimeout(
                 f"the upstream `{name}` was slower than its limits allow",
@@ -118,9 +125,27 @@ class TlsClient:
             reason = "its answer is not valid HTTP"
         return UpstreamFailed(
             f"the upstream `{name}` failed: {reason[:200]}",
-            hint="check that it runs and that its `url` is right",
+            hint=_hint(error),
             why="connect" if isinstance(error, aiohttp.ClientConnectorError) else "truncated",
         )
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except OSError as error:  # what is no certificate is one of these, too
+        raise InvalidConfig(
+            f"the certificates to trust cannot be read from `{ca_file}`: {error.strerror or error}",
+            hint="SSL_CERT_FILE, PIP_CERT or REQUESTS_CA_BUNDLE names them, in PEM",
+        ) from error
+
+
+def _hint(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "`SSL_CERT_FILE` names the certificates to trust, and `url` the host that it is for"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "check that it speaks TLS there: its `url` may have to begin with `http://`"
+    return "check that it runs and that its `url` is right"
 
 
 class TlsStream:
