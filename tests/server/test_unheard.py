@@ -82,6 +82,18 @@ def test_a_call_of_which_nothing_was_heard_counts_as_the_most_that_it_may_have_w
     assert 0 < event.counts.input_tokens < 60
 
 
+def test_an_answer_that_cannot_be_read_counts_as_its_bytes_and_no_more_than_it_may_be(
+    tmp_path: Path,
+) -> None:
+    for body, tokens in ((b"<html>", 2), (b"<html>" * 1000, MOST)):
+        with chaotic_model(whole(body)) as model:
+            books = Books(tmp_path, at(model.port))
+            status, events = ask(books)
+        assert status == 502
+        assert events[-1].counts.output_tokens == tokens
+        assert events[-1].flags == {"estimated", "cancelled"}
+
+
 @pytest.mark.parametrize(("said", "closes"), UNHEARD[:3])
 def test_it_counts_though_another_model_answers(
     tmp_path: Path, said: bytes, *, closes: bool

@@ -12,7 +12,7 @@ from lockgate.server.answer_checks import Checker
 from lockgate.server.exchange import Exchange
 from lockgate.server.guarding import Guarding
 from lockgate.server.holding import Held
-from lockgate.server.measuring import counts_of
+from lockgate.server.measuring import BYTES_PER_TOKEN, counts_of
 from lockgate.server.queueing import Urgency
 from lockgate.server.replies import Usage
 from lockgate.telemetry.spans import NO_SPAN, Span
@@ -91,10 +91,14 @@ class Note:
         else:
             seconds = min(time.perf_counter() - self.began, model.most_s)
         known = self.measured or self.written or exchange.status
+        written = self.written
+        if not self.measured and not exchange.status:
+            # Of what could not be read only the bytes are known: no text is longer than it may be.
+            written = min(written, self.most * BYTES_PER_TOKEN)
         return counts_of(
             self.usage,
             sent=self.sent,
-            written=self.written if known or isinstance(model, EmbeddedModel) else None,
+            written=written if known or isinstance(model, EmbeddedModel) else None,
             duration_us=int(seconds * 1e6),
             most=self.most,
         )
