@@ -117,13 +117,16 @@ class Application:
         if found is None:
             raise HttpFailure(404, "no-route", "there is nothing at this path")
         methods, exchange.params = found
-        route = methods.get(scope["method"])
+        method = scope["method"]
+        # RFC 9110 section 9.3.2: as GET, and the body stays here. Health checks ask so.
+        route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            allowed = ", ".join(sorted(methods))
+            more = ("HEAD",) if "GET" in methods else ()
+            allowed = ", ".join(sorted((*methods, *more)))
             raise HttpFailure(
                 405,
                 "method-not-allowed",
-                f"this path takes {allowed} and not {scope['method']}",
+                f"this path takes {allowed} and not {method}",
                 headers=((b"allow", allowed.encode("ascii")),),
             )
         exchange.route = route
