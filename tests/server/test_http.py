@@ -174,6 +174,24 @@ def test_another_method_is_told_which_ones_there_are() -> None:
         assert body["error"]["code"] == "method-not-allowed"
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", "; did you mean `/v1/chat/completions`?"),
+        ("/v1/v1/models/m", "; did you mean `/v1/models/{model}`?"),
+        ("/v1/review", "; did you mean `/review`?"),
+        ("/v1/responses", ""),
+        ("/v1", ""),
+        ("/", ""),
+    ],
+)
+def test_a_base_url_without_its_version_or_with_it_twice_is_told(path: str, meant: str) -> None:
+    with serving() as served:
+        response, answer = served.ask("POST", path, {})
+    assert response.status == 404
+    assert answer["error"]["message"] == f"there is nothing at this path{meant}"
+
+
 def test_a_path_that_takes_other_methods_names_them_and_the_one_that_came() -> None:
     with serving() as served:
         _, answer = served.ask("DELETE", "/v1/models")
