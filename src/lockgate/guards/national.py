@@ -1,4 +1,4 @@
-"""Check digits of national numbers beyond those of `checksums`, as their authorities define them."""
+"""Check digits of national numbers beyond those of `checksums`, as their authorities give them."""
 
 from lockgate.guards.checksums import luhn, weighted
 
