@@ -206,9 +206,8 @@ class Oracle:
     def allowed(self, shot: Shot) -> tuple[str, str] | None:
         """Return the name of the route and of its caller; None: nothing may run."""
         path = shot.target.lstrip(" ").partition("?")[0]  # spaces before it are skipped
-        route = next(
-            (r for r in self._routes if r.method == shot.method and _fits(r.path, path)), None
-        )
+        method = "GET" if shot.method == "HEAD" else shot.method
+        route = next((r for r in self._routes if r.method == method and _fits(r.path, path)), None)
         if route is None:
             return None
         if route.role is None:

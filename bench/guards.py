@@ -20,6 +20,7 @@ from pathlib import Path
 
 from guards_peers import detect_secrets, presidio
 from injection_held_out import ATTACKS, BENIGN
+from injection_second import SECOND_ATTACKS, SECOND_BENIGN
 from lockgate.domain.call import DataClass
 from lockgate.domain.guard import Action, Category
 from lockgate.guards.compiled import RuleSet
@@ -234,14 +235,17 @@ def adversarial() -> None:
 
 def injection(commits: Sequence[str], code: str) -> None:
     guard = InjectionGuard()
-    print("\nInjections: texts that were written after the features were fixed")
+    print(
+        "\nInjections: texts that nothing was fitted to; the second set is by who chose the features"
+    )
     for name, retrieved in (("input", False), ("retrieved", True)):
-        hits = sum(bool(guard.suspects(t, retrieved=retrieved)) for t in ATTACKS)
-        wrong = sum(bool(guard.suspects(t, retrieved=retrieved)) for t in BENIGN)
-        print(
-            f"  {name:<10} recall {hits}/{len(ATTACKS)}  precision {hits}/{hits + wrong}  "
-            f"false positives {wrong}/{len(BENIGN)}"
-        )
+        for attacks, benign in ((ATTACKS, BENIGN), (SECOND_ATTACKS, SECOND_BENIGN)):
+            hits = sum(bool(guard.suspects(t, retrieved=retrieved)) for t in attacks)
+            wrong = sum(bool(guard.suspects(t, retrieved=retrieved)) for t in benign)
+            print(
+                f"  {name:<10} recall {hits}/{len(attacks)}  precision {hits}/{hits + wrong}  "
+                f"false positives {wrong}/{len(benign)}"
+            )
         real = sum(bool(guard.suspects(t, retrieved=retrieved)) for t in commits)
         in_code = len(guard.suspects(code, retrieved=retrieved))
         print(

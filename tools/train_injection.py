@@ -26,16 +26,21 @@ PENALTY = 0.0004
 ENCODED = 0.7
 """Weight of an undone encoding: chosen, since the texts hold none."""
 FLOORS = {
+    "overrides-instructions": 2.7,
     "squeezed": 3.5,
     "chat-markup": 3.5,
     "other-language-override": 3.5,
+    "other-language-prompt": 3.5,
+    "other-language-role": 3.5,
     "code": -1.0,
     "about-it": -1.0,
     "question": -1.0,
 }
 """The least weights; that of the others is 0. Only three features may lower a score, and by little:
 whoever attacks chooses the words, so nothing that can be added to an order may hide it."""
-LEAST = {"input": 0.8, "retrieved": 0.2}
+CEILINGS = {"code": 0.0, "about-it": 0.0, "question": 0.0}
+"""The most that they may weigh: they speak against an order, or not at all."""
+LEAST = {"input": 1.2, "retrieved": 0.55}
 """Logits. What is retrieved has no business to give orders; a user has."""
 
 Row = tuple[tuple[int, ...], int]
@@ -51,11 +56,11 @@ def rows(guard: InjectionGuard) -> Counter[Row]:
     return counted
 
 
-def train(counted: Counter[Row], floors: list[float]) -> tuple[float, list[float]]:
-    """Return the bias and the weights, none below its floor. Both labels weigh the same."""
+def train(counted: Counter[Row], bounds: list[tuple[float, float]]) -> tuple[float, list[float]]:
+    """Return the bias and the weights, each within its bounds. Both labels weigh the same."""
     totals = Counter(label for (_, label), n in counted.items() for _ in range(n))
     data = [(hits, label, n / totals[label] / 2) for (hits, label), n in sorted(counted.items())]
-    bias, weights = 0.0, [0.0] * len(floors)
+    bias, weights = 0.0, [0.0] * len(bounds)
     for _ in range(ROUNDS):
         slope, slopes = 0.0, [PENALTY * weight for weight in weights]
         for hits, label, share in data:
@@ -67,8 +72,8 @@ def train(counted: Counter[Row], floors: list[float]) -> tuple[float, list[float
             for hit in hits:
                 slopes[hit] += error
         bias -= RATE * slope
-        steps = zip(weights, slopes, floors, strict=True)
-        weights = [max(floor, weight - RATE * s) for weight, s, floor in steps]
+        steps = zip(weights, slopes, bounds, strict=True)
+        weights = [min(high, max(low, weight - RATE * s)) for weight, s, (low, high) in steps]
     return bias, weights
 
 
@@ -77,7 +82,8 @@ def main() -> None:
     names = list(load_features())
     if not TARGET.exists():
         TARGET.write_text(_document(0.0, dict.fromkeys(names, 0.0)), "utf-8")
-    bias, weights = train(rows(InjectionGuard()), [FLOORS.get(name, 0.0) for name in names])
+    bounds = [(FLOORS.get(name, 0.0), CEILINGS.get(name, math.inf)) for name in names]
+    bias, weights = train(rows(InjectionGuard()), bounds)
     target.write_text(_document(bias, dict(zip(names, weights, strict=True))), "utf-8")
 
 

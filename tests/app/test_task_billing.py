@@ -302,6 +302,26 @@ def test_a_server_that_answers_nonsense_is_paid_for_each_time_that_it_was_asked(
     assert event.counts.output_tokens == 2 * MOST
 
 
+def test_a_call_that_runs_when_the_engine_closes_is_cancelled_and_in_the_audit_log(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work(made: House) -> None:
+        made.mock.answer = None
+        made.mock.hang_after = 0
+        asking = asyncio.create_task(made.ask())
+        await asyncio.to_thread(made.mock.asked.wait, 10)
+        await made.room.stop()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    (event,) = run(workplace, work)
+    assert event.flags == {"estimated", "cancelled"}
+    capsys.readouterr()
+    assert execute(["audit", "list", "--json"]) == 0
+    (call,) = json.loads(capsys.readouterr().out)
+    assert (call["subject"], call["detail"]["outcome"]) == (TASK, "cancelled")
+
+
 def test_a_reservation_that_comes_after_its_call_was_given_up_is_given_back(
     tmp_path: Path,
 ) -> None:

@@ -170,14 +170,49 @@ def test_a_large_body_does_not_silence_its_connection() -> None:
 def test_another_method_is_told_which_ones_there_are() -> None:
     with serving() as served:
         response, body = served.ask("DELETE", "/v1/tasks/review")
-        assert (response.status, response.headers["allow"]) == (405, "GET, POST")
+        assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, POST")
         assert body["error"]["code"] == "method-not-allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", "; did you mean `/v1/chat/completions`?"),
+        ("/v1/v1/models/m", "; did you mean `/v1/models/{model}`?"),
+        ("/v1/review", "; did you mean `/review`?"),
+        ("/v1/responses", ""),
+        ("/v1", ""),
+        ("/", ""),
+    ],
+)
+def test_a_base_url_without_its_version_or_with_it_twice_is_told(path: str, meant: str) -> None:
+    with serving() as served:
+        response, answer = served.ask("POST", path, {})
+    assert response.status == 404
+    assert answer["error"]["message"] == f"there is nothing at this path{meant}"
 
 
 def test_a_path_that_takes_other_methods_names_them_and_the_one_that_came() -> None:
     with serving() as served:
         _, answer = served.ask("DELETE", "/v1/models")
-    assert answer["error"]["message"] == "this path takes GET and not DELETE"
+    assert answer["error"]["message"] == "this path takes GET, HEAD and not DELETE"
+
+
+def test_the_head_of_what_can_be_got_can_be_asked_for_and_comes_alone() -> None:
+    with serving() as served, socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.settimeout(5)
+        for path in (b"/healthz/live", b"/v1/models", b"/nothing"):
+            client.sendall(b"HEAD %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+            head, end, body = client.recv(65536).partition(b"\r\n\r\n")
+            assert (status(head), bool(end), body) == (
+                404 if path == b"/nothing" else 200,
+                True,
+                b"",
+            )
+            assert b"\r\ncontent-length: 0" not in head
+        client.sendall(b"HEAD /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        refused = client.recv(65536)
+        assert (status(refused), b"\r\nallow: POST\r\n" in refused) == (405, True)
 
 
 def test_a_body_beyond_the_limit_is_refused_whether_it_says_its_length_or_not() -> None:

@@ -1,6 +1,7 @@
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -266,6 +267,23 @@ def test_a_client_that_has_a_whole_stream_may_ask_on_though_the_upstream_has_not
             assert client.getresponse().read() == b"data: [DONE]\n\n"
         client.request("GET", "/healthz/live")
         assert client.getresponse().status == 200
+
+
+def test_a_request_that_a_gateway_which_stops_does_not_wait_for_is_to_be_sent_again(
+    mock: MockModel,
+) -> None:
+    mock.hang_after = 0
+    with serving(to(mock)) as served, ThreadPoolExecutor(1) as clients:
+        asking = clients.submit(chat, served)
+        assert mock.asked.wait(5)
+        (protocol,) = served.edge.open
+        assert protocol.cycle is not None
+        assert protocol.cycle.task is not None
+        protocol.loop.call_soon_threadsafe(protocol.cycle.task.cancel)
+        response, body = asking.result(5)
+        assert (response.status, response.headers["retry-after"]) == (503, "1")
+        assert body["error"]["code"] == "overloaded"
+        assert mock.hung_up.wait(5)
 
 
 def test_data_that_may_not_leave_does_not(mock: MockModel) -> None:

@@ -6,10 +6,11 @@ loop that serves requests, either would hold up every open stream.
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lockgate.app.billing import Billing
 from lockgate.app.engine import Engine, open_engine
@@ -55,6 +56,8 @@ class EngineRoom:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._opened: _Opened | None = None
         self._billing: TaskBilling | None = None
+        self._running: set[asyncio.Task[Answer]] = set()
+        """In the engine's loop."""
 
     async def start(self) -> Engine:
         """Open the engine, and return it. Its database belongs to the other thread.
@@ -98,11 +101,20 @@ class EngineRoom:
             room = replace(
                 room, inferring=billed(room.inferring, self._billing, payer, observer or Observer())
             )
-        answering = room.answer(call, Quiet())
+        answering = self._watched(room.answer(call, Quiet()))
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, opened.loop))
 
+    async def _watched(self, answering: Coroutine[Any, Any, Answer]) -> Answer:
+        task = asyncio.current_task()
+        assert task is not None, "it runs in a task of the engine's loop"
+        self._running.add(task)
+        try:
+            return await answering
+        finally:
+            self._running.discard(task)
+
     async def stop(self) -> None:
-        """Close the engine. Does nothing the second time."""
+        """Close the engine; calls that run are cancelled. Does nothing the second time."""
         if self._opened is not None and self._thread.is_alive():
             with suppress(RuntimeError):  # it may end by itself at this moment
                 self._opened.loop.call_soon_threadsafe(self._opened.stop.set)
@@ -127,6 +139,11 @@ class EngineRoom:
             answering = replace(engine.answering, inferring=replace(inferring, backends=backends))
             self._ready.set_result(_Opened(engine, answering, asyncio.get_running_loop(), stop))
             await stop.wait()
+            running = tuple(self._running)
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running)  # each is in the audit log before the database closes
 
 
 def _observed(

@@ -4,7 +4,7 @@ import re
 
 FILE_ENDINGS = frozenset(
     b"png jpg jpeg gif svg webp ico css scss less js mjs cjs ts tsx jsx json map html htm py go rs "
-    b"java rb php md txt yml yaml toml lock sh whl gz zip tar tgz".split()
+    b"java rb php md txt yml yaml toml lock sh whl gz zip tar tgz patch diff".split()
 )
 """`logo@2x.png` is no mail address."""
 
@@ -28,7 +28,9 @@ _NONE = (1, 0)
 _WHOLE = (0, 10, 127)
 _DOCUMENTATION = (b"192.0.2.", b"198.51.100.", b"203.0.113.", b"192.0.0.")
 _MULTICAST = 224
+_SMALL, _SHORT = 32, 11
 _GROUPS = 8
+_PROTOCOLS = 0x200
 _NUMBER = re.compile(rb"[0-9]{1,3}\.[0-9]+")
 _MOST_LATITUDE = 90
 _MOST_LONGITUDE = 180
@@ -39,6 +41,11 @@ def public_ipv4(value: bytes) -> bool:
     if value.endswith(b".0"):
         return False
     octet, _, rest = value.partition(b".")
+    # Numbers of sections and versions have four small parts; object ids begin with these two.
+    if value.startswith((b"1.3.", b"2.5.")) or (
+        len(value) <= _SHORT and all(int(part) < _SMALL for part in value.split(b"."))
+    ):
+        return False
     if octet not in _SPECIAL:
         return True
     first, second = int(octet), int(rest.partition(b".")[0])
@@ -63,6 +70,9 @@ def public_ipv6(value: bytes) -> bool:
     if value[:9].lower() == b"2001:db8:" or value[:10].lower() == b"2001:0db8:":
         return False
     groups = value.split(b":")
+    # 2001::/23 is for protocols, 2002::/16 for addresses of another kind (IANA).
+    if groups[0] == b"2002" or (groups[0] == b"2001" and int(groups[1] or b"0", 16) < _PROTOCOLS):
+        return False
     if not groups[-1] and not value.endswith(b"::"):
         return False
     if b"::" not in value:

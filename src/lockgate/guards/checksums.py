@@ -67,19 +67,19 @@ def card(digits: bytes) -> bool:
     two = four // 100
     known = (
         (digits[0] == 0x34 and size in (13, 16, 19))
-        or (size == 16 and (51 <= two <= 55 or 2221 <= four <= 2720))
+        or (size == 16 and (51 <= two <= 55 or 2200 <= four <= 2204 or 2221 <= four <= 2720))
         or (size == 15 and two in (34, 37))
         or (size == 14 and (two in (36, 38, 39) or 3000 <= four <= 3059))
-        or (size >= 16 and (four == 6011 or two == 65 or 6440 <= four <= 6499))
-        or (size >= 16 and (3528 <= four <= 3589 or two == 62))
-        or (size >= 12 and two in (50, 56, 57, 58, 63, 67))
+        or (size in (16, 19) and (four == 6011 or two == 65 or 6440 <= four <= 6499))
+        or (size in (16, 19) and (3528 <= four <= 3589 or two == 62))
+        or (size in (16, 18, 19) and two in (50, 56, 57, 58, 63, 67))
     )
     return known and len(set(digits)) > 1 and luhn(digits)
 
 
 def iban(value: bytes) -> bool:
     """Say whether an account number has its country's length and check digits (ISO 13616)."""
-    plain = value.replace(b" ", b"")
+    plain = value.replace(b" ", b"").replace(b"-", b"")
     if _IBAN_LENGTHS.get(plain[:2]) != len(plain):
         return False
     turned = plain[4:] + plain[:4]
@@ -107,13 +107,14 @@ def e164(digits: bytes) -> bool:
 
 def spanish_id(value: bytes) -> bool:
     """Say whether the letter of a DNI or NIE is right."""
-    plain = value.replace(b"-", b"").replace(b" ", b"")
+    plain = value.replace(b"-", b"").replace(b".", b"")
     number = plain[:-1].translate(bytes.maketrans(b"XYZ", b"012"))
     return _LETTERS[int(number) % 23] == plain[-1] and len(set(number)) > 1
 
 
-def french_id(digits: bytes) -> bool:
-    """Say whether the key of a social security number (NIR) is right."""
+def french_id(value: bytes) -> bool:
+    """Say whether the key of a social security number (NIR) is right; Corsica is 2A and 2B."""
+    digits = value.replace(b" ", b"").replace(b"2A", b"19").replace(b"2B", b"18")
     return int(digits[3:5]) in (*range(1, 13), *range(20, 43), *range(50, 100)) and (
         97 - int(digits[:13]) % 97 == int(digits[13:])
     )
@@ -128,13 +129,13 @@ def italian_id(value: bytes) -> bool:
 
 def dutch_id(digits: bytes) -> bool:
     """Say whether a burgerservicenummer passes the eleven test."""
-    return _weighted(digits, (9, 8, 7, 6, 5, 4, 3, 2, -1)) % 11 == 0 and len(set(digits)) > 1
+    return weighted(digits, (9, 8, 7, 6, 5, 4, 3, 2, -1)) % 11 == 0 and len(set(digits)) > 1
 
 
 def polish_id(digits: bytes) -> bool:
     """Say whether a PESEL has a date and its check digit."""
     month = int(digits[2:4]) % 20
-    total = _weighted(digits, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1))
+    total = weighted(digits, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1))
     return 1 <= month <= _MONTHS and 1 <= int(digits[4:6]) <= _DAYS and total % 10 == 0
 
 
@@ -153,15 +154,15 @@ def british_id(value: bytes) -> bool:
 
 def nhs_number(digits: bytes) -> bool:
     """Say whether an NHS number has its check digit."""
-    return _weighted(digits, (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0 and len(set(digits)) > 1
+    return weighted(digits, (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0 and len(set(digits)) > 1
 
 
 def brazilian_id(digits: bytes) -> bool:
     """Say whether a CPF has its two check digits."""
     if len(set(digits)) == 1:
         return False
-    first = _weighted(digits, range(10, 1, -1)) * 10 % 11 % 10
-    second = _weighted(digits, range(11, 1, -1)) * 10 % 11 % 10
+    first = weighted(digits, range(10, 1, -1)) * 10 % 11 % 10
+    second = weighted(digits, range(11, 1, -1)) * 10 % 11 % 10
     return (first, second) == (digits[9] - _DIGIT, digits[10] - _DIGIT)
 
 
@@ -202,5 +203,6 @@ def birth_date(value: bytes) -> bool:
     )
 
 
-def _weighted(digits: bytes, weights: Iterable[int]) -> int:
+def weighted(digits: bytes, weights: Iterable[int]) -> int:
+    """Return the sum of the digits, each times its weight, as far as there are weights."""
     return sum((digit - _DIGIT) * weight for digit, weight in zip(digits, weights, strict=False))

@@ -24,6 +24,7 @@ _MORE_WORDS = (
 """Words that give digits for letters away, where the others are written as usual."""
 _SIGNS_OF = {"o": "0", "i": "1!|", "l": "1|", "e": "3", "a": "4@", "s": "5$", "t": "7", "b": "8"}
 _LEAST_PRINTABLE = 0.9
+_WORD = re.compile(r"\w+")
 _CODES = re.compile(r"(?:\\x|0x|\\u00|&#x|%|[\s,;:])+")
 
 # What encodes ASCII has a clear top bit in every byte: one name in 4,096 has it by chance in four
@@ -51,11 +52,15 @@ class Decoded:
 
     encoding: str
     text: str
+    _mirrored: int = 0
+    """Characters of a text that was turned around as a whole."""
     _edges: tuple[tuple[int, int, int], ...] = ()
     """(place in the decoded text, place in the given text, characters that are replaced)"""
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Return the part of the given text from which `start` to `end` was made."""
+        if self._mirrored:
+            return self._mirrored - end, self._mirrored - start
         if not self._edges:
             return start, end
         return self._place(start)[0], self._place(max(start, end - 1))[1]
@@ -85,6 +90,7 @@ class Decoder:
             self._gate.Add(sign)
         self._gate.Add(f"(?i)\\b(?:{rotated})")
         self._gate.Add(f"(?i)(?:{vocabulary})")
+        self._gate.Add(f"(?i)\\b(?:{'|'.join(word[::-1] for word in _WORDS)})")
         self._gate.Compile()
         self._compiled = [re2.compile(pattern, quiet()) for _, pattern, _ in self._replacing]
 
@@ -101,6 +107,9 @@ class Decoder:
             yield Decoded("rot13", codecs.encode(text, "rot13"))
         if leet in hits:
             yield Decoded("leet", encode(text).translate(_LEET).decode())
+        if leet + 1 in hits:
+            yield Decoded("backwards", text[::-1], len(text))
+            yield Decoded("words backwards", _WORD.sub(lambda word: word[0][::-1], text))
 
     def _replaced(
         self, text: str, index: int, name: str, undo: Callable[[str], str | None]
@@ -121,7 +130,7 @@ class Decoder:
             return None
         edges.append((made, at, 0))
         parts.append(text[at:])
-        return Decoded(name, "".join(parts), tuple(edges))
+        return Decoded(name, "".join(parts), _edges=tuple(edges))
 
 
 def _leet_word(word: str) -> str:

@@ -7,8 +7,9 @@ that are taken; none if the value is something else.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 
-from lockgate.guards import addresses, checksums, crypto, telling
+from lockgate.guards import addresses, checksums, crypto, national, telling
 
 Span = tuple[int, int]
 Validator = Callable[[bytes, int, int], Iterable[Span]]
@@ -20,10 +21,31 @@ BEFORE = 64
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset(b"0123456789")
 _RUN = re.compile(rb"[0-9]+")
+_AADHAAR = 14
 _LEAST_DIGITS, _MOST_DIGITS, _MOST_GROUPS = 13, 19, 5
 """Of a payment card (ISO/IEC 7812-1)."""
+_CARD_GROUPS = ((4, 6, 5), (4, 6, 4), (4, 3, 3, 3), (4, 4, 5), (4, 4, 4, 6))
+"""Beside four by four: American Express, Diners, old Visa."""
 _NO_DIGITS = bytes(c for c in range(256) if c not in _DIGITS)
-_VERSION = (b"v", b"V", b"=", b"~", b"^", b"version ", b"Version ", b"ver. ")
+_NO_PHONE = re.compile(rb"\+[0-9]+\.[0-9]+|\+[0-9]{4}-[0-9]{5}|\+[0-9]{6}-[0-9]{7}")
+"""A decimal; a place on the map (ISO 6709)."""
+_COLUMN = re.compile(rb"(?:[0-9]|[^A-Za-z0-9_][0-9A-Fa-f]{2}) $")
+_PAIRS = 5
+_VERSION = (
+    b"v",
+    b"V",
+    b"==",
+    b"~=",
+    b">=",
+    b"<=",
+    b"~",
+    b"^",
+    b"ersion=",
+    b"v=",
+    b"version ",
+    b"Version ",
+    b"ver. ",
+)
 
 
 def _beside(data: bytes, start: int, end: int) -> tuple[int, int]:
@@ -38,7 +60,10 @@ def _alone(data: bytes, start: int, end: int) -> bool:
     before, behind = _beside(data, start, end)
     if before in _WORD or behind in _WORD or behind == 0x2D:
         return False
-    return before not in b".-/=#%&+:$" or (before == 0x3A and data[start - 2 : start - 1] != b":")
+    # `std::1` and `a == 1` are code, `id: 1` and `id=1` are settings.
+    if before in b":=":
+        return data[start - 2 : start - 1] not in (b":", b"=", b"!", b"<", b">")
+    return before not in b".-/#%&+$"
 
 
 def digits(data: bytes, start: int, end: int) -> bytes:
@@ -91,11 +116,17 @@ def _card_from(data: bytes, groups: list[Span], at: int) -> int | None:
         sizes.append(size)
         last += 1
     for index in range(len(sizes) - 1, -1, -1):
-        if _LEAST_DIGITS <= sizes[index] <= _MOST_DIGITS:
+        if _LEAST_DIGITS <= sizes[index] <= _MOST_DIGITS and _is_grouped(groups, at, index):
             number = digits(data, groups[at][0], groups[at + index][1])
             if checksums.card(number):
                 return at + index
     return None
+
+
+def _is_grouped(groups: list[Span], at: int, more: int) -> bool:
+    """Say whether digits stand in groups as on a card, or together."""
+    sizes = tuple(end - start for start, end in groups[at : at + more + 1])
+    return len(sizes) == 1 or sizes in _CARD_GROUPS or sizes[:4] == (4, 4, 4, 4)
 
 
 def _ipv4(data: bytes, start: int, end: int) -> Iterable[Span]:
@@ -117,6 +148,9 @@ def _ipv6(data: bytes, start: int, end: int) -> Iterable[Span]:
     before, behind = _beside(data, start, end)
     if before in _WORD or before in b":." or behind in _WORD or behind in b":":
         return ()
+    # `2001:db8::/32` is a network and no address.
+    if behind == 0x2F and data[start:end].endswith(b"::"):
+        return ()
     return ((start, end),) if addresses.public_ipv6(data[start:end]) else ()
 
 
@@ -125,11 +159,28 @@ def _mac(data: bytes, start: int, end: int) -> Iterable[Span]:
     # A fingerprint has more pairs than six.
     if before in b":-" or behind in b":-" or before in _WORD or behind in _WORD:
         return ()
+    # The last line of one, too.
+    if data[max(0, start - BEFORE) : start].rstrip(b" \t\r").endswith(b":\n"):
+        return ()
     value = data[start:end]
     if value[2:3] * 5 != value[2::3]:
         return ()
     octets = value.translate(None, b":-")
     return () if len(set(octets)) == 1 else ((start, end),)
+
+
+def _spanish(data: bytes, start: int, end: int) -> Iterable[Span]:
+    before, behind = _beside(data, start, end)
+    # `1.38435736E+12` is a number.
+    if before in b".-+" or behind in b"+-" or not checksums.spanish_id(data[start:end]):
+        return ()
+    return ((start, end),)
+
+
+def _aadhaar(data: bytes, start: int, end: int) -> Iterable[Span]:
+    if end - start > _AADHAAR or _COLUMN.search(data, max(0, start - 5), start):
+        return ()
+    return _number(checksums.indian_id)(data, start, end)
 
 
 def _phone(data: bytes, start: int, end: int) -> Iterable[Span]:
@@ -138,6 +189,8 @@ def _phone(data: bytes, start: int, end: int) -> Iterable[Span]:
     if before in _WORD or before in b"+-.=/" or behind in _WORD or behind in b"-":
         return ()
     value = data[start:end]
+    if _NO_PHONE.fullmatch(value):
+        return ()
     # An added line of a diff may begin with a number.
     if (before == 0x0A or start == 0) and value[1:].isdigit():
         return ()
@@ -153,7 +206,19 @@ def _local_phone(data: bytes, start: int, end: int) -> Iterable[Span]:
     if len(set(digits(data, start, end))) < 3:
         return ()
     separators = set(value) - _DIGITS - set(b"() ")
-    return ((start, end),) if len(separators) <= 1 else ()
+    if len(separators) > 1 or (separators and b" " in value and b"(" not in value):
+        return ()
+    # Columns of numbers, and bytes in hexadecimal.
+    if before == 0x20 and _COLUMN.search(data, max(0, start - 5), start):
+        return ()
+    pairs = value.replace(b".", b" ").split(b" ")
+    if len(pairs) >= _PAIRS and (len(pairs) > _PAIRS or _is_counting(pairs)):
+        return ()
+    return ((start, end),)
+
+
+def _is_counting(pairs: list[bytes]) -> bool:
+    return all(int(pair) + 1 == int(after) for pair, after in pairwise(pairs))
 
 
 def _told_phone(data: bytes, start: int, end: int) -> Iterable[Span]:
@@ -167,7 +232,7 @@ def _told_phone(data: bytes, start: int, end: int) -> Iterable[Span]:
 
 def _email(data: bytes, start: int, end: int) -> Iterable[Span]:
     value = data[start:end]
-    name, _, host = value.rpartition(b"@")
+    name, _, host = value.replace(b"%40", b"@").rpartition(b"@")
     # `git@host:path` and `://user:password@host` lead to machines.
     if name == b"git":
         return ()
@@ -178,6 +243,10 @@ def _email(data: bytes, start: int, end: int) -> Iterable[Span]:
     if not addresses.of_a_person(name, host):
         return ()
     top = host.rpartition(b".")[2].lower()
+    labels = host.split(b".")[:-1]
+    # `acorn@8.11.3.patch` is a version of something.
+    if len(labels) > 1 and all(label.isdigit() for label in labels):
+        return ()
     if top in addresses.FILE_ENDINGS or name.endswith(b".") or b".." in value:
         return ()
     return ((start, end),)
@@ -199,8 +268,8 @@ VALIDATORS: Mapping[str, Validator] = {
     "told-phone": _told_phone,
     "iban": _whole(checksums.iban),
     "ssn": _number(checksums.ssn),
-    "spanish-id": _whole(checksums.spanish_id),
-    "french-id": _number(checksums.french_id),
+    "spanish-id": _spanish,
+    "french-id": _whole(checksums.french_id),
     "italian-id": _whole(checksums.italian_id),
     "dutch-id": _number(checksums.dutch_id),
     "polish-id": _number(checksums.polish_id),
@@ -208,11 +277,28 @@ VALIDATORS: Mapping[str, Validator] = {
     "british-id": _whole(checksums.british_id),
     "nhs-number": _number(checksums.nhs_number),
     "brazilian-id": _number(checksums.brazilian_id),
-    "indian-id": _number(checksums.indian_id),
+    "indian-id": _aadhaar,
     "swedish-id": _number(checksums.swedish_id),
     "finnish-id": _whole(checksums.finnish_id),
     "canadian-id": _number(checksums.luhn),
+    "chinese-id": _whole(national.chinese_id),
+    "singapore-id": _whole(national.singapore_id),
+    "swiss-id": _number(national.swiss_id),
+    "mexican-id": _whole(national.mexican_id),
+    "brazilian-company": _number(national.brazilian_company),
+    "chilean-id": _whole(national.chilean_id),
+    "belgian-id": _number(national.belgian_id),
+    "norwegian-id": _number(national.norwegian_id),
+    "czech-id": _number(national.czech_id),
+    "romanian-id": _number(national.romanian_id),
+    "turkish-id": _number(national.turkish_id),
+    "south-african-id": _number(national.south_african_id),
+    "portuguese-id": _number(national.portuguese_id),
+    "korean-id": _number(national.korean_id),
+    "australian-tax-number": _number(national.australian_tax_number),
+    "us-itin": _number(national.us_itin),
     "passport": _whole(lambda value: sum(c in _DIGITS for c in value) >= 5),
+    "any": _whole(bool),
     "bitcoin": _whole(crypto.bitcoin),
     "bech32": _whole(crypto.bech32),
     "ethereum": _whole(crypto.ethereum),

@@ -115,19 +115,31 @@ class Application:
         scope = exchange.scope
         found = self.table.find(scope["path"])
         if found is None:
-            raise HttpFailure(404, "no-route", "there is nothing at this path")
+            raise HttpFailure(404, "no-route", f"there is nothing at this path{self._near(scope)}")
         methods, exchange.params = found
-        route = methods.get(scope["method"])
+        method = scope["method"]
+        # RFC 9110 section 9.3.2: as GET, and the body stays here. Health checks ask so.
+        route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            allowed = ", ".join(sorted(methods))
+            more = ("HEAD",) if "GET" in methods else ()
+            allowed = ", ".join(sorted((*methods, *more)))
             raise HttpFailure(
                 405,
                 "method-not-allowed",
-                f"this path takes {allowed} and not {scope['method']}",
+                f"this path takes {allowed} and not {method}",
                 headers=((b"allow", allowed.encode("ascii")),),
             )
         exchange.route = route
         return route
+
+    def _near(self, scope: Scope) -> str:
+        """Say where it is, if a client's `base_url` lacks `/v1` or has it twice."""
+        path: str = scope["path"]
+        for other in (f"/v1{path}", path.removeprefix("/v1")):
+            found = self.table.find(other)
+            if found is not None:
+                return f"; did you mean `{next(iter(found[0].values())).path}`?"
+        return ""
 
     def _admit(self, exchange: Exchange, route: Route) -> None:
         """Say who is calling, and whether the matched route is for them."""

@@ -34,6 +34,7 @@ class Answering(Protocol):
 
 
 _DISCONNECT = {"type": "http.disconnect"}
+_UNAVAILABLE = 503
 _NO_BODY = frozenset({204, 304})
 
 
@@ -151,6 +152,8 @@ class Cycle:
             await edge.app(scope, self.receive, self.send)
         except asyncio.CancelledError:
             if not self._gone:
+                # Only a gateway that stops cancels what its client still waits for.
+                self._fail(_UNAVAILABLE, "the gateway stops, and this took too long: send it again")
                 raise
         finally:
             if not self.complete:
@@ -218,10 +221,13 @@ class Cycle:
                 headers = [*headers, (b"transfer-encoding", b"chunked")]
         self._head = self._protocol.head(status, headers, keep=keep)
 
-    def _fail(self) -> None:
+    def _fail(self, status: int = 500, reason: str = "something went wrong here") -> None:
         self.keep = False
-        if self._gone or self._head is not None:
+        if self._gone or self.complete or self._head is not None:
             return
-        body = refusal(500, "something went wrong here")
+        self.complete = True
+        body = refusal(status, reason)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        self._protocol.transport.write(self._protocol.head(500, headers, keep=False) + body)
+        if status == _UNAVAILABLE:
+            headers.append((b"retry-after", b"1"))
+        self._protocol.transport.write(self._protocol.head(status, headers, keep=False) + body)

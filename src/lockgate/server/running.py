@@ -75,6 +75,7 @@ class Server:
         self._current: _Open | None = None
         self._swapping = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
+        self._draining_since: float | None = None
 
     async def serve(self, open_gateway: Opener, started: Callable[[Gateway, str], None]) -> None:
         """Open the gateway, tell `started` the address too, and serve until SIGTERM or SIGINT.
@@ -139,6 +140,7 @@ class Server:
         """Take no more connections; a second signal does not wait for the requests that run."""
         assert self._uvicorn is not None, "signals are handled once it serves"
         if not self._uvicorn.should_exit:
+            self._draining_since = asyncio.get_running_loop().time()
             running = 0 if self._current is None else self._current.built.application.running
             _LOG.info(
                 "%s: %d requests run and have %g s to end",
@@ -192,13 +194,20 @@ class Server:
             task.cancel()
         if self._current is None:
             return
+        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._settings.drain_s):
+            async with asyncio.timeout(left_s(self._settings.drain_s, self._draining_since, now)):
                 await self._current.built.tasks.drain()
         except TimeoutError:
             _LOG.warning("accepted calls did not end in %g s and are lost", self._settings.drain_s)
+            await self._current.built.tasks.stop()
         await asyncio.to_thread(self._current.built.close)
         await self._current.stack.aclose()
+
+
+def left_s(drain_s: float, since: float | None, now: float) -> float:
+    """Return how long accepted calls still have: requests had their part of the time before."""
+    return drain_s if since is None else max(0.0, since + drain_s - now)
 
 
 def _set_apart() -> None:

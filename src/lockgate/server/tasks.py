@@ -45,6 +45,7 @@ MAX_OF_ONE = 200
 """Of one caller, so that nobody drives out what others may still ask for."""
 KEPT_S = 24 * 3600.0
 _SHOWN = 80
+_STOP_S = 5.0
 _KEY_CHARACTERS = 255
 
 
@@ -146,6 +147,14 @@ class Tasks:
         running = [job.working for job in self.jobs.values() if not job.working.done()]
         if running:
             await asyncio.wait(running)
+
+    async def stop(self) -> None:
+        """Cancel the calls that run, and wait until each is recorded and its key free again."""
+        running = [job.working for job in self.jobs.values() if not job.working.done()]
+        for working in running:
+            working.cancel()
+        if running:
+            await asyncio.wait(running, timeout=_STOP_S)
 
     def _find(self, exchange: Exchange) -> Task:
         name = exchange.params["task"]
