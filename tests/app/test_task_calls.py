@@ -260,6 +260,31 @@ def test_a_call_whose_process_died_is_told_from_one_that_never_was(opener: Opene
     run(opener, work)
 
 
+def test_an_accepted_call_that_a_process_ends_with_is_lost_at_once_and_can_be_made_again(
+    opener: Opener,
+) -> None:
+    async def work(one: OnceCalls, other: OnceCalls, clock: Clock) -> None:
+        began = asyncio.Event()
+
+        async def slow() -> Answer:
+            began.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        assert await one.claim(claim("ends")) is None
+        making = asyncio.create_task(one.make(claim("ends"), slow, describe=described))
+        await began.wait()
+        making.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await making
+        lost = await other.find("c")
+        assert lost is not None
+        assert other.is_lost(lost)
+        assert await other.claim(claim("again")) is None
+
+    run(opener, work)
+
+
 def test_without_a_database_nobody_knows_and_nothing_is_made() -> None:
     once = OnceCalls(StateBridge(), clock=Clock(), keep=KEEP)
     with pytest.raises(Unavailable):

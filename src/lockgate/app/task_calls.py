@@ -109,8 +109,12 @@ class OnceCalls:
         except (LockgateError, asyncio.CancelledError) as error:
             if making.cancel():
                 await asyncio.wait({making})
-            if describe is None or not isinstance(error, LockgateError):
+            if describe is None:
                 await self._try(_give_up, self._held(claim))
+            elif not isinstance(error, LockgateError):
+                # Cancelled, as this process ends: lost from now on, and anybody's to make.
+                ended = self._clock() - timedelta(seconds=1)
+                await self._try(_keep, replace(self._held(claim), until=ended))
             else:
                 failure = canonical(describe(error)).decode()
                 await self._try(_keep, replace(self._ended(claim), failure=failure))
