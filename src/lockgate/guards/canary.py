@@ -3,8 +3,6 @@
 import base64
 import codecs
 
-import re2
-
 from lockgate.domain.guard import Category
 from lockgate.errors import InvalidConfig
 from lockgate.guards.rules import Rule
@@ -17,6 +15,7 @@ _BETWEEN = r"[\W_]{0,4}"
 """What may stand between the characters of a token that is spelled out."""
 _BETWEEN_CODES = r"(?:[\W_]|0?x|u00|U000000|chr){0,6}"
 _WRAPPED = r"[\s\"',]{0,3}"
+_FULL_WIDTH = 0xFEE0
 _PARTIAL = (0, 2, 3)
 """Characters of Base64 at the start that hold bits of what stands before the token."""
 
@@ -25,8 +24,8 @@ def canary_rules(tokens: tuple[str, ...]) -> tuple[Rule, ...]:
     r"""Return a rule for each token.
 
     Found are: the token in any case, with separators or invisible characters in it; backwards;
-    in ROT13; in Base64 at each of the three alignments; in Base32; in hexadecimal, percent and
-    `\x` codes; in decimal codes.
+    in ROT13; in full-width letters; in Base64 at each of the three alignments, backwards too; in
+    Base32; in hexadecimal, percent and `\x` codes; in decimal, octal and binary codes.
 
     Raises:
         InvalidConfig: a token is too short, too long, or has other characters than letters and
@@ -59,12 +58,20 @@ def _rule(number: int, token: str) -> Rule:
 def _writings(token: str) -> list[str]:
     raw = token.encode()
     spelled = [token, token[::-1], codecs.encode(token, "rot13")]
-    plain = [f"(?i:{_BETWEEN.join(map(re2.escape, text))})" for text in dict.fromkeys(spelled)]
+    plain = [f"(?i:{_BETWEEN.join(map(_letter, text))})" for text in dict.fromkeys(spelled)]
     codes = [
         f"(?i:{_BETWEEN_CODES.join(f'{byte:02x}' for byte in raw)})",
         r"[\W_]{1,6}".join(str(byte) for byte in raw),
+        r"[\W_o]{1,6}".join(f"0?{byte:o}" for byte in raw),
+        _BETWEEN.join(f"{byte:08b}" for byte in raw),
     ]
-    return [*plain, *codes, *(_wrapped(text) for text in _base64(raw)), _wrapped(_base32(raw))]
+    wrapped = [*_base64(raw), *_base64(raw[::-1]), _base32(raw)]
+    return [*plain, *codes, *map(_wrapped, wrapped)]
+
+
+def _letter(character: str) -> str:
+    """Return a class of a character and its full-width form (Unicode, U+FF00 to U+FF5E)."""
+    return f"[{character}{chr(ord(character) + _FULL_WIDTH)}]"
 
 
 def _wrapped(text: str) -> str:

@@ -1,7 +1,9 @@
 """Hosts that an answer may point to."""
 
+import html
 import re
 from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import unquote_to_bytes
 
 Span = tuple[int, int]
 
@@ -9,8 +11,9 @@ _MOST_HOSTS = 64
 """Of one link or element. One that names more is taken."""
 
 _AUTHORITY = re.compile(
-    rb"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}\s?:[/\\]{1,4}|[/\\]{2,4})([^\s/\\?#<>\"'`)]*)"
+    rb"(?i)(?:(?:https?|ftps?|wss?)\s?:[/\\]{0,4}|[A-Za-z][A-Za-z0-9+.-]{0,20}\s?:[/\\]{1,4}|[/\\]{2,4})([^\s/\\?#<>\"'`)]*)"
 )
+_MAIL = re.compile(rb"(?i)mailto:([^?\s)>\"']*)")
 _WWW = re.compile(rb"(?i)www\.[a-z0-9.-]+")
 
 
@@ -35,6 +38,12 @@ def _hosts(value: bytes) -> Iterator[str]:
     if b"\\" in value:
         # Readers differ on what it means: a slash to browsers, a part of the name to others.
         yield ""
+        return
+    if b"&" in value:
+        value = html.unescape(value.decode("utf-8", "replace")).encode("utf-8", "replace")
+    if mail := _MAIL.search(value):
+        for address in unquote_to_bytes(mail[1]).split(b","):
+            yield _host(address)
         return
     found = False
     for match in _AUTHORITY.finditer(value):
