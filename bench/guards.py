@@ -236,7 +236,7 @@ def adversarial() -> None:
 def injection(commits: Sequence[str], code: str) -> None:
     guard = InjectionGuard()
     print(
-        "\nInjections: texts that nothing was fitted to; the second set is by who chose the features"
+        "\nInjections: texts that no feature was made from; totals were seen while thresholds were chosen"
     )
     for name, retrieved in (("input", False), ("retrieved", True)):
         for attacks, benign in ((ATTACKS, BENIGN), (SECOND_ATTACKS, SECOND_BENIGN)):

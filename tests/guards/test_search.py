@@ -94,6 +94,19 @@ def test_entropy_that_is_told_from_the_distinct_bytes_is_the_entropy(
         assert is_varied(value.encode(), least) == (entropy(value) >= least)
 
 
+@given(value=st.text(st.sampled_from("abcdefgh012"), min_size=41), least=st.floats(0, 5))
+def test_a_long_text_is_as_varied_as_it_is_or_its_end(value: str, least: float) -> None:
+    varied = max(entropy(value), entropy(value[-40:])) >= least
+    assert entropy(value) < least or is_varied(value.encode(), least)
+    assert varied or not is_varied(value.encode(), least)
+
+
+def test_a_token_that_is_padded_in_front_is_varied_by_its_end() -> None:
+    token = "".join(map(chr, range(48, 88))).encode()
+    assert is_varied(b"0" * 400 + token, 4.0)
+    assert not is_varied(token + b"0" * 400, 4.0)
+
+
 @given(text=st.text(max_size=60) | st.text(st.sampled_from("aZéβΣſ\u0130ß\ud800 "), max_size=60))
 def test_folding_the_other_characters_alone_is_folding_all(text: str) -> None:
     folder = Folder(alike=True)

@@ -82,13 +82,20 @@ def entropy(text: str) -> float:
     return -sum(n / len(text) * math.log2(n / len(text)) for n in counts)
 
 
-def is_varied(value: bytes, least: float) -> bool:
-    """Say whether the Shannon entropy of a text in UTF-8 is at least `least`.
+_END = 40
+"""Characters of a long text that are looked at first."""
 
-    Mostly the number of distinct bytes is enough to tell, without counting each of them.
+
+def is_varied(value: bytes, least: float) -> bool:
+    """Say whether the Shannon entropy of a text in UTF-8, or of its end, is at least `least`.
+
+    Mostly the number of distinct bytes is enough to tell, without counting each of them: of a long
+    text that of its end, so that the longest match costs no more than others.
     """
     if not value.isascii():
         return entropy(value.decode("utf-8", "replace")) >= least
+    if len(value) > _END and _entropy_range(_END, len(set(value[-_END:])))[0] >= least:
+        return True
     size, distinct = len(value), set(value)
     low, high = _entropy_range(size, len(distinct))
     if high < least or low >= least:
