@@ -13,22 +13,11 @@ from typing import Any
 import httptools
 
 from lockgate.server.cycle import ASGI, Cycle, refusal
+from lockgate.server.heads import problem_of
 from lockgate.upstream.cork import Cork
 
 _SWEEP_S = 0.25
 _NEVER = float("inf")
-_ONCE = frozenset(
-    {
-        b"host",
-        b"authorization",
-        b"content-encoding",
-        b"content-length",
-        b"content-type",
-        b"idempotency-key",
-        b"x-api-key",
-        b"x-lockgate-data-class",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +119,6 @@ class HttpProtocol(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._size = 0
         self._in_head = False
-        self._expects = False
         self._framing = 0
         self._body_at = 0
 
@@ -246,7 +234,7 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
         parser = self._parser
         version = parser.get_http_version()
-        problem = self._problem(version)
+        problem, expects = problem_of(version, self._url, self._headers)
         if parser.should_upgrade():
             problem = "upgrades are not supported"
         if problem:
@@ -256,7 +244,7 @@ class HttpProtocol(asyncio.Protocol):
         cycle = Cycle(self, keep=version == "1.1" and parser.should_keep_alive())
         cycle.keep = cycle.keep and not self._stopping
         cycle.chunks = version == "1.1"
-        cycle.awaited = self._expects and cycle.chunks
+        cycle.awaited = expects and cycle.chunks
         self.cycle = cycle
         self.deadline = self.loop.time() + self._limits.body_s
         scope = {
@@ -361,26 +349,6 @@ class HttpProtocol(asyncio.Protocol):
         if self._framing > self._limits.head_bytes:
             self.refuse(400, "the request's trailer is too long")
 
-    def _problem(self, version: str) -> str:
-        """Say what is wrong with a head that the parser lets through; empty if nothing."""
-        if version not in {"1.1", "1.0"}:
-            return "the request is not HTTP/1.1"
-        if not self._url.startswith(b"/") and self._url != b"*":
-            return "the request target is not a path"
-        seen: set[bytes] = set()
-        for name, value in self._headers:
-            if name in _ONCE:
-                if name in seen:
-                    return f"the header `{name.decode()}` is there twice"
-                seen.add(name)
-            elif name == b"expect":
-                self._expects = True
-            elif name == b"transfer-encoding" and (version, value.lower()) != _CHUNKED:
-                return "the transfer encoding is not the `chunked` of HTTP/1.1"
-        if version == "1.1" and b"host" not in seen:
-            return "the header `host` is missing"
-        return ""
-
     def refuse(self, status: int, reason: str) -> None:
         """Answer what never becomes a request, and close."""
         if self._ignoring:
@@ -399,7 +367,6 @@ class HttpProtocol(asyncio.Protocol):
         self._leave()
 
 
-_CHUNKED = ("1.1", b"chunked")  # RFC 9112 section 6.1: HTTP/1.0 has none
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _STATUS = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode("ascii"))
