@@ -8,7 +8,7 @@ import re2
 
 from lockgate.errors import InvalidConfig
 from lockgate.guards.landmarks import behind_classes, landmark
-from lockgate.guards.pattern import beginnings, is_one_group, loosened, parse, write
+from lockgate.guards.pattern import Node, beginnings, is_one_group, loosened, parse, write
 from lockgate.guards.prefixes import Token, beginnings_of, flat, gate_of, is_rare, tokens
 from lockgate.guards.rules import Rule, expand, is_varied
 from lockgate.guards.search import search_of
@@ -49,9 +49,15 @@ def quiet(*, captures: bool = True) -> "re2.Options":
 class CompiledRule:
     """One rule and its automata."""
 
-    def __init__(self, rule: Rule, validators: Mapping[str, Validator] = VALIDATORS) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        validators: Mapping[str, Validator] = VALIDATORS,
+        tree: Node | None = None,
+    ) -> None:
+        """`tree` is what the rule's pattern was read as, where it was read already."""
         self.rule = rule
-        tree = parse(rule.regex)
+        tree = tree or parse(rule.regex)
         # Captures make RE2 run a slower machine over every match.
         plain = rule.group == 0 or is_one_group(rule.regex)
         self._group = 0 if plain else rule.group
@@ -119,10 +125,13 @@ class RuleSet:
     def __init__(
         self, rules: Sequence[Rule], validators: Mapping[str, Validator] = VALIDATORS
     ) -> None:
-        self.rules = [CompiledRule(rule, validators) for rule in rules]
-        forms = [tokens(parse(rule.regex)) for rule in rules]
-        self._gate, self._numbers = _gate(rules, [not all(map(is_rare, form)) for form in forms])
-        self._tokens, self._token_numbers = _gate(rules, [all(map(is_rare, f)) for f in forms])
+        trees = [parse(rule.regex) for rule in rules]
+        self.rules = [
+            CompiledRule(rule, validators, tree) for rule, tree in zip(rules, trees, strict=True)
+        ]
+        forms = [tokens(tree) for tree in trees]
+        self._gate, self._numbers = _gate(trees, [not all(map(is_rare, form)) for form in forms])
+        self._tokens, self._token_numbers = _gate(trees, [all(map(is_rare, f)) for f in forms])
         rare = [t for form in forms if all(map(is_rare, form)) for t in form]
         self._may_hold_token = len(self._numbers)
         """Number of the pattern of all tokens in the first gate."""
@@ -134,7 +143,7 @@ class RuleSet:
         every = [t for form in forms for t in form]
         opened = [f"(?:{beginnings(loosened(t))})" for t in every if not isinstance(t, Token)]
         self._open = _open([*opened, beginnings_of(t for t in every if isinstance(t, Token))])
-        self._open_of_each = _open(beginnings(loosened(parse(rule.regex))) for rule in rules)
+        self._open_of_each = _open(beginnings(loosened(tree)) for tree in trees)
 
     def is_clear(self, data: bytes) -> bool:
         """Say whether surely no rule matches anywhere."""
@@ -172,12 +181,12 @@ class RuleSet:
         return int(self._open_of_each.search(data, at).start())
 
 
-def _gate(rules: Sequence[Rule], chosen: Sequence[bool]) -> tuple["re2.Set", list[int]]:
-    """Return the automaton of the chosen rules, and the number of each."""
+def _gate(trees: Sequence[Node], chosen: Sequence[bool]) -> tuple["re2.Set", list[int]]:
+    """Return the automaton of the chosen trees, and the number of each."""
     gate = re2.Set.SearchSet(quiet(captures=False))
     numbers = [number for number, is_chosen in enumerate(chosen) if is_chosen]
     for number in numbers:
-        tree = behind_classes(flat(parse(rules[number].regex)))
+        tree = behind_classes(flat(trees[number]))
         gate.Add(write(loosened(tree, _GATE_COUNTED, keep_least=True)))
     return gate, numbers
 
