@@ -148,6 +148,7 @@ from lockgate.books.spool import Spool
 from lockgate.errors import StorageFailed
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sys.dont_write_bytecode = True
 spool = Spool(Path(sys.argv[1]))
 spool.append(b"x" * 500)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

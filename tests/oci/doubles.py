@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,8 +46,11 @@ def unprivileged() -> Iterator[None]:
 def files_of_at_most(size: int) -> Iterator[None]:
     """Have a disk that is full after that many bytes of a file: the kernel answers EFBIG."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python keeps what it could write of a module that is imported meanwhile.
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = written

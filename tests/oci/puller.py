@@ -39,6 +39,7 @@ def main() -> None:
     settings = ModelSettings(package_root=Path("/"), hf_endpoint=table.pop("endpoint"))
     models = ModelStore(Path(store), load_catalogue({name: table}), settings)
     if limit != "-1":
+        sys.dont_write_bytecode = True  # it would keep what could be written of a module
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     say("ready")
     try:

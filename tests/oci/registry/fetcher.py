@@ -44,6 +44,7 @@ def named(tree: Tree) -> Mapping[str, Descriptor]:
 def main() -> None:
     store, host, name, label, limit = sys.argv[1:]
     if limit != "-1":
+        sys.dont_write_bytecode = True  # it would keep what could be written of a module
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     layout = Layout(Path(store))
     say("ready")
