@@ -5,9 +5,9 @@ A name that nobody has would do nothing: a limit that does not hold, a fallback 
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 
 from lockgate.config.gateway_settings import ServerSettings
+from lockgate.config.schema import did_you_mean
 from lockgate.errors import InvalidConfig
 from lockgate.server.route import Route
 
@@ -35,10 +35,8 @@ def refuse_unknown_routes(settings: ServerSettings, routes: Sequence[Route]) -> 
 
 def _unknown(where: str, name: str, known: Iterable[str], what: str) -> InvalidConfig:
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    meant = f"; did you mean `{near[0]}`?" if near else ""
     return InvalidConfig(
-        f"`{where}`: there is no route `{name}` {what}{meant}",
+        f"`{where}`: there is no route `{name}` {what}{did_you_mean(name, names)}",
         hint=f"the routes are {', '.join(names)}",
     )
 
@@ -52,10 +50,8 @@ def warn_of_unknown_fallbacks(
         for name in (model, *others):
             if name in known:
                 continue
-            near = get_close_matches(name, known, n=1)
-            meant = f"; did you mean `{near[0]}`?" if near else ""
             _LOG.warning(
                 "`server.fallbacks.%s` names `%s`, which is no model here%s",
-                *(model, name, meant),
+                *(model, name, did_you_mean(name, known)),
                 extra={"hint": "see `GET /v1/models`; `lockgate model pull` brings local ones"},
             )

@@ -115,10 +115,7 @@ class TlsClient:
                 why="connect",
             )
         if isinstance(error, TimeoutError):
-            return UpstreamTimeout(
-                f"the upstream `{name}` was slower than its limits allow",
-                why="connect" if isinstance(error, aiohttp.ConnectionTimeoutError) else "timeout",
-            )
+            return UpstreamTimeout(f"the upstream `{name}` was slower than its limits allow")
         reason = str(error) or type(error).__name__
         if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
             # Those quote what the upstream sent, which may quote our key: it goes to a log.
